@@ -1,0 +1,1 @@
+"""A run in, an HTTP endpoint out. Read in order: promote, service."""

@@ -1,0 +1,1 @@
+"""Images in, MLflow runs out. Read in order: trial, studies, runner, engine."""
