@@ -7,9 +7,11 @@ is done; the winner is kept for the studies that build on it.
 import argparse
 import dataclasses
 import math
+import multiprocessing
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -67,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
     """Check everything, then run the studies that were asked for. Raises ValueError before any run exists."""
     studies = list(STUDIES.values()) if options.study == ALL else [STUDIES[options.study]]
     carry = "measured" if options.study == ALL else options.carry
+    _start_forkserver()
     from training import tracking
     from training.engine import find_device, find_precision
     from training.images import load_folder
@@ -249,6 +252,12 @@ def _split(images: "ImageSet", settings: Settings) -> dict[str, list[str]]:
     room, fold = settings.largest_train_percent, settings.fold
     split = make_split(images.groups, settings.protocol, room, fold, settings.val_percent, settings.test_percent)
     return {part: [images.stems[i] for i in indices] for part, indices in dataclasses.asdict(split).items()}
+
+
+def _start_forkserver() -> None:
+    """Let the process that workers are forked from import torch while this one does."""
+    multiprocessing.set_forkserver_preload(["training.workers"])
+    forkserver.ensure_running()
 
 
 def _discard_run() -> None:

@@ -82,7 +82,9 @@ def begin_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags, p
 
 
 def adopt_run(client: MlflowClient, run_id: str, name: str, tags: Tags) -> None:
-    """Make the run that `mlflow run` created our own."""
+    """Make the run that `mlflow run` created our own; one that an earlier step of the same command took stays its."""
+    if "role" in client.get_run(run_id).data.tags:
+        return
     tags = {"mlflow.runName": name, **tags, **provenance()}
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 

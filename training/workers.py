@@ -68,7 +68,6 @@ class Pool:
 
     def __init__(self, images: ImageSet, device: torch.device, workers: int) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["training.workers"])
         self.ticks: Queue[Tick] = context.Queue()
         threads = max(1, (os.cpu_count() or 1) // workers)
         self._executor = ProcessPoolExecutor(

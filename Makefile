@@ -1,0 +1,59 @@
+# A fresh machine needs git, make and Python 3.11 or later: `make demo` runs the whole chain, `make test` checks it.
+# uv sets up the environment when it is installed, else pip does.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export MLFLOW_TRACKING_URI ?= sqlite:///mlruns/mlflow.db
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+INSTALL = if command -v uv >/dev/null; then uv pip install --python $(BIN)/python --compile-bytecode -q -r $(1); \
+	else $(BIN)/python -m pip install -q --disable-pip-version-check -r $(1); fi
+
+.PHONY: help demo test check ui serve pins clean
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make demo   set up, make a folder of synthetic cell images, run all ten studies on it, promote, report (minutes)
+demo: $(BIN)/installed demo_data
+	mlflow run . --env-manager local --experiment-name unet-studies -P data=demo_data -P preset=demo
+	@echo
+	@echo "The report is report/index.html. Two commands to look further:"
+	@echo "  make ui      the runs, at http://127.0.0.1:5000"
+	@echo "  make serve   the champion: curl -F image=@demo_data/images/cell_000.png http://127.0.0.1:3000/segment -o mask.png"
+
+## make test   set up, check format, lint and types, pass the tests
+test: $(BIN)/installed-dev check
+	pytest
+
+check: $(BIN)/installed-dev
+	ruff format --check .
+	ruff check .
+	mypy training analysis serving
+
+## make ui     the MLflow UI on the runs in mlruns/
+ui: $(BIN)/installed
+	mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI)
+
+## make serve  the promoted model at http://127.0.0.1:3000
+serve: $(BIN)/installed
+	BENTOML_HOME=$${BENTOML_HOME:-mlruns/bentoml} bentoml serve serving.service:Segmentation --host 127.0.0.1 --port 3000
+
+## make pins   resolve requirements.in into requirements.txt anew
+pins:
+	uv pip compile requirements.in --universal --python-version 3.11 --no-annotate --no-header -q -o requirements.txt
+
+demo_data: | $(BIN)/installed
+	python -m training.synthetic --out demo_data
+
+$(BIN)/python:
+	@if command -v uv >/dev/null; then uv venv -q --python '>=3.11' .venv; else $(PYTHON) -m venv .venv; fi
+
+$(BIN)/installed: requirements.txt | $(BIN)/python
+	@echo "installing requirements.txt into .venv (torch is large: minutes on a cold cache)"
+	@$(call INSTALL,requirements.txt)
+	@touch $@
+
+$(BIN)/installed-dev: requirements-dev.txt $(BIN)/installed
+	@$(call INSTALL,requirements-dev.txt)
+	@touch $@

@@ -1,0 +1,41 @@
+"""What all tests share: shapes in signatures are checked, nothing phones home, and where the real data lies."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["BENTOML_DO_NOT_TRACK"] = "true"
+os.environ.pop("MLFLOW_RUN_ID", None)
+install_import_hook(["training.losses", "training.metrics", "training.data"], "beartype.beartype")
+
+ROOT = Path(__file__).parents[1]
+REAL_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The real data sets, which lie beside the repository where they lie at all."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real data: {REAL_DATA} is missing")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def discs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 20 easy images: one bright disc each on a dark noisy ground."""
+    folder = tmp_path_factory.mktemp("data") / "discs"
+    rng = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for index in range(20):
+        centre, radius = rng.integers(20, 44, 2).tolist(), int(rng.integers(8, 16))
+        mask = cv2.circle(np.zeros((64, 64), np.uint8), centre, radius, 255, -1)
+        image = rng.normal(60, 12, (64, 64)) + 0.4 * mask
+        cv2.imwrite(str(folder / "images" / f"disc_{index:02d}.png"), image.clip(0, 255).astype(np.uint8))
+        cv2.imwrite(str(folder / "masks" / f"disc_{index:02d}.png"), mask)
+    return folder
