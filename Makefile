@@ -44,7 +44,7 @@ pins:
 	uv pip compile requirements.in --universal --python-version 3.11 --no-annotate --no-header -q -o requirements.txt
 
 demo_data: | $(BIN)/installed
-	python -m training.synthetic --out demo_data
+	python -m training.synthetic --out demo_data --count 80
 
 $(BIN)/python:
 	@if command -v uv >/dev/null; then uv venv -q --python '>=3.11' .venv; else $(PYTHON) -m venv .venv; fi

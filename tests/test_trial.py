@@ -43,6 +43,7 @@ def test_params_read_back_give_the_same_trial() -> None:
         ("batch_size", 0),
         ("sgd_momentum", 1.0),
         ("step_length", 0.0),
+        ("plateau_patience", 2.0),
         ("switching_lam", 1.5),
         ("switching_tau", -0.1),
         ("fold", -1),

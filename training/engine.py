@@ -51,7 +51,7 @@ class Epoch:
     val_empty_images: int  # validation images whose truth has no foreground
     val_predicted_percent: float  # of the validation pixels; 0 when the network predicts nothing
     switched_percent: float  # of the batches: foreground above switching_tau, so foreground Dice led
-    seconds: float
+    epoch_seconds: float
 
 
 def make_model(trial: Trial, channels: int, device: torch.device) -> UNet:
@@ -111,7 +111,7 @@ def train(model: UNet, trial: Trial, images: DeviceSet, split: Split) -> Iterato
             val_empty_images=val.empty_images,
             val_predicted_percent=100 * predicted,
             switched_percent=100 * float(torch.stack(switched).float().mean()),
-            seconds=time.perf_counter() - start,
+            epoch_seconds=time.perf_counter() - start,
         )
 
 

@@ -34,13 +34,14 @@ def make_optimizer(trial: Trial, parameters: Iterable[Parameter]) -> optim.Optim
 def make_scheduler(trial: Trial, optimizer: optim.Optimizer) -> Callable[[float], None]:
     """What to call after each epoch, with its validation loss.
 
-    step: lr / 10 after every `step_length` of the epochs. plateau: lr / 10 after `plateau_patience` epochs without a
-    lower validation loss.
+    step: lr / 10 after every `step_length` of the epochs. plateau: lr / 10 after `plateau_patience` of the
+    epochs without a lower validation loss.
     """
     if trial.scheduler == "step":
         steps = optim.lr_scheduler.StepLR(optimizer, max(1, round(trial.epochs * trial.step_length)), DECAY)
         return lambda val_loss: steps.step()
     if trial.scheduler == "plateau":
-        plateau = optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=DECAY, patience=trial.plateau_patience)
+        patience = max(1, round(trial.epochs * trial.plateau_patience))
+        plateau = optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=DECAY, patience=patience)
         return plateau.step
     return lambda val_loss: None

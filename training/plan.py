@@ -26,7 +26,7 @@ class Preset:
 
 
 PRESETS = {
-    "demo": Preset(epoch_share=0.05, image_size=64, bisect=False, meant_for="minutes on two CPU cores"),
+    "demo": Preset(epoch_share=0.03, image_size=64, bisect=False, meant_for="minutes on two CPU cores"),
     "small": Preset(epoch_share=0.1, image_size=128, bisect=True, meant_for="hours on two CPU cores"),
     "report": Preset(epoch_share=1.0, image_size=256, bisect=True, meant_for="the report's epochs, on a GPU"),
 }

@@ -7,11 +7,9 @@ Lengths are shares of the image's side. Nothing here knows networks, trials or h
 
 import argparse
 import math
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -25,10 +23,8 @@ FOREGROUND = (0.06, 0.125)  # cells are added until they cover a share drawn fro
 DIM_SHARE = 0.3  # of the cells
 TOUCHING_SHARE = 0.5
 
-README = """These images are synthetic: drawn by a program, not taken under a microscope. Cells are white in masks/.
-
-Made with:
-    python -m training.synthetic --out FOLDER --count {count} --size {size} --seed {seed}
+README = """Synthetic images, drawn by a program, not taken under a microscope. Cells are white in masks/. Made with:
+python -m training.synthetic --out FOLDER --count {count} --size {size} --seed {seed}
 """
 
 Pixels = NDArray[np.uint8]
@@ -45,10 +41,9 @@ def make_image(rng: np.random.Generator, size: int) -> tuple[Pixels, Pixels]:
     haze = _draw_blobs(rng, size) + 0.12 * _clouds(rng, size, 0.12)
     light = _draw_light(rng, size)
     stray = 0.22 * (light - 0.5)  # as strong from corner to corner as a dim cell: no threshold suits the whole image
-    photons = np.clip(light * (0.16 + 0.75 * sharp + 0.6 * haze) + stray, 0, None)
+    photons = np.clip(light * (0.16 + 0.75 * sharp + 0.5 * haze) + stray, 0, None)
     noise = rng.standard_normal((size, size), np.float32) * (0.015 + 0.05 * np.sqrt(photons))
-    image = np.clip(255 * (0.06 + 0.8 * photons + noise), 0, 255).astype(np.uint8)
-    return image, mask
+    return np.clip(255 * (0.06 + 0.8 * photons + noise), 0, 255).astype(np.uint8), mask
 
 
 def write_folder(out: Path, count: int, size: int, seed: int) -> None:
@@ -60,15 +55,14 @@ def write_folder(out: Path, count: int, size: int, seed: int) -> None:
     _within("size", size, *SIZES)
     _within("seed", seed, 0, 2**32 - 1)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        found = "is not empty" if out.is_dir() else "is a file"
-        raise ValueError(f"out={out} {found}; it must be a new or an empty folder; choose another, or delete this one")
+        raise ValueError(f"out={out} exists and is not an empty folder; choose a new or empty one, or delete this one")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as scratch:  # stopped half way, it leaves no half of a data set
-        for part in ("images", "masks"):
-            Path(scratch, part).mkdir()
+        Path(scratch, "images").mkdir()
+        Path(scratch, "masks").mkdir()
         for index in range(count):
-            pair = make_image(np.random.default_rng([seed, index]), size)
-            for part, pixels in zip(("images", "masks"), pair, strict=True):
+            image, mask = make_image(np.random.default_rng([seed, index]), size)
+            for part, pixels in (("images", image), ("masks", mask)):
                 Path(scratch, part, f"cell_{index:03d}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
         Path(scratch, "README.txt").write_text(README.format(count=count, size=size, seed=seed))
         for name in ("README.txt", "masks", "images"):
@@ -76,20 +70,18 @@ def write_folder(out: Path, count: int, size: int, seed: int) -> None:
 
 
 def _draw_cells(rng: np.random.Generator, size: int) -> tuple[Plane, Pixels]:
-    glow = np.zeros((size, size), np.float32)
-    mask = np.zeros((size, size), np.uint8)
+    glow, mask = np.zeros((size, size), np.float32), np.zeros((size, size), np.uint8)
     grains = 1 + 0.35 * _clouds(rng, size, 0.012)
     cells: list[Cell] = []
     share = rng.uniform(*FOREGROUND)
     while mask.mean() < 255 * share:
-        x, y, radius = _place(rng, cells)
-        cells.append((x, y, radius))
-        depth = _depth(rng, size, x, y, radius)
+        cells.append(_place(rng, cells))
+        depth = _depth(rng, size, *cells[-1])
         inside = depth > 0
         mask[inside] = 255
         rim = np.exp(-(((depth - 0.14) / 0.12) ** 2))
         nucleus = np.exp(-(np.clip((1 - depth) / rng.uniform(0.4, 0.5), 0, None) ** 4))
-        brightness = rng.uniform(0.3, 0.45) if rng.random() < DIM_SHARE else rng.uniform(0.55, 0.95)
+        brightness = rng.uniform(0.35, 0.5) if rng.random() < DIM_SHARE else rng.uniform(0.6, 1.0)
         body = brightness * (0.7 * grains + 0.5 * rim - 0.5 * nucleus)
         glow = np.where(inside, np.maximum(glow * 0.3, body), glow)
     return glow, mask
@@ -98,14 +90,13 @@ def _draw_cells(rng: np.random.Generator, size: int) -> tuple[Plane, Pixels]:
 def _place(rng: np.random.Generator, cells: list[Cell]) -> Cell:
     """Where the next cell goes: against an earlier one or anywhere, but on top of none (as well as 50 draws allow)."""
     radius = rng.uniform(*CELL_RADIUS)
-    x = y = 0.0
     for _ in range(50):
         x, y = rng.uniform(0, 1, 2)
         if cells and rng.random() < TOUCHING_SHARE:
             x0, y0, radius0 = cells[rng.integers(len(cells))]
-            angle = rng.uniform(0, 2 * np.pi)
-            x, y = x0 + (radius + radius0) * np.cos(angle), y0 + (radius + radius0) * np.sin(angle)
-        far = all(np.hypot(x - x0, y - y0) > 0.95 * (radius + radius0) for x0, y0, radius0 in cells)
+            angle, apart = rng.uniform(0, 2 * math.pi), radius + radius0
+            x, y = x0 + apart * math.cos(angle), y0 + apart * math.sin(angle)
+        far = all(math.hypot(x - x0, y - y0) > 0.95 * (radius + radius0) for x0, y0, radius0 in cells)
         if far and 0 < x < 1 and 0 < y < 1:
             break
     return x, y, radius
@@ -129,7 +120,7 @@ def _draw_blobs(rng: np.random.Generator, size: int) -> Plane:
     """Cells far out of focus: as large and as bright as cells, but without an edge."""
     haze = np.zeros((size, size), np.float32)
     for _ in range(rng.integers(2, 6)):
-        depth = _depth(rng, size, *rng.uniform(0, 1, 2), rng.uniform(0.08, 0.16))
+        depth = _depth(rng, size, rng.random(), rng.random(), rng.uniform(0.08, 0.16))
         haze += rng.uniform(0.35, 0.9) * np.exp(-2.2 * (1 - depth) ** 2)
     return haze
 
@@ -138,13 +129,12 @@ def _draw_specks(rng: np.random.Generator, size: int, mask: Pixels) -> Plane:
     """Bright points anywhere, and larger smooth crumbs of debris, which keep off the cells."""
     glow = np.zeros((size, size), np.float32)
     for _ in range(rng.integers(8, 20)):
-        x, y = rng.uniform(0, 1, 2)
+        center = [round(position * size * 16) for position in rng.uniform(0, 1, 2)]
         radius, brightness = rng.uniform(0.006, 0.012), rng.uniform(0.6, 1.3)
-        center = (round(x * size * 16), round(y * size * 16))
         cv2.circle(glow, center, max(8, round(radius * size * 16)), brightness, cv2.FILLED, cv2.LINE_8, 4)
     glow = _blur(glow, 0.005 * size)
     for _ in range(rng.integers(3, 8)):
-        depth = _depth(rng, size, *rng.uniform(0, 1, 2), rng.uniform(0.02, 0.035))
+        depth = _depth(rng, size, rng.random(), rng.random(), rng.uniform(0.02, 0.035))
         if not mask[depth > -0.5].any():
             glow += rng.uniform(0.6, 1.2) * np.clip(3 * depth, 0, 1)
     return glow
@@ -155,14 +145,13 @@ def _draw_streaks(rng: np.random.Generator, size: int) -> Plane:
     canvas = np.zeros((size, size), np.float32)
     for _ in range(rng.integers(1, 4)):
         start, bend = rng.uniform(0, 1, 2), rng.uniform(-3, 3)
-        length, heading = rng.uniform(0.3, 0.9), rng.uniform(0, 2 * np.pi)
-        along = np.linspace(0, length, 32)
-        turns = heading + bend * along
+        length, heading = rng.uniform(0.3, 0.9), rng.uniform(0, 2 * math.pi)
+        turns = heading + bend * np.linspace(0, length, 32)
         points = start + np.cumsum(np.stack([np.cos(turns), np.sin(turns)], axis=1) * length / 32, axis=0)
         line = np.zeros((size, size), np.uint8)
         thickness = max(1, round(rng.uniform(0.006, 0.014) * size))
         cv2.polylines(line, [np.round(points * size * 16).astype(np.int32)], False, 255, thickness, cv2.LINE_AA, 4)
-        canvas += rng.uniform(0.4, 0.9) * (line / 255).astype(np.float32)
+        canvas += rng.uniform(0.4, 0.9) / 255 * line
     return canvas
 
 
@@ -190,37 +179,22 @@ def _within(name: str, value: int, low: int, high: int) -> None:
         raise ValueError(f"{name}={value} is out of range; choose a whole number between {low} and {high}")
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; --help lists the parameters")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _Parser(prog="python -m training.synthetic", description="Write synthetic cell images and their masks.")
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.synthetic", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="a new or an empty folder")
-    parser.add_argument("--count", type=_whole, default=96, help=f"images, at most {MAX_COUNT} (default: 96)")
-    parser.add_argument("--size", type=_whole, default=128, help="pixels, the side of an image (default: 128)")
-    parser.add_argument("--seed", type=_whole, default=0, help="the same seed draws the same images (default: 0)")
+    parser.add_argument("--count", type=int, default=96, help=f"images, at most {MAX_COUNT} (default: 96)")
+    parser.add_argument("--size", type=int, default=128, help="pixels, the side of an image (default: 128)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same images (default: 0)")
+    options = parser.parse_args(arguments)
     try:
-        options = parser.parse_args(arguments)
-        write_folder(options.out, options.count, options.size, options.seed)
+        write_folder(**vars(options))
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        parser.error(str(error))
     except OSError as error:
-        print(f"error: out={options.out} cannot be written ({error}); choose another folder", file=sys.stderr)
-        return 2
-    size = f"{options.size}x{options.size}"
-    print(f"{options.out}: {options.count} synthetic images of {size} pixels with their masks, seed {options.seed}")
-    return 0
+        parser.error(f"out={options.out} cannot be written ({error}); choose a folder you may write to")
+    side = f"{options.size}x{options.size} pixels"
+    print(f"{options.out}: wrote {options.count} synthetic images of {side} and their masks, seed {options.seed}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -42,7 +42,9 @@ class Trial:
     precision: str = "fp32"  # bf16: autocast in the forward pass; loss and metrics stay fp32
     sgd_momentum: float = 0.9  # the report does not say
     step_length: float = 1 / 3  # step: share of the epochs after which lr is divided by 10
-    plateau_patience: int = 10  # plateau: epochs without a lower validation loss, then lr / 10
+    plateau_patience: float = (
+        0.05  # plateau: share of the epochs (10 of 200) without a lower validation loss, then lr / 10
+    )
     switching_lam: float = 0.75  # arXiv:2008.03750; the weight of the branch that is switched to
     switching_tau: float = 0.05  # share of foreground pixels in a batch above which Dice leads
     fold: int = 0  # which of the rotations of the fixed protocol's split
@@ -69,7 +71,7 @@ class Trial:
         _within("batch_size", self.batch_size, self.batch_size >= 1, "at least 1 image")
         _within("sgd_momentum", self.sgd_momentum, 0 <= self.sgd_momentum < 1, "at least 0 and below 1")
         _within("step_length", self.step_length, 0 < self.step_length <= 1, "above 0 and at most 1")
-        _within("plateau_patience", self.plateau_patience, self.plateau_patience >= 0, "at least 0 epochs")
+        _within("plateau_patience", self.plateau_patience, 0 <= self.plateau_patience <= 1, "between 0 and 1")
         _within("switching_lam", self.switching_lam, 0 <= self.switching_lam <= 1, "between 0 and 1")
         _within("switching_tau", self.switching_tau, 0 <= self.switching_tau <= 1, "between 0 and 1")
         _within("fold", self.fold, self.fold >= 0, "at least 0")

@@ -1,7 +1,7 @@
 """The quarter-width U-Net: a plain double-convolution encoder under smp's decoder and head.
 
 Ronneberger et al. 2015 with the channels divided by four (16-32-64-128-256), as in the report's Section 9, batch
-normalization, 'same' padding and bilinear upsampling. Built on smp's SegmentationModel, so that its predict, save,
+normalization, 'same' padding and nearest upsampling. Built on smp's SegmentationModel, so that its predict, save,
 load and export work. Nothing here knows what the network is trained on.
 """
 
@@ -72,7 +72,7 @@ class UNet(SegmentationModel):
             encoder_channels=self.encoder.out_channels,
             decoder_channels=[width * 2**level for level in reversed(range(LEVELS - 1))],
             n_blocks=LEVELS - 1,
-            interpolation_mode="bilinear",
+            interpolation_mode="nearest",  # smp's default; the gradient of bilinear is costly, and random on CUDA
         )
         for block in self.decoder.blocks:
             block.attention2 = nn.Dropout(dropout)  # smp's hook at the end of a block; otherwise an identity

@@ -1,0 +1,200 @@
+"""Runs and printed tables become one table. The store is a real one; what its runs say is made up."""
+
+import io
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import runs
+from training.studies import STUDIES, carried_from_report
+from training.trial import Trial
+
+DIGEST = "made-up-digest"
+SKILL = {"adam": 0.80, "sgd": 0.74, "rmsprop": 0.70, "adagrad": 0.66, "adamax": 0.72, "adadelta": 0.5}  # made up
+
+
+def made_up_trials(study: str, seeds: int) -> list[tuple[Trial, bool]]:
+    """The study's trials, tiny, and whether each is beyond the report; a search has its four decades."""
+    found = []
+    for row in STUDIES[study].rows(carried_from_report(STUDIES[study])):
+        factors = {"epochs": 6, "image_size": 64} | {k: v for k, v in row.factors.items() if k != "epochs"}
+        if factors.get("train_percent") == 100:
+            continue
+        for lr in (1e-4, 1e-3, 1e-2, 1e-1) if STUDIES[study].search_lr else (factors["lr"],):
+            found += [(Trial(**factors | {"lr": lr, "seed": seed}), row.beyond) for seed in range(seeds)]
+    return found
+
+
+def made_up_curve(trial: Trial, rng: np.random.Generator) -> pd.DataFrame:
+    """Scores with a little sense in them, so that a page made of them looks like a page."""
+    away = abs(math.log10(trial.lr / {"adam": 1e-3, "sgd": 1e-1}.get(trial.optimizer, 3e-3)))
+    top = SKILL[trial.optimizer] - 0.12 * away - 0.7 * trial.dropout - 0.4 * trial.equalize_masks
+    top += 0.1 * math.log2(trial.train_percent / 80) + 0.03 * (trial.scheduler == "plateau") - 0.6 * trial.weight_decay
+    top = min(0.95, max(0.02, top + rng.normal(0, 0.02)))
+    epoch = np.arange(1, trial.epochs + 1)
+    val_dice = top * (1 - np.exp(-epoch / 2)) + rng.normal(0, 0.01, trial.epochs)
+    scores = {
+        "train_dice": val_dice + 0.1,
+        "val_dice": val_dice,
+        "train_loss": 1 - val_dice,
+        "val_loss": 1.1 - val_dice,
+    }
+    return pd.DataFrame({"epoch": epoch, "lr": trial.lr, **scores, "seconds": 0.5})
+
+
+def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverged: bool = False) -> str:
+    """One finished child run as the training side logs it."""
+    client = runs.connect()
+    tags = {"role": "trial", "row": "printed", "trial": trial.digest, "collapsed": "false", **tags}
+    tags |= {"mlflow.parentRunId": parent, "diverged": str(diverged).lower(), "data_digest": DIGEST, "data": "made_up"}
+    curve = made_up_curve(trial, np.random.default_rng(int(trial.digest, 16)))
+    best = curve.loc[curve["val_dice"].idxmax()]
+    summary = {f"best_{name}": best[name] for name in ("val_dice", "val_loss", "train_dice", "train_loss")}
+    summary |= {"best_epoch": best["epoch"], "epochs_to_converge": best["epoch"], "seconds": 3.0}
+    from mlflow.entities import Metric, Param
+
+    run_id = client.create_run("0", tags=tags, start_time=int(time.time() * 1000)).info.run_id
+    metrics = [] if diverged else [Metric(name, float(value), 0, 0) for name, value in summary.items()]
+    client.log_batch(run_id, metrics, [Param(name, str(value)) for name, value in asdict(trial).items()])
+    if not diverged:
+        client.log_text(run_id, curve.to_csv(index=False), "epochs.csv")
+    client.set_terminated(run_id)
+    return str(run_id)
+
+
+def log_made_up_study(study: str, seeds: int = 2) -> str:
+    """A parent run with its trials; the last trial has a picture of predictions."""
+    client = runs.connect()
+    tags = {"study": study, "carry": "report", "protocol": "fixed", "preset": "demo"}
+    parent = client.create_run("0", tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
+    picture = io.BytesIO()
+    matplotlib.image.imsave(picture, np.random.default_rng(0).random((48, 144)), format="png", cmap="gray")
+    for trial, beyond in made_up_trials(study, seeds):
+        run_id = log_made_up_trial(trial, tags | {"row": "beyond" if beyond else "printed"}, parent)
+        path = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+        (path / "predictions.png").write_bytes(picture.getvalue())
+    client.set_terminated(parent)
+    return str(parent)
+
+
+def made_up_store(folder: Path, studies: Iterable[str] = ("schedulers_by_data", "losses")) -> str:
+    """The tracking URI of a store with made-up runs; made once a test session."""
+    uri = f"sqlite:///{folder}/made_up/mlflow.db"
+    if not (folder / "made_up").exists():
+        (folder / "made_up").mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", uri)
+            patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+            for study in studies:
+                log_made_up_study(study)
+    return uri
+
+
+@pytest.fixture
+def store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+
+
+def test_every_printed_row_is_in_the_table_once() -> None:
+    published = runs.load_published()
+    counted = published.groupby("figure", sort=False).size().to_dict()
+    assert counted == {"1": 12, "2": 12, "4": 5, "6": 15, "11": 16, "13": 12, "16": 8, "19": 12}
+    assert list(published.columns) == list(runs.SCHEMA)
+
+
+def test_what_a_figure_fixes_is_filled_in_and_the_rest_is_unknown() -> None:
+    published = runs.load_published()
+    decay = published[published["figure"] == "13"].iloc[0]
+    assert (decay["scheduler"], decay["weight_decay"], decay["dropout"]) == ("plateau", 0.1, 0.0)
+    assert math.isnan(decay["seed"])
+    assert math.isnan(decay["epochs"])
+    assert published[published["figure"] == "1"]["val_dice"].isna().all()
+
+
+def test_a_printed_dice_of_5e_10_is_a_collapsed_run() -> None:
+    published = runs.load_published()
+    collapsed = published[published["collapsed"]]
+    assert list(zip(collapsed["figure"], collapsed["train_percent"], strict=True)) == [("4", 20), ("16", 80)]
+
+
+@pytest.mark.usefixtures("store")
+def test_measured_and_printed_tables_have_one_schema() -> None:
+    trials, published = runs.load_trials(DIGEST), runs.load_published()
+    assert trials.dtypes.to_dict() == published.dtypes.to_dict() == runs.tidy([]).dtypes.to_dict()
+    assert set(trials["source"]) == {"measured"}
+
+
+@pytest.mark.usefixtures("store")
+def test_a_trial_comes_back_as_it_was_logged() -> None:
+    trials = runs.load_trials(DIGEST)
+    logged = [trial for trial, _ in made_up_trials("losses", seeds=2)]
+    for field in asdict(logged[0]):
+        assert list(trials[trials["study"] == "losses"][field]) == [getattr(trial, field) for trial in logged]
+
+
+@pytest.mark.usefixtures("store")
+def test_runs_are_read_over_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "PAGE", 7)
+    assert len(runs.load_trials(DIGEST)) == 2 * (12 + 12)
+
+
+@pytest.mark.usefixtures("store")
+def test_the_newest_images_are_those_of_the_newest_study() -> None:
+    assert runs.newest_data_digest() == DIGEST
+    assert runs.load_trials("other images").empty
+
+
+@pytest.mark.usefixtures("store")
+def test_curves_are_the_epochs_of_the_trials() -> None:
+    trials = runs.load_trials(DIGEST).head(3)
+    curves = runs.load_curves(trials)
+    assert len(curves) == 3 * 6
+    assert list(curves.groupby("run_id", sort=False)["val_dice"].max()) == pytest.approx(list(trials["val_dice"]))
+
+
+@pytest.mark.usefixtures("store")
+def test_nothing_promoted_is_no_champion() -> None:
+    assert runs.load_champion() is None
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of the test's own."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.mark.usefixtures("own_store")
+def test_only_finished_trials_of_the_newest_study_run_count_and_a_diverged_one_has_no_score() -> None:
+    client = runs.connect()
+    old = log_made_up_study("mask_equalization", seeds=1)
+    tags = {"study": "mask_equalization"}
+    new = client.create_run("0", tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
+    trial = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=6)
+    assert set(runs.load_trials(DIGEST)["parent_run_id"]) == {old}  # the new one has no finished trial yet
+    kept = log_made_up_trial(trial, tags, new, diverged=True)
+    client.create_run("0", tags={"role": "trial", "mlflow.parentRunId": new, "data_digest": DIGEST, **tags})  # running
+    trials = runs.load_trials(DIGEST)
+    assert list(trials["run_id"]) == [kept]
+    assert trials["diverged"].all()
+    assert trials["val_dice"].isna().all()
+    assert runs.load_curves(trials).empty
+
+    client.create_registered_model("unet")
+    scores = {"run_id": kept, "val_dice": "0.8", "test_dice": "0.7", "otsu_dice": "0.3"}
+    version = client.create_model_version("unet", "models:/nowhere", tags=scores)
+    client.set_registered_model_alias("unet", "champion", version.version)
+    champion = runs.load_champion()
+    assert champion is not None
+    assert champion.tags["test_dice"] == "0.7"
+    assert Trial.from_params(champion.params) == trial
