@@ -6,28 +6,27 @@ is done; the winner is kept for the studies that build on it.
 
 import argparse
 import dataclasses
-import math
 import multiprocessing
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from training.plan import CARRIES, PRESETS, PROTOCOLS, Plan, Settings, describe, estimate_work, make_plan
-from training.progress import Progress, duration
-from training.search import can_win, mean_score, winner
+from training.options import ALL, parse
+from training.plan import Plan, Settings, describe, estimate_work, make_plan
+from training.progress import Progress
+from training.search import mean_score
 from training.studies import STUDIES, Carried, Study, carried_from_report, carried_from_winners
-from training.trial import PRECISIONS, Trial
+from training.summary import describe_outcome, describe_study, find_winners
+from training.trial import Trial
 
 if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
     from mlflow import MlflowClient
 
     from training.images import ImageSet
     from training.workers import Job, Outcome, Pool
-
-ALL = "all"  # the report's strategy: every study in order, each taking over what the ones before it settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,7 @@ class Session:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when every trial ran, 1 when some failed, 2 for a value that cannot be used; in that case no run is left."""
     try:
-        return run(parse(arguments))
+        return run(parse(sys.argv[1:] if arguments is None else arguments))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         _discard_run()
@@ -147,11 +146,11 @@ def run_study(session: Session, study: Study, carried: Carried, parent: str, whe
         run_id = tracking.begin_run(session.client, session.experiment_id, study.name, tags, parent)
     tracking.log_data(session.client, run_id, session.images, session.data_digest, "training")
     outcomes = _run_trials(session, plan, run_id)
-    winners = _winners(plan, outcomes)
+    winners = find_winners(plan, outcomes)
     for trial in winners:
         dice = mean_score([outcome.dice for outcome in outcomes if outcome.trial.replace(seed=0) == trial])
         session.progress.say(f"  winner: {describe(trial, study.scientific, 1)}  val Dice {dice:.3f}")
-    markdown = _describe_study(plan, outcomes, winners, session.settings.seeds)
+    markdown = describe_study(plan, outcomes, winners, session.settings.seeds)
     tracking.describe_study(session.client, run_id, markdown, winners, _split(session.images, session.settings))
     failures = sum(bool(outcome.failure) for outcome in outcomes)
     if run_id != tracking.run_from_mlflow():  # `mlflow run` ends its own run, by our exit status
@@ -178,7 +177,7 @@ def _run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
         ):
             outcomes.append(outcome)
             results[outcome.trial] = outcome.dice
-            session.progress.trial(outcome.trial, describe(outcome.trial, names, seeds), _result(outcome))
+            session.progress.trial(outcome.trial, describe(outcome.trial, names, seeds), describe_outcome(outcome))
 
 
 def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
@@ -195,42 +194,6 @@ def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
         val_percent=session.settings.val_percent,
         test_percent=session.settings.test_percent,
     )
-
-
-def _winners(plan: Plan, outcomes: list["Outcome"]) -> list[Trial]:
-    """The best trial of the study, or of each learning-rate search; seed 0 stands for all seeds."""
-    groups: dict[tuple[str, ...], dict[Trial, float]] = {}
-    for outcome in outcomes:
-        trial = outcome.trial
-        if not outcome.failure and can_win(trial):
-            key = (trial.loss, trial.optimizer) if plan.study.search_lr else ()
-            groups.setdefault(key, {})[trial] = outcome.dice
-    return [winner(results) for results in groups.values()]
-
-
-def _result(outcome: "Outcome") -> str:
-    if outcome.failure:
-        return f"FAILED ({outcome.failure.splitlines()[0][:80]})"
-    if math.isnan(outcome.dice):
-        return f"diverged ({outcome.note})"
-    note = f" ({outcome.note})" if outcome.note else ""
-    epochs = f"epoch {outcome.best_epoch} of {outcome.trial.epochs}"
-    return f"val Dice {outcome.dice:.3f} in {epochs}, {duration(outcome.seconds)}{note}"
-
-
-def _describe_study(plan: Plan, outcomes: list["Outcome"], winners: list[Trial], seeds: int) -> str:
-    """The parent run's description in MLflow, in Markdown."""
-    factors = [*plan.study.scientific, *(["seed"] if seeds > 1 else [])]
-    lines = [f"**{plan.study.question}** (report, Section {plan.study.section}, Figure {plan.study.figure})", ""]
-    lines += [f"- left out: {reason}" for reason in plan.left_out]
-    lines += [f"- winner: {describe(trial, plan.study.scientific, 1)}" for trial in winners]
-    lines += ["", "| " + " | ".join([*factors, "val Dice", "best epoch", "note"]) + " |"]
-    lines += ["|" + " --- |" * (len(factors) + 3)]
-    for outcome in outcomes:
-        cells = [str(getattr(outcome.trial, factor)) for factor in factors]
-        cells += [f"{outcome.dice:.4f}", str(outcome.best_epoch), outcome.failure.split(":")[0] or outcome.note]
-        lines += ["| " + " | ".join(cells) + " |"]
-    return "\n".join(lines)
 
 
 def _begin_main(session: Session) -> str:
@@ -266,45 +229,6 @@ def _discard_run() -> None:
     if tracking.run_from_mlflow():
         client, _ = tracking.connect()
         tracking.discard_run(client, tracking.run_from_mlflow())
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line. Raises ValueError with value, rule and cure."""
-    parser = _Parser(prog="python -m training.runner", description=__doc__)
-    parser.add_argument("study", help=f"{', '.join(STUDIES)}, or {ALL} of them in the report's order")
-    parser.add_argument("--data", required=True, help="a folder with images/ and masks/ of equal stems")
-    parser.add_argument("--preset", default="small", help="; ".join(f"{k}: {v.meant_for}" for k, v in PRESETS.items()))
-    parser.add_argument("--epochs", default="preset", help="of every trial; preset: the preset's share of the report's")
-    parser.add_argument("--image-size", default="preset", help="pixels, a multiple of 16")
-    parser.add_argument("--seeds", type=_whole, default=1, help="runs of every cell")
-    parser.add_argument("--carry", default="report", help=f"{' or '.join(CARRIES)}: where fixed factors come from")
-    parser.add_argument("--protocol", default="fixed", help=f"{' or '.join(PROTOCOLS)}: what validates and tests")
-    parser.add_argument("--val-percent", type=_whole, default=10, help="of the images (protocol=fixed)")
-    parser.add_argument("--test-percent", type=_whole, default=10, help="of the images (protocol=fixed)")
-    parser.add_argument("--fold", type=_whole, default=0, help="rotation of the split, by a tenth each")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--precision", default="auto", help=f"auto, {' or '.join(PRECISIONS)}")
-    parser.add_argument("--workers", default="auto", help="processes; auto: one a core, or one on a GPU")
-    options, unknown = parser.parse_known_args(arguments)
-    known = ", ".join(sorted(name for name in vars(options) if name != "study"))
-    if unknown:
-        given = " ".join(unknown).removeprefix("--").replace(" ", "=", 1)
-        raise ValueError(f"{given}: there is no such parameter; the parameters are {known}")
-    if options.study not in (*STUDIES, ALL):
-        raise ValueError(f"study={options.study!r} is unknown; it must be one of {', '.join(STUDIES)}, {ALL}")
-    return options
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
 
 
 if __name__ == "__main__":

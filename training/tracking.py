@@ -50,13 +50,17 @@ def connect() -> tuple[MlflowClient, str]:
     if "MLFLOW_TRACKING_URI" not in os.environ:
         Path("mlruns").mkdir(exist_ok=True)
         os.environ["MLFLOW_TRACKING_URI"] = DEFAULT_URI
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # its table-making is no news
-    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
-    client = MlflowClient()
+    client = connect_to(os.environ["MLFLOW_TRACKING_URI"])
     if "MLFLOW_EXPERIMENT_ID" in os.environ:
         return client, os.environ["MLFLOW_EXPERIMENT_ID"]
     experiment = client.get_experiment_by_name(EXPERIMENT)
     return client, experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT)
+
+
+def connect_to(tracking_uri: str) -> MlflowClient:
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # its table-making is no news
+    mlflow.set_tracking_uri(tracking_uri)
+    return MlflowClient()
 
 
 def uri() -> str:

@@ -1,0 +1,90 @@
+"""Who may import whom, and how large a file may grow: the drawing in the README, held by reading the imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("training", "analysis", "serving")
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for room in ROOMS
+    for path in sorted((ROOT / room).rglob("*.py"))
+}
+PURE = ("training.trial", "training.search", "training.studies", "training.images", "training.plan")
+STDLIB_NUMPY_CV2 = {"numpy", "cv2", "training"}
+OURS_AND_OTHERS = {
+    "torch",
+    "mlflow",
+    "bentoml",
+    "segmentation_models_pytorch",
+    "matplotlib",
+    "pandas",
+    "scipy",
+    "jinja2",
+}
+
+
+def imports(name: str) -> set[str]:
+    """Every module that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(FILES[name].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def packages(name: str) -> set[str]:
+    return {module.split(".")[0] for module in imports(name)}
+
+
+def ours(name: str) -> set[str]:
+    return {module for module in imports(name) if module in FILES}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_training_knows_neither_analysis_nor_serving_and_analysis_not_serving(name: str) -> None:
+    room = name.split(".", maxsplit=1)[0]
+    forbidden = {"training": {"analysis", "serving"}, "analysis": {"serving"}, "serving": {"analysis"}}[room]
+    assert not packages(name) & forbidden
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_modules_import_numpy_and_cv2_at_most(name: str) -> None:
+    assert not packages(name) & (OURS_AND_OTHERS - STDLIB_NUMPY_CV2)
+    assert ours(name) <= {*PURE, "training"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_three_modules_import_mlflow(name: str) -> None:
+    if "mlflow" in packages(name) and name != "training.runner":  # which names a type of it, for checkers only
+        assert name in ("training.tracking", "analysis.runs", "serving.promote")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_serving_imports_bentoml(name: str) -> None:
+    assert "bentoml" not in packages(name) or name.startswith("serving")
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("analysis")])
+def test_analysis_imports_no_torch_and_of_training_the_pure_modules_only(name: str) -> None:
+    assert "torch" not in packages(name)
+    assert {module for module in ours(name) if module.startswith("training")} <= {*PURE, "training"}
+
+
+def test_the_service_imports_of_ours_only_what_prepares_an_image() -> None:
+    assert ours("serving.service") <= {"training", "training.images", "serving"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_module_says_what_it_is_for(name: str) -> None:
+    assert len(ast.get_docstring(ast.parse(FILES[name].read_text())) or "") > 40
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.endswith("studies")])
+def test_a_module_stays_readable(name: str) -> None:
+    """200 lines is one idea; the table of studies is data and may be longer."""
+    assert len(FILES[name].read_text().splitlines()) <= 260

@@ -1,0 +1,115 @@
+"""The engine trains: to a good Dice, the same twice, and it says when it cannot."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.data import DeviceSet, Split, make_split
+from training.engine import Diverged, Epoch, find_device, find_precision, make_model, predict, train
+from training.images import load_folder, otsu_mask
+from training.metrics import count, dice_per_image
+from training.synthetic import write_folder
+from training.trial import Trial
+
+CPU = torch.device("cpu")
+TRIAL = Trial(loss="switching", optimizer="adam", lr=3e-3, epochs=3, image_size=64)
+
+
+@pytest.fixture(scope="module")
+def images(discs: Path) -> DeviceSet:
+    return DeviceSet.on(CPU, load_folder(discs, 64))
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return make_split(tuple(map(str, range(20))), "fixed", 80)
+
+
+def run(trial: Trial, images: DeviceSet, split: Split) -> list[Epoch]:
+    return list(train(make_model(trial, 1, CPU), trial, images, split))
+
+
+def same(first: Epoch, second: Epoch) -> bool:
+    return {**first.__dict__, "epoch_seconds": 0} == {**second.__dict__, "epoch_seconds": 0}
+
+
+def test_a_quarter_unet_passes_0_85_on_the_synthetic_cells_where_otsu_stays_under_0_7(tmp_path: Path) -> None:
+    write_folder(tmp_path / "cells", count=80, size=128, seed=0)
+    cells = load_folder(tmp_path / "cells", 64)
+    on_cpu = DeviceSet.on(CPU, cells)
+    split = make_split(cells.groups, "fixed", 80)
+    trial = TRIAL.replace(epochs=12, precision=find_precision("auto", CPU))
+    epochs = run(trial, on_cpu, split)
+    assert max(epoch.val_dice for epoch in epochs) > 0.85
+    otsu = torch.stack([torch.from_numpy(otsu_mask(image, dark=False)) for image in cells.images])[:, None]
+    floor = dice_per_image(count(20.0 * otsu.float() - 10, torch.from_numpy(cells.masks)[:, None])).mean()
+    assert floor < 0.7
+
+
+def test_the_same_seed_gives_the_same_epochs_bit_for_bit(images: DeviceSet, split: Split) -> None:
+    trial = TRIAL.replace(dropout=0.2, augment="train", epochs=2)
+    first, second = run(trial, images, split), run(trial, images, split)
+    assert all(same(a, b) for a, b in zip(first, second, strict=True))
+    assert not same(first[0], run(trial.replace(seed=1), images, split)[0])
+
+
+def test_an_epoch_depends_on_no_generator_of_the_caller(images: DeviceSet, split: Split) -> None:
+    torch.manual_seed(1)
+    first = run(TRIAL.replace(epochs=1, dropout=0.5), images, split)
+    torch.manual_seed(2)
+    assert same(first[0], run(TRIAL.replace(epochs=1, dropout=0.5), images, split)[0])
+
+
+def test_bf16_and_fp32_begin_alike(images: DeviceSet, split: Split) -> None:
+    fp32, bf16 = (run(TRIAL.replace(precision=p, epochs=1), images, split)[0] for p in ("fp32", "bf16"))
+    assert bf16.train_loss == pytest.approx(fp32.train_loss, rel=0.02)
+
+
+def test_an_absurd_learning_rate_diverges_and_says_where(images: DeviceSet, split: Split) -> None:
+    trial = TRIAL.replace(optimizer="sgd", lr=10.0, weight_decay=1.0, epochs=40, loss="bce")
+    with pytest.raises(Diverged, match=r"(train|val)_loss=(nan|inf|-inf) in epoch \d+"):
+        run(trial, images, split)
+
+
+def test_switched_percent_counts_the_batches_whose_foreground_exceeds_tau(images: DeviceSet, split: Split) -> None:
+    assert run(TRIAL.replace(epochs=1, switching_tau=0.0), images, split)[0].switched_percent == 100
+    assert run(TRIAL.replace(epochs=1, switching_tau=1.0), images, split)[0].switched_percent == 0
+
+
+def test_training_on_equalized_masks_ruins_the_prediction(images: DeviceSet, split: Split) -> None:
+    plain, equalized = (run(TRIAL.replace(epochs=6, equalize_masks=e), images, split)[-1] for e in (False, True))
+    assert plain.val_dice > 0.6
+    assert equalized.val_dice < 0.4
+    assert equalized.val_predicted_percent > 90, "nearly every pixel looks like foreground"
+
+
+def test_augmenting_validation_changes_its_scores_but_not_the_training(images: DeviceSet, split: Split) -> None:
+    train_only, both = (run(TRIAL.replace(epochs=1, augment=a), images, split)[0] for a in ("train", "both"))
+    assert train_only.train_loss == both.train_loss
+    assert train_only.val_loss != both.val_loss
+
+
+def test_predictions_are_probabilities(images: DeviceSet) -> None:
+    probabilities = predict(make_model(TRIAL, 1, CPU), images.images[:3], "fp32")
+    assert probabilities.shape == (3, 1, 64, 64)
+    assert 0 <= probabilities.min() <= probabilities.max() <= 1
+
+
+def test_a_device_or_precision_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="device='tpu' is unknown"):
+        find_device("tpu")
+    with pytest.raises(ValueError, match="precision='fp8' is unknown"):
+        find_precision("fp8", CPU)
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="torch finds no CUDA device"):
+            find_device("cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: this path was not tried")
+def test_cuda_and_cpu_agree_over_the_first_epoch_in_fp32(discs: Path, split: Split) -> None:
+    cuda = torch.device("cuda")
+    on_cuda = DeviceSet.on(cuda, load_folder(discs, 64))
+    epoch = next(train(make_model(TRIAL, 1, cuda), TRIAL, on_cuda, split))
+    on_cpu = run(TRIAL.replace(epochs=1), DeviceSet.on(CPU, load_folder(discs, 64)), split)[0]
+    assert epoch.train_loss == pytest.approx(on_cpu.train_loss, rel=1e-3)

@@ -1,0 +1,87 @@
+"""README, MLproject, environment and code agree; and the project speaks of itself alone."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from training.plan import PRESETS
+from training.runner import parse
+from training.studies import STUDIES
+
+ROOT = Path(__file__).parents[1]
+PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
+ENTRY_POINTS = PROJECT["entry_points"]
+README = (ROOT / "README.md").read_text()
+PACKAGES = ("torch", "mlflow", "segmentation-models-pytorch", "bentoml", "numpy", "opencv-python", "pandas")
+
+
+def test_every_study_is_an_entry_point_in_the_report_s_order() -> None:
+    assert [name for name in ENTRY_POINTS if name in STUDIES] == list(STUDIES)
+
+
+@pytest.mark.parametrize("name", [*STUDIES, "main"])
+def test_an_entry_point_passes_every_parameter_to_its_study(name: str) -> None:
+    entry = ENTRY_POINTS[name]
+    command = entry["command"].split("&&")[0]
+    defaults = {key: value["default"] for key, value in entry["parameters"].items() if isinstance(value, dict)}
+    filled = command.format(data="somewhere", **defaults)
+    options = parse(filled.split()[3:])
+    assert filled.startswith("python -m training.runner ")
+    assert options.study == ("all" if name == "main" else name)
+    assert all(str(getattr(options, key)) == value for key, value in defaults.items())
+    assert set(re.findall(r"{(\w+)}", command)) == set(entry["parameters"])
+
+
+def test_the_readme_names_every_entry_point_and_preset() -> None:
+    for name in [*ENTRY_POINTS, *PRESETS]:
+        assert f"`{name}`" in README, name
+
+
+def test_the_readme_s_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"`make (\w+)`", README)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_readme_s_pictures_and_links_exist() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)|src=\"(?!http)([^\"]+)\"", README):
+        assert (ROOT / (target[0] or target[1])).exists(), target
+
+
+def test_requirements_pin_every_package_exactly_and_environment_yml_includes_them() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert all("==" in line for line in lines if line and not line.startswith("#"))
+    pinned = {line.split("==")[0] for line in lines}
+    assert set(PACKAGES) <= pinned
+    direct = [line.split("#")[0].strip() for line in (ROOT / "requirements.in").read_text().splitlines()]
+    assert {line for line in direct if line} <= set(lines)
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert {"pip": ["-r requirements.txt"]} in environment["dependencies"]
+    assert PROJECT["conda_env"] == "environment.yml"
+
+
+def test_ci_runs_the_readme_s_test_command() -> None:
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("make test")
+    assert "`make test`" in README
+
+
+@pytest.mark.parametrize("module", ["training.runner", "training.synthetic", "serving.promote", "analysis.report"])
+def test_help_imports_neither_torch_nor_mlflow(module: str) -> None:
+    code = f"import sys, runpy; sys.argv = ['{module}', '--help']\n"
+    code += f"try:\n runpy.run_module('{module}', run_name='__main__')\nexcept SystemExit: pass\n"
+    code += "assert not {'torch', 'mlflow', 'bentoml'} & set(sys.modules), 'imported'"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout
+
+
+def test_no_file_names_the_machine_it_was_written_on() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if path.suffix in (".py", ".md", ".txt", ".in", ".yml", ".toml", ".html", ".css", "") and path.is_file():
+            assert not re.search(r"(?<!\w)/(work|root|home|Users)/\w", path.read_text()), name
