@@ -2,6 +2,7 @@
 
 import io
 import math
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -49,18 +50,29 @@ def made_up_curve(trial: Trial, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame({"epoch": epoch, "lr": trial.lr, **scores, "seconds": 0.5})
 
 
+def make_experiment(folder: Path) -> None:
+    """An experiment with its artifacts beside its database; MLflow's own default is the working directory."""
+    runs.connect().create_experiment(runs.EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+
+
+def experiment() -> str:
+    found = runs.connect().get_experiment_by_name(runs.EXPERIMENT)
+    assert found is not None
+    return str(found.experiment_id)
+
+
 def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverged: bool = False) -> str:
     """One finished child run as the training side logs it."""
     client = runs.connect()
     tags = {"role": "trial", "row": "printed", "trial": trial.digest, "collapsed": "false", **tags}
     tags |= {"mlflow.parentRunId": parent, "diverged": str(diverged).lower(), "data_digest": DIGEST, "data": "made_up"}
     curve = made_up_curve(trial, np.random.default_rng(int(trial.digest, 16)))
-    best = curve.loc[curve["val_dice"].idxmax()]
+    best = curve.iloc[int(curve["val_dice"].to_numpy().argmax())]
     summary = {f"best_{name}": best[name] for name in ("val_dice", "val_loss", "train_dice", "train_loss")}
     summary |= {"best_epoch": best["epoch"], "epochs_to_converge": best["epoch"], "seconds": 3.0}
     from mlflow.entities import Metric, Param
 
-    run_id = client.create_run("0", tags=tags, start_time=int(time.time() * 1000)).info.run_id
+    run_id = client.create_run(experiment(), tags=tags, start_time=int(time.time() * 1000)).info.run_id
     metrics = [] if diverged else [Metric(name, float(value), 0, 0) for name, value in summary.items()]
     client.log_batch(run_id, metrics, [Param(name, str(value)) for name, value in asdict(trial).items()])
     if not diverged:
@@ -73,7 +85,7 @@ def log_made_up_study(study: str, seeds: int = 2) -> str:
     """A parent run with its trials; the last trial has a picture of predictions."""
     client = runs.connect()
     tags = {"study": study, "carry": "report", "protocol": "fixed", "preset": "demo"}
-    parent = client.create_run("0", tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
+    parent = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
     picture = io.BytesIO()
     matplotlib.image.imsave(picture, np.random.default_rng(0).random((48, 144)), format="png", cmap="gray")
     for trial, beyond in made_up_trials(study, seeds):
@@ -84,7 +96,7 @@ def log_made_up_study(study: str, seeds: int = 2) -> str:
     return str(parent)
 
 
-def made_up_store(folder: Path, studies: Iterable[str] = ("schedulers_by_data", "losses")) -> str:
+def made_up_store(folder: Path, studies: Iterable[str] = ("losses", "augmentation")) -> str:
     """The tracking URI of a store with made-up runs; made once a test session."""
     uri = f"sqlite:///{folder}/made_up/mlflow.db"
     if not (folder / "made_up").exists():
@@ -92,6 +104,9 @@ def made_up_store(folder: Path, studies: Iterable[str] = ("schedulers_by_data", 
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MLFLOW_TRACKING_URI", uri)
             patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+            runs.connect().search_experiments()  # makes the tables, which takes seconds: once is enough
+            shutil.copy(folder / "made_up" / "mlflow.db", folder / "blank.db")
+            make_experiment(folder / "made_up")
             for study in studies:
                 log_made_up_study(study)
     return uri
@@ -145,7 +160,7 @@ def test_a_trial_comes_back_as_it_was_logged() -> None:
 @pytest.mark.usefixtures("store")
 def test_runs_are_read_over_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "PAGE", 7)
-    assert len(runs.load_trials(DIGEST)) == 2 * (12 + 12)
+    assert len(runs.load_trials(DIGEST)) == 2 * (12 + 3)
 
 
 @pytest.mark.usefixtures("store")
@@ -168,10 +183,13 @@ def test_nothing_promoted_is_no_champion() -> None:
 
 
 @pytest.fixture
-def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_store(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store of the test's own."""
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    made_up_store(tmp_path_factory.getbasetemp())
+    shutil.copy(tmp_path_factory.getbasetemp() / "blank.db", tmp_path / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    make_experiment(tmp_path)
 
 
 @pytest.mark.usefixtures("own_store")
@@ -179,11 +197,13 @@ def test_only_finished_trials_of_the_newest_study_run_count_and_a_diverged_one_h
     client = runs.connect()
     old = log_made_up_study("mask_equalization", seeds=1)
     tags = {"study": "mask_equalization"}
-    new = client.create_run("0", tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
+    new = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
     trial = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=6)
     assert set(runs.load_trials(DIGEST)["parent_run_id"]) == {old}  # the new one has no finished trial yet
     kept = log_made_up_trial(trial, tags, new, diverged=True)
-    client.create_run("0", tags={"role": "trial", "mlflow.parentRunId": new, "data_digest": DIGEST, **tags})  # running
+    client.create_run(
+        experiment(), tags={"role": "trial", "mlflow.parentRunId": new, "data_digest": DIGEST, **tags}
+    )  # running
     trials = runs.load_trials(DIGEST)
     assert list(trials["run_id"]) == [kept]
     assert trials["diverged"].all()
@@ -192,7 +212,7 @@ def test_only_finished_trials_of_the_newest_study_run_count_and_a_diverged_one_h
 
     client.create_registered_model("unet")
     scores = {"run_id": kept, "val_dice": "0.8", "test_dice": "0.7", "otsu_dice": "0.3"}
-    version = client.create_model_version("unet", "models:/nowhere", tags=scores)
+    version = client.create_model_version("unet", f"runs:/{kept}/model", tags=scores)
     client.set_registered_model_alias("unet", "champion", version.version)
     champion = runs.load_champion()
     assert champion is not None

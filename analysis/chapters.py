@@ -1,0 +1,208 @@
+"""What the page says, study by study. Tables and verdicts in, values for the template out; no files, no MLflow."""
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis import panels
+from analysis.claims import CLAIMS
+from analysis.labels import DASH, TIMES, cell_label, factor_label, number, several, signed, value_label
+from analysis.selection import highest_dice, most_consistent
+from analysis.tables import cell_factors, compare
+from analysis.verdicts import ANSWERS, Claim, Verdict
+from training.studies import STUDIES, Study
+from training.trial import Trial
+
+SETTINGS = ("loss", "optimizer", "lr", "scheduler", "weight_decay", "dropout", "train_percent", "augment")
+FEW_EPOCHS = 0.5  # of the report's; below that its conclusions are not really put to the test
+GLYPHS = {"supported": "✓", "contradicted": "✗", "undecided": "~", "untested": "·"}
+
+Verdicts = Mapping[str, Verdict]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a study's table, ready to be read."""
+
+    cells: tuple[str, ...]
+    beyond: bool
+    printed: str
+    measured: str
+    n: str
+    difference: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with both its verdicts."""
+
+    claim: Claim
+    printed: Verdict
+    measured: Verdict
+
+    @property
+    def anchor(self) -> str:
+        return self.claim.code.replace(".", "-")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    study: Study
+    heads: tuple[str, ...]  # of the factors' columns
+    score: str  # what the table compares
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]  # on the printed numbers
+    pictures: tuple[tuple[str, str], ...]  # SVG, caption
+    predictions: str  # base64 of a PNG; empty where there is none
+    predictions_of: str
+    runs: str  # `12 runs on cells (protocol fixed, carry report)`; empty without runs
+    short: str  # a warning, where the runs had far fewer epochs than the report's
+    command: str
+    claims: tuple[Judged, ...]
+
+
+def judged(printed: Verdicts, measured: Verdicts, study: str) -> tuple[Judged, ...]:
+    return tuple(Judged(c, printed[c.code], measured[c.code]) for c in CLAIMS if study in ("", c.study))
+
+
+def counts(verdicts: Verdicts) -> list[tuple[str, int]]:
+    """How many claims got each verdict, in a fixed order."""
+    found = Counter(verdict.answer for verdict in verdicts.values())
+    return [(answer, found[answer]) for answer in ANSWERS]
+
+
+def make_chapters(
+    published: pd.DataFrame,
+    trials: pd.DataFrame,
+    curves: pd.DataFrame,
+    verdicts: tuple[Verdicts, Verdicts],
+    notes: pd.DataFrame,
+    load_picture: Callable[[str], bytes],
+) -> list[Chapter]:
+    """One chapter a study, in the report's order, with or without runs."""
+    chapters = []
+    for study in STUDIES.values():
+        own = trials[trials["study"] == study.name]
+        table = compare(study, published, own)
+        best = highest_dice(own)
+        picture = load_picture(best["run_id"]) if best is not None else b""
+        chapter = Chapter(
+            study=study,
+            heads=tuple(factor_label(factor) for factor in cell_factors(study)),
+            score="best learning rate" if study.search_lr else "val Dice",
+            rows=tuple(_row(study, row) for row in table.to_dict("records")),
+            notes=tuple(notes[notes["figure"] == study.figure]["note"]),
+            pictures=tuple(_pictures(study, table, own, curves)),
+            predictions=base64.b64encode(picture).decode(),
+            predictions_of="" if best is None else f"{describe(best)}; val Dice {number(best['val_dice'])}",
+            runs=_runs(own),
+            short=_short(study, own),
+            command=command(study.name, own),
+            claims=judged(*verdicts, study.name),
+        )
+        chapters.append(chapter)
+    return chapters
+
+
+def choices(trials: pd.DataFrame) -> list[dict[str, str]]:
+    """What Section 8 would choose from a table, by both its rules."""
+    rules = (("highest validation Dice", highest_dice), ("most consistent over the losses", most_consistent))
+    found = ((name, choose(trials)) for name, choose in rules)
+    return [
+        {"rule": name, "trial": describe(row), "val_dice": number(row["val_dice"]), "study": row["study"]}
+        for name, row in found
+        if row is not None
+    ]
+
+
+def describe(trial: Mapping[Any, Any] | pd.Series) -> str:
+    """The factors that the report tunes, in words; unknown ones are left out."""
+    known = [factor for factor in SETTINGS if factor in trial and value_label(factor, trial[factor]) != DASH]
+    plain = {"scheduler": "none", "augment": "none"}
+    told = [factor for factor in known if str(trial[factor]) != plain.get(factor)]
+    return cell_label({factor: trial[factor] for factor in told}, told)
+
+
+def describe_params(params: Mapping[str, str]) -> str:
+    """The same of an MLflow run's params; empty when its run is gone."""
+    return describe(asdict(Trial.from_params(params))) if params else ""
+
+
+def command(name: str, trials: pd.DataFrame) -> str:
+    """The command that repeats a study as it was run; as it would be run first where it has no runs."""
+    words = [f"mlflow run . -e {name} -P data=FOLDER"]
+    if len(trials):
+        first = trials.iloc[0]
+        words[0] = words[0].replace("FOLDER", f"path/to/{first['data']}")
+        usual = {"preset": "small", "carry": "report", "protocol": "fixed"}
+        words += [
+            f"-P {key}={first[key]}" for key, value in usual.items() if pd.notna(first[key]) and first[key] != value
+        ]
+        seeds = trials["seed"].nunique()
+        words += [f"-P seeds={seeds}"] if seeds > 1 else []
+    return " ".join(words)
+
+
+def _runs(trials: pd.DataFrame) -> str:
+    if trials.empty:
+        return ""
+    first = trials.iloc[0]
+    epochs = trials["epochs"]
+    spread = f"{epochs.min():.0f}" if epochs.min() == epochs.max() else f"{epochs.min():.0f} to {epochs.max():.0f}"
+    return (
+        f"{several(len(trials), 'run')} on {first['data']}, {spread} epochs at {first['image_size']:.0f} pixels, "
+        f"protocol {first['protocol']}, carry {first['carry']}"
+    )
+
+
+def _short(study: Study, trials: pd.DataFrame) -> str:
+    longest = trials["epochs"].max()
+    if trials.empty or longest >= FEW_EPOCHS * study.epochs:
+        return ""
+    return (
+        f"At most {longest:.0f} of the report's {study.epochs} epochs: a try-out, too short to judge a conclusion by."
+    )
+
+
+def _row(study: Study, row: Mapping[Any, Any]) -> Row:
+    cells = tuple(value_label(factor, row[factor]) for factor in cell_factors(study))
+    failed = [(row["collapsed"], "collapsed"), (row["diverged"], "diverged")]
+    notes = [f"{count} {word}" for count, word in failed if count]
+    if row.get("train_percent") == 100:
+        notes.append("validated on its training images")
+    mean, sd = row["val_dice"], row["sd"]
+    if study.search_lr:
+        if row["n"]:
+            notes.append(f"val Dice {number(mean)}")
+        rates = [value_label("lr", row[name]) for name in ("printed_lr", "lr")]
+        ratio = row["lr"] / row["printed_lr"]
+        difference = f"{TIMES}{ratio:.2g}" if ratio == ratio else DASH
+        return Row(cells, row["beyond"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes))
+    printed = number(row["printed_val_dice"])
+    measured = number(mean) + (f" ± {number(sd)}" if sd == sd else "")
+    difference = signed(mean - row["printed_val_dice"])
+    return Row(cells, row["beyond"], printed, measured, str(row["n"] or DASH), difference, ", ".join(notes))
+
+
+def _pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curves: pd.DataFrame) -> list[tuple[str, str]]:
+    pictures = []
+    if table["printed_lr" if study.search_lr else "printed_val_dice"].notna().any() or len(trials):
+        svg = panels.render(lambda: panels.comparison_figure(study, table), f"{study.name}: printed and measured")
+        pictures.append((svg, "Printed beside measured."))
+    if study.search_lr and len(trials):
+        svg = panels.render(lambda: panels.learning_rates_figure(trials), f"{study.name}: Dice by learning rate")
+        pictures.append((svg, "How much each optimizer minds its learning rate; means over seeds."))
+    shown = trials
+    if study.search_lr:
+        best = table.dropna(subset="lr")[[*cell_factors(study), "lr"]]
+        shown = trials.merge(best, on=list(best.columns))
+    if curves["run_id"].isin(shown["run_id"]).any():
+        svg = panels.render(lambda: panels.curves_figure(study, shown, curves), f"{study.name}: learning curves")
+        caption = "Validation Dice by epoch" + (", at each search's best learning rate" if study.search_lr else "")
+        pictures.append((svg, f"{caption}. A line is the mean over a cell's seeds, a band their range."))
+    return pictures

@@ -1,0 +1,88 @@
+"""How factors, their values and numbers are written for people. Values in, words out; no table, no figure."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+DASH = "\N{EN DASH}"  # where there is no number
+
+FACTORS = {
+    "loss": "loss",
+    "optimizer": "optimizer",
+    "lr": "learning rate",
+    "epochs": "epochs",
+    "scheduler": "scheduler",
+    "weight_decay": "weight decay",
+    "dropout": "dropout",
+    "train_percent": "training data (%)",
+    "augment": "augmentation",
+    "equalize_masks": "equalized masks",
+    "image_size": "image size (pixels)",
+    "batch_size": "batch size",
+    "sgd_momentum": "SGD momentum",
+    "step_length": "step length",
+    "plateau_patience": "plateau patience (epochs)",
+}
+
+VALUES: dict[str, dict[Any, str]] = {
+    "loss": {"bce": "BCE", "dice": "Dice BCE", "inverse_dice": "inverse Dice BCE", "switching": "switching"},
+    "optimizer": {
+        "adam": "Adam",
+        "adagrad": "AdaGrad",
+        "adamax": "AdaMax",
+        "rmsprop": "RMSprop",
+        "sgd": "SGD",
+        "adadelta": "AdaDelta",
+    },
+    "augment": {"none": "none", "train": "training only", "both": "training and validation"},
+    "equalize_masks": {True: "yes", False: "no"},
+}
+
+
+def factor_label(factor: str) -> str:
+    return FACTORS.get(factor, factor.replace("_", " "))
+
+
+def value_label(factor: str, value: Any) -> str:
+    """A factor's value as a person writes it: `RMSprop`, `1e-4`, `40`; a dash for an unknown one."""
+    if isinstance(value, float) and math.isnan(value):
+        return DASH
+    if factor in VALUES:
+        return VALUES[factor].get(value, str(value))
+    if factor == "lr":
+        return scientific(float(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def scientific(value: float) -> str:
+    """1e-4 rather than 0.0001: learning rates are compared by their exponent."""
+    digits, exponent = f"{value:.0e}".split("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def cell_label(cell: Mapping[Any, Any], factors: Iterable[str]) -> str:
+    """One cell of a table in words: `Adam, 20 % data, plateau`."""
+    after = {"train_percent": " % data", "loss": " loss"}
+    named = {"weight_decay", "dropout", "lr"}
+    words = []
+    for factor in factors:
+        word = value_label(factor, cell[factor]) + after.get(factor, "")
+        words.append(f"{factor_label(factor)} {word}" if factor in named else word)
+    return ", ".join(words)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A score with a true minus sign; a dash where there is none."""
+    return DASH if math.isnan(value) else f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference, with its sign."""
+    return DASH if math.isnan(value) else f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def several(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,55 @@
+"""Per study, the report's printed numbers beside the measured ones. Tidy tables in, one table out; nothing is drawn."""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.conclusions.optimizers import best_learning_rates
+from training.studies import Study, carried_from_report
+
+PRINTED = ("val_dice", "train_dice", "val_loss", "train_loss", "lr")  # shown as printed_*
+MEANS = ("train_dice", "val_loss", "train_loss", "best_epoch", "epochs_to_converge", "seconds")
+
+
+def cell_factors(study: Study) -> list[str]:
+    """The factors that name a row of the study's table; a learning-rate search is one row."""
+    return [factor for factor in study.scientific if not (study.search_lr and factor == "lr")]
+
+
+def compare(study: Study, published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell, in the report's order: factors, beyond, printed_*, then measured means, sd, n.
+
+    `beyond` marks rows the report has not. `val_dice` is the mean over n runs, `sd` theirs (n - 1; nan for one run).
+    A learning-rate search shows its best learning rate as `lr`, and n counts the runs at it.
+    """
+    by = cell_factors(study)
+    printed = published[published["study"] == study.name]
+    own = measured[measured["study"] == study.name]
+    if study.search_lr:
+        best = best_learning_rates(own)[[*by, "lr"]]
+        own = own.merge(best, on=[*by, "lr"])
+    printed = printed[[*by, *PRINTED]].rename(columns={name: f"printed_{name}" for name in PRINTED})
+    table = _rows(study, by, own).merge(printed, on=by, how="left").merge(_means(own, by), on=by, how="left")
+    counts = ["n", "collapsed", "diverged"]
+    table[counts] = table[counts].fillna(0).astype(int)
+    return table
+
+
+def _rows(study: Study, by: list[str], measured: pd.DataFrame) -> pd.DataFrame:
+    """The study's cells in table order; then any that were measured but are not among them."""
+    listed: list[dict[str, Any]] = [
+        {factor: row.factors[factor] for factor in by} | {"beyond": row.beyond}
+        for row in study.rows(carried_from_report(study))
+    ]
+    others = measured[by].assign(beyond=True)
+    table = pd.concat([pd.DataFrame(listed).astype(others.dtypes[by].to_dict()), others])
+    return table.drop_duplicates(by).reset_index(drop=True)
+
+
+def _means(measured: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    cells = measured.groupby(by, sort=False, dropna=False)
+    scores = cells["val_dice"].agg(val_dice="mean", sd="std", n="count")
+    rates = cells["lr"].first()
+    return pd.concat(
+        [scores, rates, cells[list(MEANS)].mean(), cells[["collapsed", "diverged"]].sum()], axis=1
+    ).reset_index()

@@ -1,0 +1,129 @@
+"""The page: complete, self-contained, and honest about what is missing. Its runs are made up; the store is real."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_runs import DIGEST, experiment, made_up_store
+
+from analysis import report, runs
+from analysis.claims import CLAIMS
+from analysis.printed import read_notes
+from training.studies import STUDIES
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on a store with two made-up studies, written once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+        run = runs.connect().create_run(experiment())  # as `mlflow run` makes one
+        patch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+        path = report.write_report(tmp_path_factory.mktemp("report"), report.NEWEST)
+        after = runs.connect().get_run(run.info.run_id)
+        assert after.data.tags["role"] == "report"
+        assert after.info.status == "RUNNING"  # `mlflow run` ends its own
+        assert [file.path for file in runs.connect().list_artifacts(run.info.run_id)] == ["index.html"]
+    return path
+
+
+@pytest.fixture(scope="module")
+def printed_only() -> str:
+    """The page before anything was run."""
+    nothing = runs.tidy([])
+    curves = pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
+    return report.render(runs.load_published(), nothing, curves, None, read_notes(), lambda _: b"")
+
+
+def test_the_page_asks_for_nothing_from_outside(page: Path) -> None:
+    html = page.read_text().replace("http://www.w3.org", "")
+    assert "http" not in html
+    assert not re.findall(r'(?:src|href)="(?!data:image/png|#)', html)
+    assert "<script" not in html
+
+
+def test_every_study_and_every_claim_is_on_the_page_once(page: Path) -> None:
+    html = page.read_text()
+    for anchor in [*STUDIES, *(claim.code.replace(".", "-") for claim in CLAIMS)]:
+        assert html.count(f'id="{anchor}"') == 1
+
+
+def test_no_id_is_used_twice(page: Path) -> None:
+    ids = re.findall(r'<(?:section|article|main)[^>]* id="([^"]+)"', page.read_text())
+    assert len(ids) == len(set(ids))
+
+
+def test_measured_chapters_have_curves_predictions_and_their_command(page: Path) -> None:
+    chapter = page.read_text().split('id="losses"')[1].split("</section>")[0]
+    assert "24 runs on made_up" in chapter
+    assert "learning curves" in chapter
+    assert "data:image/png;base64," in chapter
+    assert "mlflow run . -e losses -P data=path/to/made_up -P preset=demo -P seeds=2" in chapter
+    assert "repeat Fig. 2" in chapter
+
+
+def test_runs_far_shorter_than_the_reports_are_called_a_try_out(page: Path) -> None:
+    chapter = page.read_text().split('id="losses"')[1].split("</section>")[0]
+    assert "At most 6 of the report" in chapter
+    assert "200 epochs: a try-out" in chapter
+
+
+def test_chapters_without_runs_say_so_and_show_the_printed_side(page: Path) -> None:
+    chapter = page.read_text().split('id="dropout"')[1].split("</section>")[0]
+    assert "Not measured yet" in chapter
+    assert "0.266" in chapter  # Fig. 16: 80 %, 0.2
+    assert "mlflow run . -e dropout -P data=FOLDER" in chapter
+
+
+def test_without_a_champion_the_page_prints_the_cure(page: Path) -> None:
+    assert "Nothing is promoted yet" in page.read_text()
+    assert report.PROMOTE in page.read_text()
+
+
+def test_before_anything_is_run_the_printed_side_stands_alone(printed_only: str) -> None:
+    assert "Nothing is measured yet" in printed_only
+    assert printed_only.count("Not measured yet") == len(STUDIES)
+
+
+def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
+    tags = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.7654", "otsu_dice": "0.321", "test_images": "24"}
+    nothing, curves = runs.tidy([]), pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
+    champion = runs.Champion("3", tags | {"data": "<b>cells</b>"}, {})
+    html = report.render(nothing, nothing, curves, champion, read_notes(), lambda _: b"")
+    assert html.index("0.765") < html.index("0.321") < html.index("27 conclusions")
+    assert "&lt;b&gt;cells" in html  # names are escaped
+
+
+def test_the_tables_hold_what_the_page_shows(page: Path) -> None:
+    tables = page.parent / "tables"
+    assert {path.stem for path in tables.glob("*.csv")} == {*STUDIES, "claims", "trials"}
+    assert len(pd.read_csv(tables / "claims.csv")) == 2 * len(CLAIMS)
+    assert set(pd.read_csv(tables / "trials.csv")["data_digest"]) == {DIGEST}
+
+
+def test_no_half_written_file_is_left(page: Path) -> None:
+    assert not list(page.parent.rglob("*.tmp"))
+
+
+def test_an_unknown_digest_stops_with_the_cure(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+    assert report.main(["--out", str(tmp_path), "--data-digest", "nowhere"]) == 2
+    assert "data_digest='nowhere': no finished trial has it; leave it out" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_answers_in_under_a_second() -> None:
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-m", "analysis.report", "--help"], check=True, capture_output=True)
+    assert time.monotonic() - start < 1
