@@ -58,7 +58,7 @@ class Chapter:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]  # on the printed numbers
     pictures: tuple[tuple[str, str], ...]  # SVG, caption
-    predictions: str  # base64 of a PNG; empty where there is none
+    predictions: str  # base64 of a JPEG; empty where there is none
     predictions_of: str
     runs: str  # `12 runs on cells (protocol fixed, carry report)`; empty without runs
     short: str  # a warning, where the runs had far fewer epochs than the report's
@@ -98,7 +98,7 @@ def make_chapters(
             rows=tuple(_row(study, row) for row in table.to_dict("records")),
             notes=tuple(notes[notes["figure"] == study.figure]["note"]),
             pictures=tuple(_pictures(study, table, own, curves)),
-            predictions=base64.b64encode(picture).decode(),
+            predictions=base64.b64encode(panels.compress(picture)).decode(),
             predictions_of="" if best is None else f"{describe(best)}; val Dice {number(best['val_dice'])}",
             runs=_runs(own),
             short=_short(study, own),

@@ -1,6 +1,6 @@
 """Figures for a page: panels laid out, drawn and turned into inline SVG that follows the page's light or dark theme.
 
-What is drawn is said in `figures`; this file knows layout and SVG only.
+What is drawn is said in `figures`; this file knows layout, SVG and JPEG only.
 """
 
 import io
@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import cv2
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -162,3 +164,11 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
 def _legend(figure: Figure, title: str, entries: list[tuple[str, dict[str, Any]]]) -> None:
     handles = [Line2D([], [], label=label, **look) for label, look in entries]
     figure.legend(handles=handles, title=title or None, loc="outside upper left", ncols=min(len(handles), 6))
+
+
+def compress(picture: bytes) -> bytes:
+    """A PNG of photographs as a JPEG, a tenth of its size; nothing stays nothing."""
+    if not picture:
+        return b""
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
