@@ -81,7 +81,8 @@ def discard_run(client: MlflowClient, run_id: str) -> None:
 def begin_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags, parent: str = "") -> str:
     """A new run, running; a child of `parent` where one is given."""
     nesting = {"mlflow.parentRunId": parent} if parent else {}
-    tags = {**tags, **nesting, **provenance(), "mlflow.source.name": "training.runner", "mlflow.source.type": "PROJECT"}
+    source = {"mlflow.source.name": "training.runner", "mlflow.source.type": "PROJECT"}
+    tags = {**source, **tags, **nesting, **provenance()}
     return str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
 
 

@@ -5,6 +5,8 @@ normalization, 'same' padding and nearest upsampling. Built on smp's Segmentatio
 load and export work. Nothing here knows what the network is trained on.
 """
 
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,8 @@ class UNet(SegmentationModel):
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> "UNet":
         """Load what save_pretrained wrote: config.json and model.safetensors. No pickle is read."""
-        return super(SegmentationModel, cls).from_pretrained(*args, **kwargs)
+        with contextlib.redirect_stdout(io.StringIO()):  # huggingface_hub prints where it loads from
+            return super(SegmentationModel, cls).from_pretrained(*args, **kwargs)
 
 
 def save_model(model: UNet, folder: Path) -> None:

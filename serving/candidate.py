@@ -1,0 +1,116 @@
+"""Which trial is promoted: the best by validation Dice among those that were judged fairly on these very images.
+
+Reads runs through the client it is given. It knows nothing of exports, registries or test scores.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.images import ImageSet, load_folder
+from training.trial import Trial
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+ELIGIBLE = (  # finished, validated on images it never saw, and trained on the masks as they are
+    "status = 'FINISHED' and tags.role = 'trial' and tags.protocol = 'fixed' and tags.diverged = 'false' "
+    "and tags.collapsed = 'false' and params.augment != 'both' and params.train_percent != '100' "
+    "and params.equalize_masks = 'False' and metrics.best_val_dice >= 0"
+)
+PAGE = 200  # runs asked for at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A trial worth promoting, with the images it was trained on, prepared its way."""
+
+    run_id: str
+    trial: Trial
+    val_dice: float  # best epoch, mean over the validation images
+    images: ImageSet
+    data_digest: str
+    train: tuple[int, ...]  # indices into images: at most these were trained on
+    test: tuple[int, ...]
+
+
+def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
+    """The best eligible trial on these images. Raises ValueError, with the cure, when there is none.
+
+    Trials of any image size compete: a run's digest is that of the images at its own size.
+    """
+    sets: dict[int, tuple[ImageSet, str]] = {}
+    seen, unfinished = set(), 0
+    for run in _eligible_runs(client, folder.resolve().name):
+        size = int(run.data.params["image_size"])
+        if size not in sets:
+            images = load_folder(folder, size)
+            sets[size] = images, images.digest
+        images, digest = sets[size]
+        seen.add(run.data.tags["data_digest"])
+        if run.data.tags["data_digest"] != digest:
+            continue
+        parts = _read_split(client, run.data.tags["mlflow.parentRunId"], images)
+        if parts is None:
+            unfinished += 1
+            continue
+        return Candidate(
+            run_id=run.info.run_id,
+            trial=_read_trial(client, run.info.run_id),
+            val_dice=run.data.metrics["best_val_dice"],
+            images=images,
+            data_digest=digest,
+            train=parts["train"],
+            test=parts["test"],
+        )
+    raise ValueError(_why_none(folder, seen, unfinished, [digest for _, digest in sets.values()]))
+
+
+def _eligible_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
+    """Best first, over all experiments, page by page."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    quote = '"' if "'" in data else "'"
+    query, order = f"{ELIGIBLE} and tags.data = {quote}{data}{quote}", ["metrics.best_val_dice DESC"]
+    page = client.search_runs(experiments, query, order_by=order, max_results=PAGE)
+    yield from page
+    while page.token:
+        page = client.search_runs(experiments, query, order_by=order, max_results=PAGE, page_token=page.token)
+        yield from page
+
+
+def _read_split(client: "MlflowClient", study_run_id: str, images: ImageSet) -> dict[str, tuple[int, ...]] | None:
+    """Indices of the images that train, validate and test; None while the study has not written them yet."""
+    if all(file.path != "split.json" for file in client.list_artifacts(study_run_id)):
+        return None
+    index_of = {stem: index for index, stem in enumerate(images.stems)}
+    with tempfile.TemporaryDirectory() as scratch:
+        stems = json.loads(Path(client.download_artifacts(study_run_id, "split.json", scratch)).read_text())
+    return {part: tuple(index_of[stem] for stem in stems[part]) for part in ("train", "val", "test")}
+
+
+def _read_trial(client: "MlflowClient", run_id: str) -> Trial:
+    with tempfile.TemporaryDirectory() as scratch:
+        return Trial.from_json(Path(client.download_artifacts(run_id, "trial.json", scratch)).read_text())
+
+
+def _why_none(folder: Path, seen: set[str], unfinished: int, digests: list[str]) -> str:
+    if unfinished:
+        return (
+            f"data={folder}: {unfinished} trial(s) could be promoted, but their studies have not ended and have not "
+            "said which images test; wait for them, or run them again"
+        )
+    if seen:
+        return (
+            f"data={folder}: the finished trials were trained on other images of this name (digest "
+            f"{', '.join(sorted(seen))}; this folder has {', '.join(sorted(digests))}); give the folder they were "
+            "trained on, or run a study on this one"
+        )
+    return (
+        f"data={folder}: no finished trial on a folder of this name can be promoted; it must be a run of "
+        "protocol=fixed that neither diverged nor collapsed, without augment=both and equalized masks; run a study "
+        f"first, such as `mlflow run . -e optimizers -P data={folder}`"
+    )

@@ -1,0 +1,218 @@
+"""The best trial on a folder becomes models:/unet@champion: `python -m serving.promote --data FOLDER`.
+
+Chosen by validation Dice; exported; compared with the trained model; scored once on the test images; registered; and
+copied into the BentoML store. Whatever fails leaves the alias where it was. The store gets the ONNX file and
+preprocessing.json rather than MLflow's model, so that the service needs neither torch nor MLflow: it starts in a
+second, and ONNX Runtime is also the faster of the two on a CPU.
+"""
+
+import argparse
+import dataclasses
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
+    from mlflow import MlflowClient
+    from torch import Tensor
+
+    from serving.candidate import Candidate
+    from serving.card import Evidence
+    from serving.export import Segmenter
+
+MODEL, ALIAS = "unet", "champion"
+ONNX, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "model_card.md"
+REQUIREMENTS = ("torch", "numpy")  # of the pt2 program; it needs no code of ours
+
+
+class ExportDiffers(Exception):
+    """An exported model does not say what the trained one says."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when the champion stands, 1 when an export differs, 2 for what cannot be used."""
+    try:
+        promote(Path(parse(arguments).data))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        _discard_run()
+        return 2
+    except ExportDiffers as error:
+        print(f"error: {error}; {ALIAS} stays where it was", file=sys.stderr)
+        return 1
+    return 0
+
+
+def promote(folder: Path) -> None:
+    """Raises ValueError before any run exists, and ExportDiffers before anything is registered."""
+    from serving.candidate import find_candidate
+    from training import tracking
+    from training.images import find_pairs
+
+    find_pairs(folder)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip, which uv does not install
+    client, experiment_id = tracking.connect()
+    candidate = find_candidate(client, folder)
+    tags = {"role": "promote", "data": candidate.images.name, "data_digest": candidate.data_digest}
+    tags["mlflow.source.name"] = "serving.promote"
+    run_id = tracking.run_from_mlflow()
+    if run_id:
+        tracking.adopt_run(client, run_id, "promote", tags)
+        _promote(client, run_id, candidate)
+        return  # `mlflow run` ends its own run, by our exit status
+    run_id = tracking.begin_run(client, experiment_id, "promote", tags)
+    failed = True
+    try:
+        _promote(client, run_id, candidate)
+        failed = False
+    finally:
+        tracking.end_run(client, run_id, failed)
+
+
+def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> None:
+    """Export, compare, score, register; in a run that exists."""
+    from serving.card import model_card, preprocessing_json
+    from serving.export import Segmenter, export_onnx, predict_onnx
+    from serving.scores import images_tensor, measure
+    from training import tracking
+    from training.engine import predict
+    from training.unet import UNet
+
+    images, trial = candidate.images, candidate.trial
+    tracking.log_data(client, run_id, images, candidate.data_digest, "test")
+    test_images = images_tensor(images.images[list(candidate.test)])
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        model = UNet.from_pretrained(client.download_artifacts(candidate.run_id, "model", name))
+        segmenter = Segmenter(model).eval()
+        export_onnx(segmenter, images.channels, scratch / ONNX)
+        served = predict_onnx(scratch / ONNX, test_images)
+        eager = predict(model, test_images, "fp32")
+        _compare(client, run_id, "onnx", eager, served)
+        evidence = measure(candidate, served)
+        scores = {key: value for key, value in dataclasses.asdict(evidence).items() if isinstance(value, float)}
+        for key, value in scores.items():
+            client.log_metric(run_id, key, value)
+        (scratch / PREPROCESSING).write_text(preprocessing_json(trial, images.channels))
+        (scratch / CARD).write_text(model_card(trial, evidence))
+        client.log_artifact(run_id, str(scratch / CARD))
+        files = [scratch / name for name in (ONNX, PREPROCESSING, CARD)]
+        model_uri = _log_model(client, run_id, segmenter, images.channels, files)
+        _compare(client, run_id, "pt2", eager, _predict_logged(model_uri, test_images))
+        version = _register(client, model_uri, evidence, trial.image_size, (scratch / CARD).read_text())
+        _store(files, evidence, version)
+    client.set_registered_model_alias(MODEL, ALIAS, version)
+    client.set_tag(run_id, "model_version", version)
+    print(_summary(evidence, version))
+
+
+def _compare(client: "MlflowClient", run_id: str, form: str, eager: "Tensor", exported: "Tensor") -> None:
+    """Raises ExportDiffers, with the numbers, for what must not be served."""
+    from serving.export import TOLERANCE, compare
+
+    difference = compare(eager, exported)
+    client.log_metric(run_id, f"{form}_difference", difference.largest)
+    if not difference.tolerable:
+        raise ExportDiffers(f"{form} export and trained model differ: {difference}; allowed are {TOLERANCE:.0e} and 0")
+
+
+def _log_model(
+    client: "MlflowClient", run_id: str, segmenter: "Segmenter", channels: int, files: Sequence[Path]
+) -> str:
+    """Log the pt2 program, with the other files beside it; its URI."""
+    import mlflow
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    from serving.export import make_example
+
+    def free(channels: int) -> Schema:
+        return Schema([TensorSpec(np.dtype(np.float32), (-1, channels, -1, -1))])
+
+    mlflow.set_experiment(experiment_id=client.get_run(run_id).info.experiment_id)  # or it would lie in the default one
+    info = mlflow.pytorch.log_model(
+        segmenter,
+        name="model",
+        run_id=run_id,
+        signature=ModelSignature(free(channels), free(1)),
+        input_example=make_example(channels),
+        pip_requirements=[f"{name}=={metadata.version(name)}" for name in REQUIREMENTS],
+        extra_files=[str(file) for file in files],
+        serialization_format="pt2",
+    )
+    return str(info.model_uri)
+
+
+def _predict_logged(model_uri: str, images: "Tensor") -> "Tensor":
+    """Probabilities of the model that MLflow gives back."""
+    import mlflow
+
+    from serving.export import predict_module
+
+    return predict_module(mlflow.pytorch.load_model(model_uri), images)
+
+
+def _register(client: "MlflowClient", model_uri: str, evidence: "Evidence", image_size: int, card: str) -> str:
+    """The number of the new version, described and tagged; no alias points at it yet."""
+    import mlflow
+
+    tags = {key: str(value) for key, value in dataclasses.asdict(evidence).items()} | {"image_size": str(image_size)}
+    version = str(mlflow.register_model(model_uri, MODEL, tags=tags).version)
+    client.update_model_version(MODEL, version, description=card)
+    return version
+
+
+def _store(files: Sequence[Path], evidence: "Evidence", version: str) -> None:
+    """Copy what the service needs into the BentoML store."""
+    import bentoml
+
+    labels = {"mlflow_version": version, "run_id": evidence.run_id, "data": evidence.data}
+    with bentoml.models.create(MODEL, labels=labels, metadata=dataclasses.asdict(evidence)) as stored:
+        for file in files:
+            shutil.copy(file, stored.path)
+
+
+def _summary(evidence: "Evidence", version: str) -> str:
+    return "\n".join(
+        [
+            f"promoted run {evidence.run_id} to models:/{MODEL}@{ALIAS}, version {version}",
+            f"  val Dice {evidence.val_dice:.3f} (it was chosen by it)",
+            f"  test Dice {evidence.test_dice:.3f} over {evidence.test_images} images, read this once",
+            f"  Otsu's threshold {evidence.otsu_dice:.3f} on the same images",
+            f"  serve it: BENTOML_HOME={os.environ['BENTOML_HOME']} bentoml serve serving.service:Segmentation",
+        ]
+    )
+
+
+def _discard_run() -> None:
+    """Take away the run that `mlflow run` made for us; never one that an earlier step of the command wrote into."""
+    from training import tracking
+
+    run_id = tracking.run_from_mlflow()
+    if run_id:
+        client, _ = tracking.connect()
+        if "role" not in client.get_run(run_id).data.tags:
+            tracking.discard_run(client, run_id)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; the parameter is data, a folder with images/ and masks/ of equal stems")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _Parser(prog="python -m serving.promote", description=__doc__)
+    parser.add_argument("--data", required=True, help="the folder the studies ran on, with images/ and masks/")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

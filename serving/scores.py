@@ -1,0 +1,50 @@
+"""How good a promoted model is on the test images, and what Otsu's threshold reaches there without any training.
+
+Probabilities in, Evidence out. Nothing here predicts, and nothing here chooses by these numbers.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from serving.candidate import Candidate
+from serving.card import Evidence
+from training.images import Pixels, otsu_mask
+from training.metrics import count, score
+
+
+def measure(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> Evidence:
+    """Scores of these predictions of the candidate's test images, at the size it was trained on."""
+    test = score(count(probabilities.logit(), _masks(candidate, candidate.test)))
+    dark = otsu_dice(candidate, candidate.train, dark=True) > otsu_dice(candidate, candidate.train, dark=False)
+    return Evidence(
+        run_id=candidate.run_id,
+        data=candidate.images.name,
+        data_digest=candidate.data_digest,
+        channels=candidate.images.channels,
+        train_images=len(candidate.train),
+        test_images=len(candidate.test),
+        val_dice=candidate.val_dice,
+        test_dice=test.dice,
+        test_global_dice=test.global_dice,
+        test_iou=test.iou,
+        otsu_dice=otsu_dice(candidate, candidate.test, dark),
+        otsu_dark=dark,
+    )
+
+
+def otsu_dice(candidate: Candidate, indices: tuple[int, ...], dark: bool) -> float:
+    """Mean over these images of Otsu's Dice, each image with its own threshold, foreground on the dark side or not."""
+    found = np.stack([otsu_mask(candidate.images.images[index], dark) for index in indices])
+    logits = images_tensor(found[..., None]).float() - 0.5
+    return score(count(logits, _masks(candidate, indices))).dice
+
+
+def images_tensor(images: Pixels) -> UInt8[Tensor, "n c h w"]:
+    """(n, h, w, c) to (n, c, h, w)."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
+
+
+def _masks(candidate: Candidate, indices: tuple[int, ...]) -> UInt8[Tensor, "n 1 h w"]:
+    return images_tensor(candidate.images.masks[list(indices), ..., None])

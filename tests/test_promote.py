@@ -1,0 +1,237 @@
+"""A real study, a real promotion, real stores in a temporary folder."""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import mlflow
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from serving import export, promote
+from serving.export import TOLERANCE, Difference, compare
+from training.engine import predict
+from training.images import load_folder
+from training.unet import UNet
+
+PYTHON = [sys.executable, "-m"]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A folder in which a study has run and its best trial was promoted, as one would from a shell."""
+
+    folder: Path
+    data: Path
+    output: str  # what promote printed
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder}/mlruns/mlflow.db"
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.uri, self.uri)
+
+    @property
+    def bentoml_home(self) -> Path:
+        return self.folder / "mlruns" / "bentoml"
+
+    @property
+    def champion(self) -> mlflow.entities.model_registry.ModelVersion:
+        return self.client.get_model_version_by_alias("unet", "champion")
+
+    def model(self, folder: Path) -> UNet:
+        """The trained network as its trial left it."""
+        return UNet.from_pretrained(self.client.download_artifacts(self.champion.tags["run_id"], "model", str(folder)))
+
+
+@functools.cache  # two test modules need it, and it takes a study
+def make_chain(session_folder: Path) -> Chain:
+    folder = session_folder / "chain"
+    folder.mkdir()
+    data = folder / "circles"
+    make_circles(data, 24)
+    run = functools.partial(subprocess.run, cwd=folder, env=environment(), text=True, capture_output=True, check=False)
+    study = [*PYTHON, "training.runner", "augmentation", "--data", data, "--preset", "demo"]
+    trained = run([*study, "--epochs", "4", "--workers", "2"])
+    assert trained.returncode == 0, trained.stderr
+    promoted = run([*PYTHON, "serving.promote", "--data", data])
+    assert promoted.returncode == 0, promoted.stderr
+    return Chain(folder, data, promoted.stdout)
+
+
+def environment() -> dict[str, str]:
+    """This process's, but with no store set: then all of them lie under mlruns/ of the working folder."""
+    unset = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID", "BENTOML_HOME")
+    return {key: value for key, value in os.environ.items() if key not in unset} | {"PYTHONPATH": str(ROOT)}
+
+
+def make_circles(folder: Path, count: int) -> None:
+    """Bright discs on a dark noisy ground, 64 x 64."""
+    rng = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for index in range(count):
+        centre, radius = rng.integers(20, 44, 2).tolist(), int(rng.integers(10, 18))
+        mask = cv2.circle(np.zeros((64, 64), np.uint8), centre, radius, 255, -1)
+        image = rng.normal(60, 12, (64, 64)) + 0.4 * mask
+        cv2.imwrite(str(folder / "images" / f"{index:02d}.png"), image.clip(0, 255).astype(np.uint8))
+        cv2.imwrite(str(folder / "masks" / f"{index:02d}.png"), mask)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    return make_chain(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def in_chain(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    """This process works on the chain's store."""
+    monkeypatch.chdir(chain.folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", chain.uri)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    return chain
+
+
+def trials(chain: Chain) -> list[Run]:
+    experiment = chain.client.get_experiment_by_name("unet-studies")
+    return chain.client.search_runs([experiment.experiment_id], "tags.role = 'trial'")
+
+
+def promotions(chain: Chain) -> list[Run]:
+    experiment = chain.client.get_experiment_by_name("unet-studies")
+    return chain.client.search_runs([experiment.experiment_id], "tags.role = 'promote'")
+
+
+def test_champion_is_the_eligible_trial_with_the_best_validation_dice(chain: Chain) -> None:
+    eligible = [
+        run for run in trials(chain) if run.data.params["augment"] != "both" and run.data.tags["collapsed"] == "false"
+    ]
+    best = max(eligible, key=lambda run: run.data.metrics["best_val_dice"])
+    assert chain.champion.tags["run_id"] == best.info.run_id
+    assert float(chain.champion.tags["val_dice"]) == best.data.metrics["best_val_dice"]
+
+
+def test_version_tells_scores_data_and_preprocessing(chain: Chain) -> None:
+    tags = chain.champion.tags
+    assert (tags["data"], tags["image_size"], tags["channels"], tags["test_images"]) == ("circles", "64", "1", "2")
+    assert all(0 <= float(tags[name]) <= 1 for name in ("test_dice", "test_global_dice", "test_iou"))
+    assert float(tags["otsu_dice"]) > 0.95  # the discs are bright: a threshold finds them
+    assert "## Use and limits" in chain.champion.description
+    assert "Otsu's threshold" in chain.output
+    assert "version 1" in chain.output
+
+
+def test_promotion_is_a_finished_run_beside_the_studies(chain: Chain) -> None:
+    run = promotions(chain)[-1]
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "promote"
+    assert run.data.tags["model_version"] == "1"
+    assert max(run.data.metrics["onnx_difference"], run.data.metrics["pt2_difference"]) <= TOLERANCE
+
+
+def test_both_exports_agree_with_the_trained_model_at_sizes_they_were_not_exported_at(
+    in_chain: Chain, tmp_path: Path
+) -> None:
+    mlflow.set_tracking_uri(in_chain.uri)
+    model = in_chain.model(tmp_path)
+    artifacts = Path(mlflow.artifacts.download_artifacts("models:/unet@champion", dst_path=str(tmp_path / "champion")))
+    logged = mlflow.pytorch.load_model("models:/unet@champion")
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((1, 1, 64, 64), (3, 1, 96, 160)):
+        images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+        eager = predict(model, images, "fp32")
+        onnx = export.predict_onnx(artifacts / "extra_files" / "model.onnx", images)
+        pt2 = export.predict_module(logged, images)
+        assert compare(eager, onnx).tolerable
+        assert compare(eager, pt2).tolerable
+        assert onnx.shape == eager.shape
+
+
+def test_no_weights_are_pickled_in_the_registered_version_or_in_the_store(in_chain: Chain, tmp_path: Path) -> None:
+    mlflow.set_tracking_uri(in_chain.uri)
+    artifacts = Path(mlflow.artifacts.download_artifacts("models:/unet@champion", dst_path=str(tmp_path)))
+    files = [path for root in (artifacts, in_chain.bentoml_home / "models") for path in root.rglob("*")]
+    assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".pth", ".pt", ".joblib")]
+    with zipfile.ZipFile(artifacts / "data" / "model.pt2") as archive:
+        config = next(name for name in archive.namelist() if name.endswith("model_weights_config.json"))
+        weights = json.loads(archive.read(config))["config"]
+    assert weights
+    assert not any(weight["use_pickle"] for weight in weights.values())
+
+
+def test_store_holds_the_onnx_file_and_what_a_caller_must_know(chain: Chain) -> None:
+    (folder,) = (path for path in (chain.bentoml_home / "models" / "unet").iterdir() if path.is_dir())
+    facts = json.loads((folder / "preprocessing.json").read_text())
+    assert (facts["image_size"], facts["channels"], facts["threshold"]) == (64, 1, 0.5)
+    assert (folder / "model.onnx").is_file()
+
+
+def test_without_runs_promotion_stops_with_the_cure_and_leaves_no_alias(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"sqlite:///{tmp_path}/empty.db"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert promote.main(["--data", str(chain.data)]) == 2
+    assert "run a study first, such as `mlflow run . -e optimizers" in capsys.readouterr().err
+    with pytest.raises(MlflowException):
+        MlflowClient(uri, uri).get_model_version_by_alias("unet", "champion")
+
+
+def test_changed_images_are_not_the_ones_that_were_trained_on(
+    in_chain: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = shutil.copytree(in_chain.data, tmp_path / "circles")
+    cv2.imwrite(str(changed / "images" / "00.png"), np.zeros((64, 64), np.uint8))
+    assert promote.main(["--data", str(changed)]) == 2
+    assert f"this folder has {load_folder(changed, 64).digest}" in capsys.readouterr().err
+
+
+def test_alias_stays_when_an_export_differs(
+    in_chain: Chain, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = in_chain.champion.version
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)  # nothing agrees that well
+    assert promote.main(["--data", str(in_chain.data)]) == 1
+    error = capsys.readouterr().err
+    assert "largest difference of a probability" in error
+    assert "champion stays where it was" in error
+    assert in_chain.champion.version == before
+    assert len(in_chain.client.search_model_versions("name = 'unet'")) == 1
+    assert promotions(in_chain)[0].info.status == "FAILED"
+
+
+@pytest.mark.parametrize("role", ["", "main"])
+def test_run_that_mlflow_made_is_discarded_only_while_it_is_empty(
+    role: str, in_chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = in_chain.client.get_experiment_by_name("unet-studies")
+    run = in_chain.client.create_run(experiment.experiment_id, tags={"role": role} if role else {})
+    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    assert promote.main(["--data", str(tmp_path / "nowhere")]) == 2
+    assert in_chain.client.get_run(run.info.run_id).info.lifecycle_stage == ("active" if role else "deleted")
+
+
+def test_pixel_near_one_half_may_fall_on_either_side_but_a_clear_one_may_not() -> None:
+    eager = torch.tensor([0.5 + TOLERANCE / 4, 0.9]).reshape(1, 1, 1, 2)
+    near = torch.tensor([0.5 - TOLERANCE / 4, 0.9]).reshape(1, 1, 1, 2)
+    far = torch.tensor([0.5 + TOLERANCE / 4, 0.4]).reshape(1, 1, 1, 2)
+    assert compare(eager, near).flipped == 0
+    assert compare(eager, near).tolerable
+    assert compare(eager, far).flipped == 1
+    assert not compare(eager, far).tolerable
+    assert not Difference(largest=float("nan"), flipped=0).tolerable
