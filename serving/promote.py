@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         promote(Path(parse(arguments).data))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
-        _discard_run()
+        if "MLFLOW_RUN_ID" in os.environ:
+            from training import tracking
+
+            print(tracking.discard_run(), file=sys.stderr)
         return 2
     except ExportDiffers as error:
         print(f"error: {error}; {ALIAS} stays where it was", file=sys.stderr)
@@ -190,17 +193,6 @@ def _summary(evidence: "Evidence", version: str) -> str:
             f"  serve it: BENTOML_HOME={os.environ['BENTOML_HOME']} bentoml serve serving.service:Segmentation",
         ]
     )
-
-
-def _discard_run() -> None:
-    """Take away the run that `mlflow run` made for us; never one that an earlier step of the command wrote into."""
-    from training import tracking
-
-    run_id = tracking.run_from_mlflow()
-    if run_id:
-        client, _ = tracking.connect()
-        if "role" not in client.get_run(run_id).data.tags:
-            tracking.discard_run(client, run_id)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -7,6 +7,7 @@ is done; the winner is kept for the studies that build on it.
 import argparse
 import dataclasses
 import multiprocessing
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(parse(sys.argv[1:] if arguments is None else arguments))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
-        _discard_run()
+        if "MLFLOW_RUN_ID" in os.environ:
+            from training import tracking
+
+            print(tracking.discard_run(), file=sys.stderr)
         return 2
 
 
@@ -95,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
     winners: dict[str, list[Trial]] = {}
     if carry == "measured" and options.study != ALL:
         winners = tracking.load_winners(client, studies[0].needs, digest, settings.protocol)
+    tracking.describe_experiment(client, experiment_id)
     progress = Progress(total_work=sum(estimate_work(study, settings) for study in studies))
     progress.say(
         f"{images.name}: {len(images.images)} images, {images.channels} channel(s), {settings.pixels} pixels, "
@@ -221,14 +226,6 @@ def _start_forkserver() -> None:
     """Let the process that workers are forked from import torch while this one does."""
     multiprocessing.set_forkserver_preload(["training.workers"])
     forkserver.ensure_running()
-
-
-def _discard_run() -> None:
-    from training import tracking
-
-    if tracking.run_from_mlflow():
-        client, _ = tracking.connect()
-        tracking.discard_run(client, tracking.run_from_mlflow())
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ from training.unet import UNet, save_model
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 EXPERIMENT = "unet-studies"
+EXPERIMENT_NOTE = (
+    "Hyper-parameter studies of a small U-Net. A run is a study, its child runs are trials, named by what varies. "
+    "Compare children by `best_val_dice`; a study's description holds its question, its winner and its table."
+)
 FLUSH_SECONDS = 10.0
 CONVERGED = 0.98  # epochs_to_converge: the first epoch that reaches this share of the best validation Dice
 BATCH_METRICS = 900  # MLflow takes at most 1000 at once
@@ -57,6 +61,12 @@ def connect() -> tuple[MlflowClient, str]:
     return client, experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT)
 
 
+def describe_experiment(client: MlflowClient, experiment_id: str) -> None:
+    """Let the UI open on training runs, and say what they are."""
+    client.set_experiment_tag(experiment_id, "mlflow.experimentKind", "custom_model_development")
+    client.set_experiment_tag(experiment_id, "mlflow.note.content", EXPERIMENT_NOTE)
+
+
 def connect_to(tracking_uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # its table-making is no news
     mlflow.set_tracking_uri(tracking_uri)
@@ -72,10 +82,20 @@ def run_from_mlflow() -> str:
     return os.environ.get("MLFLOW_RUN_ID", "")
 
 
-def discard_run(client: MlflowClient, run_id: str) -> None:
-    """Take away a run in which nothing happened."""
+def discard_run() -> str:
+    """Take away the run that `mlflow run` made for us, unless an earlier step of the command wrote into it.
+
+    Says what a person should know then: MLflow wants to end the run itself, and complains that it is gone.
+    """
+    run_id = run_from_mlflow()
+    if not run_id:
+        return ""
+    client, _ = connect()
+    if "role" in client.get_run(run_id).data.tags:
+        return ""
     end_run(client, run_id, failed=True)
     client.delete_run(run_id)
+    return f"the run {run_id} was taken away again; that is all MLflow says below"
 
 
 def begin_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags, parent: str = "") -> str:
