@@ -15,6 +15,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.images import ImageSet, find_pairs, load_folder
 from training.options import ALL, parse
 from training.plan import Plan, Settings, describe, estimate_work, make_plan
 from training.progress import Progress
@@ -26,7 +27,6 @@ from training.trial import Trial
 if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
     from mlflow import MlflowClient
 
-    from training.images import ImageSet
     from training.workers import Job, Outcome, Pool
 
 
@@ -37,7 +37,7 @@ class Session:
     settings: Settings
     client: "MlflowClient"
     experiment_id: str
-    images: "ImageSet"
+    images: ImageSet
     data_digest: str
     device: str
     pool: "Pool"
@@ -72,13 +72,6 @@ def run(options: argparse.Namespace) -> int:
     """Check everything, then run the studies that were asked for. Raises ValueError before any run exists."""
     studies = list(STUDIES.values()) if options.study == ALL else [STUDIES[options.study]]
     carry = "measured" if options.study == ALL else options.carry
-    _start_forkserver()
-    from training import tracking
-    from training.engine import find_device, find_precision
-    from training.images import load_folder
-    from training.workers import Pool, find_workers
-
-    device = find_device(options.device)
     settings = Settings(
         preset=options.preset,
         epochs=options.epochs,
@@ -86,11 +79,19 @@ def run(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         carry=carry,
         protocol=options.protocol,
-        precision=find_precision(options.precision, device),
+        precision="fp32",  # until torch is there to be asked
         val_percent=options.val_percent,
         test_percent=options.test_percent,
         fold=options.fold,
     )
+    find_pairs(Path(options.data))
+    _start_forkserver()
+    from training import tracking
+    from training.engine import find_device, find_precision
+    from training.workers import Pool, find_workers
+
+    device = find_device(options.device)
+    settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
     workers = find_workers(options.workers, device)
     images = load_folder(Path(options.data), settings.pixels)
     digest = images.digest
@@ -213,7 +214,7 @@ def _begin_main(session: Session) -> str:
     return tracking.begin_run(session.client, session.experiment_id, "all studies", tags)
 
 
-def _split(images: "ImageSet", settings: Settings) -> dict[str, list[str]]:
+def _split(images: ImageSet, settings: Settings) -> dict[str, list[str]]:
     """The stems that train (at most), validate and test."""
     from training.data import make_split
 
