@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.images import ImageSet
+from training.plan import PROTOCOLS
 
-PROTOCOLS = ("fixed", "report")
 SPLIT_SEED = 0  # one split for all trials and studies; `fold` rotates it
 ROTATION_DEGREES = 20.0  # report, Section 7
 FLIP_PROBABILITY = 0.5
@@ -63,11 +63,6 @@ def make_split(
             f"{val_percent} % for validation and train on {train_percent} %; add images (at least 10)"
         )
     return split
-
-
-def largest_train_percent(protocol: str, val_percent: int = 10, test_percent: int = 10) -> int:
-    """The share of all images that is left for training."""
-    return 100 if protocol == "report" else 100 - val_percent - test_percent
 
 
 def _group_order(groups: tuple[str, ...], fold: int) -> list[list[int]]:
