@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 
 from training import tracking
-from training.data import DeviceSet, make_split
+from training.batches import DeviceSet
+from training.data.reading import load_folder
+from training.data.split import make_split
 from training.engine import find_device, find_precision, keep_memory, make_model, train
-from training.images import load_folder
 from training.synthetic import write_folder
 from training.trial import Trial
 from training.workers import draw_sheet
@@ -44,7 +45,8 @@ def main() -> None:
         folder = Path(name)
         write_folder(folder / "cells", count=count, size=256, seed=0)
         cells = load_folder(folder / "cells", trial.image_size)
-        images, split = DeviceSet.on(device, cells), make_split(cells.groups, "fixed", trial.train_percent)
+        images = DeviceSet.on(device, cells)
+        split = make_split(cells.groups, [facts.foreground for facts in cells.facts], "fixed", trial.train_percent)
         model = make_model(trial, cells.channels, device)
         epochs = train(model, trial, images, split)
         next(epochs)  # warm

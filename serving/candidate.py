@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from training.images import ImageSet, load_folder
+from training.data.image_set import ImageSet, data_name
+from training.data.reading import Reading, load_folder
 from training.trial import Trial
 
 if TYPE_CHECKING:
@@ -33,41 +34,45 @@ class Candidate:
     trial: Trial
     val_dice: float  # best epoch, mean over the validation images
     images: ImageSet
-    data_digest: str
+    reading: Reading
     train: tuple[int, ...]  # indices into images: at most these were trained on
     test: tuple[int, ...]
+
+    def parts(self, indices: tuple[int, ...]) -> list[int]:
+        """Where the parts of these images are among all."""
+        return [part for index in indices for part in self.images.parts(index)]
 
 
 def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
     """The best eligible trial on these images. Raises ValueError, with the cure, when there is none.
 
-    Trials of any image size compete: a run's digest is that of the images at its own size.
+    Trials of any image size compete: a run's digest is that of the images as its study read and framed them.
     """
-    sets: dict[int, tuple[ImageSet, str]] = {}
-    seen, unfinished = set(), 0
-    for run in _eligible_runs(client, folder.resolve().name):
-        size = int(run.data.params["image_size"])
-        if size not in sets:
-            images = load_folder(folder, size)
-            sets[size] = images, images.digest
-        images, digest = sets[size]
+    sets: dict[tuple[int, str, Reading], ImageSet] = {}
+    readings: dict[str, Reading] = {}
+    seen = set()
+    for run in _eligible_runs(client, data_name(folder)):
+        study = run.data.tags["mlflow.parentRunId"]
+        if study not in readings:
+            readings[study] = Reading(**_read_json(client, study, "data.json")["reading"])
+        made = (int(run.data.params["image_size"]), run.data.params["fit"], readings[study])
+        if made not in sets:
+            sets[made] = load_folder(folder, *made)
+        images = sets[made]
         seen.add(run.data.tags["data_digest"])
-        if run.data.tags["data_digest"] != digest:
+        if run.data.tags["data_digest"] != images.digest:
             continue
-        parts = _read_split(client, run.data.tags["mlflow.parentRunId"], images)
-        if parts is None:
-            unfinished += 1
-            continue
+        parts = _find_parts(_read_json(client, study, "split.json"), images)
         return Candidate(
             run_id=run.info.run_id,
-            trial=_read_trial(client, run.info.run_id),
+            trial=Trial(**_read_json(client, run.info.run_id, "trial.json")),
+            reading=readings[study],
             val_dice=run.data.metrics["best_val_dice"],
             images=images,
-            data_digest=digest,
             train=parts["train"],
             test=parts["test"],
         )
-    raise ValueError(_why_none(folder, seen, unfinished, [digest for _, digest in sets.values()]))
+    raise ValueError(_why_none(folder, seen, [images.digest for images in sets.values()]))
 
 
 def _eligible_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
@@ -82,27 +87,18 @@ def _eligible_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
         yield from page
 
 
-def _read_split(client: "MlflowClient", study_run_id: str, images: ImageSet) -> dict[str, tuple[int, ...]] | None:
-    """Indices of the images that train, validate and test; None while the study has not written them yet."""
-    if all(file.path != "split.json" for file in client.list_artifacts(study_run_id)):
-        return None
+def _find_parts(stems: dict[str, list[str]], images: ImageSet) -> dict[str, tuple[int, ...]]:
+    """Indices of the images that train, validate and test."""
     index_of = {stem: index for index, stem in enumerate(images.stems)}
-    with tempfile.TemporaryDirectory() as scratch:
-        stems = json.loads(Path(client.download_artifacts(study_run_id, "split.json", scratch)).read_text())
     return {part: tuple(index_of[stem] for stem in stems[part]) for part in ("train", "val", "test")}
 
 
-def _read_trial(client: "MlflowClient", run_id: str) -> Trial:
+def _read_json(client: "MlflowClient", run_id: str, name: str) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
-        return Trial.from_json(Path(client.download_artifacts(run_id, "trial.json", scratch)).read_text())
+        return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text())
 
 
-def _why_none(folder: Path, seen: set[str], unfinished: int, digests: list[str]) -> str:
-    if unfinished:
-        return (
-            f"data={folder}: {unfinished} trial(s) could be promoted, but their studies have not ended and have not "
-            "said which images test; wait for them, or run them again"
-        )
+def _why_none(folder: Path, seen: set[str], digests: list[str]) -> str:
     if seen:
         return (
             f"data={folder}: the finished trials were trained on other images of this name (digest "

@@ -8,7 +8,21 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from training.data.image_set import ImageSet
+from training.data.reading import Reading
 from training.trial import Trial
+
+LIMITS = {
+    "resize": "Every image is scaled to a long side of {size} pixels first, so detail finer than that is lost.",
+    "tile": "Images are read in tiles of {size} pixels at their own resolution; what needs a wider view is missed.",
+}
+HOW_FRAMED = {
+    "resize": "the long side is scaled to frame.image_size, area-averaged when it shrinks, else bilinear; put in the "
+    "middle of the frame, or of as much as it needs (multiples of 16), and mirrored beyond its edges; the probability "
+    "is cut out again and scaled back, bilinear",
+    "tile": "cut into as few tiles of frame.image_size as cover it, evenly spread, mirrored beyond its edges; where "
+    "two overlap, each decides its half",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +43,18 @@ class Evidence:
     otsu_dark: bool  # Otsu takes the dark side, as is better on the training images
 
 
-def preprocessing_json(trial: Trial, channels: int) -> str:
+def preprocessing_json(images: ImageSet, reading: Reading) -> str:
     """What a caller of the exported model must know. Only facts: the service needs no more than this and the file."""
     facts: dict[str, Any] = {
-        "image_size": trial.image_size,
-        "channels": channels,
+        "frame": dataclasses.asdict(images.frame),
+        "channels": images.channels,
+        "image_max": reading.white,
         "threshold": 0.5,
-        "resize": "the whole image stretched to image_size x image_size, area-averaged when it shrinks, else bilinear; "
-        "then grey repeated to RGB, or RGB to grey by luma; the probability back to the image's size, bilinear",
+        "steps": [
+            "more than 8 bits are scaled to 0..255: by image_max, or (0) by what the file states, or by all its bits",
+            HOW_FRAMED[images.frame.fit],
+            "grey is repeated to RGB, or RGB becomes grey by luma",
+        ],
         "input": "pixels: float32 (n, channels, h, w), 0..255, RGB order; normalization is inside the model",
         "output": "probability: float32 (n, 1, h, w), of the foreground; foreground is above the threshold",
     }
@@ -65,15 +83,15 @@ Test IoU {evidence.test_iou:.4f}, mean over images. Two empty masks score 1.
 
 ## Data
 
-`{evidence.data}` (digest {evidence.data_digest} at {trial.image_size} x {trial.image_size} pixels, {evidence.channels}
+`{evidence.data}` (digest {evidence.data_digest}, fit={trial.fit}, {trial.image_size} pixels, {evidence.channels}
 channel(s)), trained on {evidence.train_images} images.
 
 ## Use and limits
 
 Meant for images like those of `{evidence.data}`: same stain or sensor, same magnification, same kind of foreground.
-Every image is stretched to {trial.image_size} x {trial.image_size} pixels first, so detail finer than that is lost and
-other aspect ratios are distorted. {evidence.test_images} test images from one source say little about another source.
-The probabilities are not calibrated. Not for diagnosis.
+{LIMITS[trial.fit].format(size=trial.image_size)}
+{evidence.test_images} test images from one source say little about another source. The
+probabilities are not calibrated. Not for diagnosis.
 
 ## The trial
 

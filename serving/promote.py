@@ -56,14 +56,14 @@ def promote(folder: Path) -> None:
     """Raises ValueError before any run exists, and ExportDiffers before anything is registered."""
     from serving.candidate import find_candidate
     from training import tracking
-    from training.images import find_pairs
+    from training.data.layouts import find_layout
 
-    find_pairs(folder)
+    find_layout(folder)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip, which uv does not install
     client, experiment_id = tracking.connect()
     candidate = find_candidate(client, folder)
-    tags = {"role": "promote", "data": candidate.images.name, "data_digest": candidate.data_digest}
+    tags = {"role": "promote", "data": candidate.images.name, "data_digest": candidate.images.digest}
     tags["mlflow.source.name"] = "serving.promote"
     run_id = tracking.run_from_mlflow()
     if run_id:
@@ -89,8 +89,8 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
     from training.unet import UNet
 
     images, trial = candidate.images, candidate.trial
-    tracking.log_data(client, run_id, images, candidate.data_digest, "test")
-    test_images = images_tensor(images.images[list(candidate.test)])
+    tracking.log_data(client, run_id, images, "test")
+    test_images = images_tensor(images.images[candidate.parts(candidate.test)])
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         model = UNet.from_pretrained(client.download_artifacts(candidate.run_id, "model", name))
@@ -103,7 +103,7 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
         scores = {key: value for key, value in dataclasses.asdict(evidence).items() if isinstance(value, float)}
         for key, value in scores.items():
             client.log_metric(run_id, key, value)
-        (scratch / PREPROCESSING).write_text(preprocessing_json(trial, images.channels))
+        (scratch / PREPROCESSING).write_text(preprocessing_json(candidate.images, candidate.reading))
         (scratch / CARD).write_text(model_card(trial, evidence))
         client.log_artifact(run_id, str(scratch / CARD))
         files = [scratch / name for name in (ONNX, PREPROCESSING, CARD)]

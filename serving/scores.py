@@ -10,18 +10,21 @@ from torch import Tensor
 
 from serving.candidate import Candidate
 from serving.card import Evidence
-from training.images import Pixels, otsu_mask
-from training.metrics import count, score
+from training.data.framing import assemble
+from training.data.images import Pixels, otsu_mask
+from training.metrics import Counts, concatenate, count, pool, score
 
 
 def measure(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> Evidence:
-    """Scores of these predictions of the candidate's test images, at the size it was trained on."""
-    test = score(count(probabilities.logit(), _masks(candidate, candidate.test)))
+    """Scores of these predictions of the parts of the candidate's test images, at the size it was trained on."""
+    parts = candidate.parts(candidate.test)
+    counts = count(probabilities.logit(), images_tensor(candidate.images.masks[parts, ..., None]))
+    test = score(pool(counts, torch.tensor(candidate.images.owners)[parts], candidate.test))
     dark = otsu_dice(candidate, candidate.train, dark=True) > otsu_dice(candidate, candidate.train, dark=False)
     return Evidence(
         run_id=candidate.run_id,
         data=candidate.images.name,
-        data_digest=candidate.data_digest,
+        data_digest=candidate.images.digest,
         channels=candidate.images.channels,
         train_images=len(candidate.train),
         test_images=len(candidate.test),
@@ -36,9 +39,7 @@ def measure(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> Ev
 
 def otsu_dice(candidate: Candidate, indices: tuple[int, ...], dark: bool) -> float:
     """Mean over these images of Otsu's Dice, each image with its own threshold, foreground on the dark side or not."""
-    found = np.stack([otsu_mask(candidate.images.images[index], dark) for index in indices])
-    logits = images_tensor(found[..., None]).float() - 0.5
-    return score(count(logits, _masks(candidate, indices))).dice
+    return score(concatenate([_count_otsu(candidate, index, dark) for index in indices])).dice
 
 
 def images_tensor(images: Pixels) -> UInt8[Tensor, "n c h w"]:
@@ -46,5 +47,10 @@ def images_tensor(images: Pixels) -> UInt8[Tensor, "n c h w"]:
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def _masks(candidate: Candidate, indices: tuple[int, ...]) -> UInt8[Tensor, "n 1 h w"]:
-    return images_tensor(candidate.images.masks[list(indices), ..., None])
+def _count_otsu(candidate: Candidate, index: int, dark: bool) -> Counts:
+    images, parts, facts = candidate.images, list(candidate.images.parts(index)), candidate.images.facts[index]
+    image, mask = (
+        assemble(arrays[parts], images.frame, facts.height, facts.width) for arrays in (images.images, images.masks)
+    )
+    logits = images_tensor(otsu_mask(np.ascontiguousarray(image), dark)[None, ..., None]).float() - 0.5
+    return count(logits, images_tensor(mask[None, ..., None]))

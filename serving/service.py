@@ -20,9 +20,11 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from training.images import Pixels, decode_image, resize, to_channels
+from training.data.framing import Frame, frame_image, join
+from training.data.images import Pixels, decode_image, to_channels
 
 MODEL = "unet:latest"
+BATCH = 16  # tiles that go through the network at once
 PNG_LEVEL = 1  # of 9: a mask is small at any level, and the higher ones take longer than the network
 HOW = "send one image as the file field `image` of a form, such as `curl -F image=@photo.png URL`"
 
@@ -32,17 +34,18 @@ class Segmenter:
 
     def __init__(self, folder: Path) -> None:
         facts = json.loads((folder / "preprocessing.json").read_text())
-        self.image_size, self.channels, self.threshold = facts["image_size"], facts["channels"], facts["threshold"]
+        self.frame, self.channels, self.threshold = Frame(**facts["frame"]), facts["channels"], facts["threshold"]
+        self.image_max = facts["image_max"]
         self.session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
 
     def mask(self, image: Pixels) -> Pixels:
-        """(h, w, c) of any size -> (h, w) of 0 and 255: resized as in training, and the probability back again."""
+        """(h, w, c) of any size -> (h, w) of 0 and 255: framed as in training, and the probability back again."""
         height, width = image.shape[:2]
-        prepared = to_channels(resize(image, self.image_size), self.channels)
-        pixels = prepared.transpose(2, 0, 1)[None].astype(np.float32)
-        probability = self.session.run(None, {"pixels": pixels})[0][0, 0]
-        restored = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.where(restored > self.threshold, 255, 0).astype(np.uint8)
+        parts = frame_image(to_channels(image, self.channels), self.frame).transpose(0, 3, 1, 2)
+        batches = [parts[start : start + BATCH].astype(np.float32) for start in range(0, len(parts), BATCH)]
+        probabilities = [self.session.run(None, {"pixels": pixels})[0][:, 0] for pixels in batches]
+        probability = join(np.concatenate(probabilities), self.frame, height, width)
+        return np.where(probability > self.threshold, 255, 0).astype(np.uint8)
 
 
 def load_segmenter() -> Segmenter:
@@ -98,7 +101,7 @@ class Segmentation:
     def segment(self, image: Path) -> Annotated[bytes, ContentType("image/png")]:
         """The mask of an image (png, jpg, tif, bmp, webp; grey or RGB) as an 8-bit PNG of its size, 0 and 255."""
         try:
-            pixels = decode_image(image.read_bytes(), "image")
+            pixels = decode_image(image.read_bytes(), "image", image_max=self.segmenter.image_max)
         except ValueError as error:
             raise InvalidArgument(str(error)) from None
         _, encoded = cv2.imencode(".png", self.segmenter.mask(pixels), [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])

@@ -1,6 +1,9 @@
 """What all tests share: shapes in signatures are checked, nothing phones home, and where the real data lies."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -11,7 +14,9 @@ from jaxtyping import install_import_hook
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["BENTOML_DO_NOT_TRACK"] = "true"
 os.environ.pop("MLFLOW_RUN_ID", None)
-install_import_hook(["training.losses", "training.metrics", "training.data"], "beartype.beartype")
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="unet-studies-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+install_import_hook(["training.losses", "training.metrics", "training.batches"], "beartype.beartype")
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"

@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.data import DeviceSet, Split, make_split
-from training.engine import Diverged, Epoch, find_device, find_precision, make_model, predict, train
-from training.images import load_folder, otsu_mask
-from training.metrics import count, dice_per_image
+from training.batches import DeviceSet, make_target
+from training.data.framing import OUTSIDE, assemble
+from training.data.images import otsu_mask
+from training.data.reading import load_folder
+from training.data.split import Split, make_split
+from training.engine import Diverged, Epoch, evaluate, find_device, find_precision, make_model, predict, train
+from training.losses import make_loss
+from training.metrics import count, dice_per_image, score
 from training.synthetic import write_folder
-from training.trial import Trial
+from training.trial import LOSSES, Trial
 
 CPU = torch.device("cpu")
 TRIAL = Trial(loss="switching", optimizer="adam", lr=3e-3, epochs=3, image_size=64)
@@ -23,7 +27,7 @@ def images(discs: Path) -> DeviceSet:
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    return make_split(tuple(map(str, range(20))), "fixed", 80)
+    return make_split(tuple(map(str, range(20))), (0.1,) * 20, "fixed", 80)
 
 
 def run(trial: Trial, images: DeviceSet, split: Split) -> list[Epoch]:
@@ -38,7 +42,7 @@ def test_a_quarter_unet_passes_0_85_on_the_synthetic_cells_where_otsu_stays_unde
     write_folder(tmp_path / "cells", count=80, size=128, seed=0)
     cells = load_folder(tmp_path / "cells", 64)
     on_cpu = DeviceSet.on(CPU, cells)
-    split = make_split(cells.groups, "fixed", 80)
+    split = make_split(cells.groups, [facts.foreground for facts in cells.facts], "fixed", 80)
     trial = TRIAL.replace(epochs=12, precision=find_precision("auto", CPU))
     epochs = run(trial, on_cpu, split)
     assert max(epoch.val_dice for epoch in epochs) > 0.85
@@ -88,6 +92,39 @@ def test_augmenting_validation_changes_its_scores_but_not_the_training(images: D
     train_only, both = (run(TRIAL.replace(epochs=1, augment=a), images, split)[0] for a in ("train", "both"))
     assert train_only.train_loss == both.train_loss
     assert train_only.val_loss != both.val_loss
+
+
+def test_a_tiled_image_is_scored_as_a_whole(discs: Path) -> None:
+    tiled = load_folder(discs, 32, "tile")
+    on_cpu = DeviceSet.on(CPU, tiled)
+    model, trial = make_model(TRIAL, 1, CPU), TRIAL.replace(image_size=32, fit="tile")
+    list(train(model, trial.replace(epochs=3), on_cpu, Split(train=tuple(range(16)), val=(16, 17), test=())))
+    _, counts = evaluate(model, trial, on_cpu, (9, 4))
+    for place, index in enumerate((9, 4)):
+        parts = list(tiled.parts(index))
+        whole = assemble(predict(model, on_cpu.images[parts], "fp32")[:, 0].numpy(), tiled.frame, 64, 64)
+        truth = assemble(tiled.masks[parts], tiled.frame, 64, 64)
+        hit, both = ((whole > 0.5) & (truth == 1)).sum(), (whole > 0.5).sum() + (truth == 1).sum()
+        assert dice_per_image(counts)[place].item() == pytest.approx(2 * hit / both)
+    assert counts.pixels.tolist() == [64 * 64] * 2
+
+
+def test_what_lies_outside_the_images_changes_neither_loss_nor_gradient_nor_score(images: DeviceSet) -> None:
+    """The same predictions and masks, once alone and once beside pixels that do not count."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 1, 16, 16, generator=generator)
+    masks = (torch.rand(3, 1, 16, 16, generator=generator) < 0.2).to(torch.uint8)
+    wide_logits = torch.cat([logits, torch.randn(3, 1, 16, 8, generator=generator)], dim=3)
+    wide_masks = torch.cat([masks, torch.full((3, 1, 16, 8), OUTSIDE, dtype=torch.uint8)], dim=3)
+    for loss in LOSSES:
+        loss_of = make_loss(TRIAL.replace(loss=loss))
+        alone = loss_of(logits, *make_target(masks, padded=False))
+        beside = loss_of(wide_logits.requires_grad_(), *make_target(wide_masks, padded=True))
+        assert beside.item() == pytest.approx(alone.item(), rel=1e-6), loss
+        (gradient,) = torch.autograd.grad(beside, wide_logits)
+        assert gradient[..., 16:].abs().max() == 0
+        assert gradient[..., :16].abs().max() > 0
+    assert score(count(wide_logits, wide_masks)) == score(count(logits, masks))
 
 
 def test_predictions_are_probabilities(images: DeviceSet) -> None:

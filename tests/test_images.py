@@ -1,126 +1,140 @@
-"""Folders are read as they are meant, or refused by name with the cure."""
+"""Files of every format are decoded to what they show: bits, ranges, palettes, orientation."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from training.images import decode_image, find_pairs, load_folder, otsu_mask, read_image, read_mask, resize, to_channels
-
-
-def write(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), pixels)
-    return path
-
-
-GREY = np.full((8, 8), 100, np.uint8)
-MASK = np.eye(8, dtype=np.uint8) * 255
-
-
-def test_images_and_masks_pair_by_stem(tmp_path: Path) -> None:
-    for name in ("b", "a"):
-        write(tmp_path / "images" / f"{name}.jpg", GREY)
-        write(tmp_path / "masks" / f"{name}_mask.png", MASK)
-    pairs = find_pairs(tmp_path)
-    assert [(image.name, mask.name) for image, mask in pairs] == [("a.jpg", "a_mask.png"), ("b.jpg", "b_mask.png")]
-
-
-def test_masks_of_0_and_1_and_of_0_and_255_mean_the_same(tmp_path: Path) -> None:
-    ones, full = write(tmp_path / "1.png", MASK // 255), write(tmp_path / "2.png", MASK)
-    np.testing.assert_array_equal(read_mask(ones), read_mask(full))
-    assert set(np.unique(read_mask(full))) == {0, 1}
-
-
-def test_grey_images_have_one_channel_and_colour_images_three(tmp_path: Path) -> None:
-    colour = np.dstack([GREY, GREY + 1, GREY])
-    assert read_image(write(tmp_path / "g.png", GREY)).shape == (8, 8, 1)
-    assert read_image(write(tmp_path / "c.png", colour)).shape == (8, 8, 3)
-
-
-def test_colour_is_read_as_rgb(tmp_path: Path) -> None:
-    red_bgr = np.zeros((8, 8, 3), np.uint8)
-    red_bgr[..., 2] = 255
-    assert read_image(write(tmp_path / "red.png", red_bgr))[0, 0].tolist() == [255, 0, 0]
-
-
-def test_the_whole_image_is_resized_by_area(tmp_path: Path) -> None:
-    image = np.arange(16, dtype=np.uint8).reshape(4, 4, 1) * 10
-    assert resize(image, 2)[..., 0].tolist() == [[25, 45], [105, 125]]
-    assert resize(image, 8).shape == (8, 8, 1)
-
-
-def test_grey_becomes_rgb_by_repetition() -> None:
-    assert to_channels(GREY[..., None], 3).shape == (8, 8, 3)
-    assert to_channels(to_channels(GREY[..., None], 3), 1).squeeze().tolist() == GREY.tolist()
-
-
-def test_otsu_finds_the_bright_or_the_dark_side() -> None:
-    image = np.array([[10, 200]], np.uint8)[..., None]
-    assert otsu_mask(image, dark=False).tolist() == [[0, 1]]
-    assert otsu_mask(image, dark=True).tolist() == [[1, 0]]
-
-
-def bad_folder(tmp_path: Path, kind: str) -> Path:
-    folder = tmp_path / "data"
-    if kind == "missing":
-        return folder
-    (folder / "images").mkdir(parents=True)
-    if kind == "no masks folder":
-        return folder
-    (folder / "masks").mkdir()
-    if kind == "empty":
-        return folder
-    write(folder / "images" / "a.png", GREY)
-    if kind == "image without mask":
-        return folder
-    write(folder / "masks" / "a.png", MASK)
-    if kind == "mask without image":
-        write(folder / "masks" / "z.png", MASK)
-    elif kind == "sizes differ":
-        write(folder / "masks" / "a.png", MASK[:4])
-    elif kind == "three levels":
-        write(folder / "masks" / "a.png", np.arange(64, dtype=np.uint8).reshape(8, 8))
-    elif kind == "text named png":
-        (folder / "images" / "a.png").write_text("hello")
-    elif kind == "truncated":
-        path = folder / "images" / "a.png"
-        path.write_bytes(path.read_bytes()[:40])
-    elif kind == "no bytes":
-        (folder / "images" / "a.png").write_bytes(b"")
-    elif kind == "all masks empty":
-        write(folder / "masks" / "a.png", 0 * MASK)
-    elif kind == "same stem twice":
-        write(folder / "images" / "a.jpg", GREY)
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("kind", "message"),
-    [
-        ("missing", "there is no such folder; a data folder holds images/ and masks/"),
-        ("no masks folder", "it has no folder masks/"),
-        ("empty", "images/ holds no image"),
-        ("image without mask", r"a\.png in images/ without a mask"),
-        ("mask without image", r"z\.png in masks/ without an image"),
-        ("sizes differ", "image is 8x8 but its mask is 4x8"),
-        ("three levels", r"a mask must hold 0 and one other value, but this one holds 0, 1, 2, .*make it binary"),
-        ("text named png", r"a\.png: this is no image that can be read"),
-        ("truncated", r"a\.png: this is no image that can be read"),
-        ("no bytes", r"a\.png: this is no image that can be read"),
-        ("all masks empty", "every mask is empty"),
-        ("same stem twice", "has the same stem"),
-    ],
+from training.data.images import (
+    MAX_MEGAPIXELS,
+    decode_image,
+    decode_labels,
+    otsu_mask,
+    read_header,
+    read_image,
+    to_channels,
 )
-def test_a_folder_that_cannot_be_trained_on_is_refused_by_name(tmp_path: Path, kind: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        load_folder(bad_folder(tmp_path, kind), 32)
+
+RNG = np.random.default_rng(0)
+COLOUR = RNG.integers(0, 256, (12, 9, 3), np.uint8)
+GREY = COLOUR[..., 0]
+DEEP = RNG.integers(0, 65536, (12, 9), np.uint16)
 
 
-def test_the_digest_names_the_pixels(discs: Path) -> None:
-    assert load_folder(discs, 64).digest == load_folder(discs, 64).digest
-    assert load_folder(discs, 64).digest != load_folder(discs, 32).digest
+def encode(pixels: Any, form: str, mode: str = "", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(file, form, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("form", ["png", "bmp", "tiff", "webp"])
+def test_grey_images_have_one_channel_and_colour_images_three_in_rgb_order(form: str) -> None:
+    options = {"lossless": True} if form == "webp" else {}
+    assert np.array_equal(decode_image(encode(COLOUR, form, **options), "a"), COLOUR)
+    assert np.array_equal(decode_image(encode(GREY, form, **options), "a")[..., 0], GREY)
+
+
+def test_jpeg_is_read_closely_enough() -> None:
+    smooth = cv2.resize(COLOUR, (64, 64))
+    assert np.abs(decode_image(encode(smooth, "jpeg", quality=95), "a").astype(int) - smooth).mean() < 6
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "LA", "1"])
+def test_transparency_and_palettes_are_resolved_to_what_one_sees(mode: str) -> None:
+    shown = np.array(Image.fromarray(COLOUR).convert(mode).convert("RGB"))
+    decoded = decode_image(encode(COLOUR, "png", mode), "a")
+    assert np.array_equal(to_channels(decoded, 3), shown)
+
+
+@pytest.mark.parametrize(("form", "options"), [("png", {}), ("tiff", {}), ("tiff", {"compression": "tiff_lzw"})])
+def test_16_bits_become_8_by_their_whole_range_and_never_wrap(form: str, options: dict[str, str]) -> None:
+    decoded = decode_image(encode(DEEP, form, **options), "a")[..., 0]
+    assert np.array_equal(decoded, np.rint(DEEP / 257).astype(np.uint8))
+
+
+def test_16_bit_colour_is_read() -> None:
+    deep = RNG.integers(0, 65536, (12, 9, 3), np.uint16)
+    for suffix in (".png", ".tif"):
+        data = cv2.imencode(suffix, deep[..., ::-1])[1].tobytes()
+        assert np.array_equal(decode_image(data, "a"), np.rint(deep / 257).astype(np.uint8))
+
+
+def test_a_tiff_that_states_its_range_is_scaled_by_it() -> None:
+    stated = encode(DEEP % 4096, "tiff", tiffinfo={281: 4095})
+    assert np.array_equal(decode_image(stated, "a")[..., 0], np.rint(DEEP % 4096 * (255 / 4095)).astype(np.uint8))
+
+
+def test_image_max_says_what_a_file_does_not() -> None:
+    data = encode(DEEP % 4096, "tiff")
+    assert decode_image(data, "a").max() < 17, "of 65535 these are the darkest levels"
+    assert np.array_equal(decode_image(data, "a", image_max=4095)[..., 0], np.rint((DEEP % 4096) * (255 / 4095)))
+    assert np.array_equal(decode_image(encode(GREY, "png"), "a", image_max=4095)[..., 0], GREY), "8 bits are 0..255"
+
+
+def test_a_value_above_image_max_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"a: a pixel is \d+, but image_max=1000 is meant to be the highest"):
+        decode_image(encode(DEEP, "tiff"), "a", image_max=1000)
+
+
+def test_pages_of_a_stack_are_read_one_by_one() -> None:
+    pages = [Image.fromarray(np.full((4, 5), level, np.uint8)) for level in (10, 20, 30)]
+    file = io.BytesIO()
+    pages[0].save(file, "tiff", save_all=True, append_images=pages[1:])
+    assert read_header(file.getvalue(), "a").pages == 3
+    assert [int(decode_image(file.getvalue(), "a", page)[0, 0, 0]) for page in range(3)] == [10, 20, 30]
+    assert [int(decode_labels(file.getvalue(), "a", page)[0, 0]) for page in range(3)] == [10, 20, 30]
+
+
+def test_a_camera_s_rotation_is_applied() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(cv2.resize(COLOUR, (32, 16)), "jpeg", exif=exif)
+    header = read_header(data, "a")
+    assert (header.height, header.width) == decode_image(data, "a").shape[:2] == (32, 16)
+
+
+def test_labels_are_the_numbers_in_the_file() -> None:
+    ids = np.arange(12, dtype=np.uint16).reshape(3, 4) * 300
+    assert np.array_equal(decode_labels(encode(ids, "png"), "a"), ids)
+    assert np.array_equal(decode_labels(encode(ids.astype(np.int32), "tiff"), "a"), ids), "32 bits"
+    assert set(np.unique(decode_labels(encode(GREY > 100, "png"), "a"))) == {0, 255}, "1 bit is black and white"
+
+
+def test_a_palette_gives_indices_unless_its_colours_are_grey() -> None:
+    indices = np.array([[0, 1], [2, 3]], np.uint8)
+    colours = Image.fromarray(indices, "P")
+    colours.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
+    file = io.BytesIO()
+    colours.save(file, "png")
+    assert decode_labels(file.getvalue(), "a").tolist() == [[0, 1], [2, 3]]
+    black_and_white = encode(np.array([[255, 0]], np.uint8), "gif")
+    assert decode_labels(black_and_white, "a").tolist() == [[255, 0]]
+
+
+def test_colours_of_a_mask_become_their_numbers() -> None:
+    mask = np.array([[[0, 0, 0], [255, 0, 0], [0, 255, 0], [9, 9, 9]]], np.uint8)
+    assert decode_labels(encode(mask, "png"), "a").tolist() == [[0, 0xFF0000, 0x00FF00, 0x090909]]
+    grey = np.array([[[0, 0, 0], [255, 255, 255]]], np.uint8)
+    assert decode_labels(encode(grey, "png", "RGBA"), "a").tolist() == [[0, 255]]
+
+
+def test_a_mask_that_is_partly_transparent_is_refused() -> None:
+    mask = np.zeros((4, 4, 4), np.uint8)
+    mask[:2, :, 3] = 255
+    with pytest.raises(ValueError, match="a: the mask is partly transparent; save it without an alpha channel"):
+        decode_labels(encode(mask, "png"), "a")
+
+
+def test_what_is_too_large_is_refused_by_its_header() -> None:
+    bomb = bytearray(encode(np.zeros((1, 1), np.uint8), "bmp"))
+    bomb[18:26] = (100_000).to_bytes(4, "little") * 2
+    with pytest.raises(ValueError, match=f"100000x100000 = 10000 megapixels; at most {MAX_MEGAPIXELS}"):
+        decode_image(bytes(bomb), "a")
 
 
 def test_decoding_bytes_and_reading_the_file_agree(discs: Path) -> None:
@@ -128,7 +142,12 @@ def test_decoding_bytes_and_reading_the_file_agree(discs: Path) -> None:
     np.testing.assert_array_equal(decode_image(path.read_bytes(), "upload"), read_image(path))
 
 
-def test_real_folders_load(real_data: Path) -> None:
-    histo = load_folder(real_data / "dsb2018_histo", 64)
-    assert histo.images.shape == (107, 64, 64, 3)
-    assert histo.foreground_percent == pytest.approx(21.3, abs=0.3)
+def test_grey_becomes_rgb_by_repetition() -> None:
+    assert to_channels(GREY[..., None], 3).shape == (12, 9, 3)
+    assert to_channels(to_channels(GREY[..., None], 3), 1)[..., 0].tolist() == GREY.tolist()
+
+
+def test_otsu_finds_the_bright_or_the_dark_side() -> None:
+    image = np.array([[10, 200]], np.uint8)[..., None]
+    assert otsu_mask(image, dark=False).tolist() == [[0, 1]]
+    assert otsu_mask(image, dark=True).tolist() == [[1, 0]]

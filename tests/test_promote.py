@@ -22,8 +22,8 @@ from mlflow.exceptions import MlflowException
 
 from serving import export, promote
 from serving.export import TOLERANCE, Difference, compare
+from training.data.reading import load_folder
 from training.engine import predict
-from training.images import load_folder
 from training.unet import UNet
 
 PYTHON = [sys.executable, "-m"]
@@ -176,7 +176,8 @@ def test_no_weights_are_pickled_in_the_registered_version_or_in_the_store(in_cha
 def test_store_holds_the_onnx_file_and_what_a_caller_must_know(chain: Chain) -> None:
     (folder,) = (path for path in (chain.bentoml_home / "models" / "unet").iterdir() if path.is_dir())
     facts = json.loads((folder / "preprocessing.json").read_text())
-    assert (facts["image_size"], facts["channels"], facts["threshold"]) == (64, 1, 0.5)
+    assert facts["frame"] == {"fit": "resize", "image_size": 64, "height": 64, "width": 64}
+    assert (facts["channels"], facts["threshold"], facts["image_max"]) == (1, 0.5, 0)
     assert (folder / "model.onnx").is_file()
 
 

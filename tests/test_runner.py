@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
+from training.data.split import split_digest
 from training.progress import Progress, duration
 from training.runner import main
 from training.trial import Trial
@@ -71,7 +72,7 @@ def test_a_trial_s_run_has_its_factors_scores_tags_and_pictures(tmp_path: Path) 
     expected = {"role": "trial", "study": "losses", "section": "6", "row": "printed", "carry": "report"}
     expected |= {"protocol": "fixed", "data": "discs", "trial": trial.digest, "device": "cpu", "diverged": "false"}
     assert expected.items() <= run.data.tags.items()
-    for name in ("data_digest", "git_commit", "process", "heartbeat", "collapsed"):
+    for name in ("data_digest", "split_digest", "git_commit", "process", "heartbeat", "collapsed"):
         assert name in run.data.tags
     assert Trial.from_json(artifact(run, "trial.json", tmp_path).read_text()) == trial
     for picture in ("learning_curve.png", "predictions.png"):
@@ -87,6 +88,7 @@ def test_the_split_and_the_winner_are_kept_for_the_studies_that_follow(tmp_path:
     (parent,) = runs("tags.role = 'study' and tags.study = 'losses'")
     split = json.loads(artifact(parent, "split.json", tmp_path).read_text())
     assert [len(split[part]) for part in ("train", "val", "test")] == [16, 2, 2]
+    assert parent.data.tags["split_digest"] == split_digest(split)
     (winner,) = json.loads(artifact(parent, "winners.json", tmp_path).read_text())["winners"]
     children = runs(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     best = max(children, key=lambda run: run.data.metrics["best_val_dice"])
@@ -99,6 +101,26 @@ def test_measured_carry_over_names_the_study_that_is_missing(discs: Path, capsys
     assert main(["weight_decay", "--data", str(discs), *SMALL, "--carry", "measured"]) == 2
     assert "study learning_rate has no finished run" in capsys.readouterr().err
     assert len(runs(view=ViewType.ALL)) == before
+
+
+def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
+    discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["mask_equalization", "--data", str(discs), *SMALL, "--fit", "tile", "--group", r"disc_\d(\d)"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "images/ and masks/, equal stems" in said
+    assert "20 images, 10 groups, grey, 64x64 (20); tile to 32x32 pixels, 80 tiles" in said
+    assert "masks: 0 is background, 255 foreground (20 masks)" in said
+    (parent,) = runs("tags.role = 'study'")
+    known = json.loads(artifact(parent, "data.json", tmp_path).read_text())
+    assert known["reading"]["group"] == r"disc_\d(\d)"
+    assert known["groups"]["disc_13"] == "3"
+    split = json.loads(artifact(parent, "split.json", tmp_path).read_text())
+    assert [len(split[part]) for part in ("train", "val", "test")] == [16, 2, 2]
+    assert len({stem[-1] for stem in split["test"]}) == 1
 
 
 @pytest.mark.usefixtures("store")
@@ -119,6 +141,11 @@ def test_measured_carry_over_names_the_study_that_is_missing(discs: Path, capsys
         (["losses", "--precision", "fp8"], "precision='fp8' is unknown; it must be auto, fp32 or bf16"),
         (["losses", "--workers", "none"], "workers='none'; it must be auto or a whole number of at least 1"),
         (["losses", "--data", "nowhere"], "data=nowhere: there is no such folder"),
+        (["losses", "--fit", "crop"], "fit='crop' is unknown; it must be one of resize, tile"),
+        (["losses", "--fold", "5"], "fold=5 is out of range; it must be between 0 and 4"),
+        (["losses", "--group", r"patient(\d+)"], "the expression says nothing of disc_00, disc_01"),
+        (["losses", "--mask_values", "cell"], "mask_values='cell' is no value of a mask"),
+        (["losses", "--mask-suffix=_truth"], "there is no mask that ends in _truth"),
     ],
 )
 def test_a_wrong_value_stops_at_once_with_value_rule_and_cure_and_leaves_no_run(

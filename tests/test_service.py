@@ -19,8 +19,9 @@ from test_promote import Chain, environment, make_chain
 
 from serving.export import TOLERANCE
 from serving.service import Segmentation
+from training.data.framing import frame_image, join, make_frame
+from training.data.images import Pixels, to_channels
 from training.engine import predict
-from training.images import Pixels, resize, to_channels
 from training.unet import UNet
 
 SERVE = [str(Path(sys.executable).with_name("bentoml")), "serve", "serving.service:Segmentation", "--host", "127.0.0.1"]
@@ -71,9 +72,10 @@ def decode(response: Any) -> Pixels:
 def assert_same_mask(mask: Pixels, model: UNet, image: Pixels) -> None:
     """The eager model in fp32 says the same, but where it is undecided."""
     height, width = image.shape[:2]
-    prepared = to_channels(resize(image, 64), 1)
-    probability = predict(model, torch.from_numpy(prepared).permute(2, 0, 1)[None], "fp32")[0, 0].numpy()
-    restored = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
+    frame = make_frame("resize", 64, [(64, 64)])
+    prepared = frame_image(to_channels(image, 1), frame)
+    probability = predict(model, torch.from_numpy(prepared).permute(0, 3, 1, 2), "fp32")[:, 0].numpy()
+    restored = join(probability, frame, height, width)
     clear = np.abs(restored - 0.5) > TOLERANCE
     assert mask.shape == (height, width)
     assert np.array_equal((mask > 0)[clear], (restored > 0.5)[clear])
@@ -104,7 +106,7 @@ def test_jpeg_is_taken(client: TestClient) -> None:
 def test_file_that_is_no_whole_image_gets_400_and_is_told_why(client: TestClient, data: bytes) -> None:
     response = post(client, data, "photo.png")
     assert response.status_code == 400
-    assert "this is no image that can be read; give a whole .png" in response.text
+    assert "this is no image that can be read; give a whole png" in response.text
 
 
 def test_string_in_the_file_field_is_refused_and_not_fetched_as_a_url(client: TestClient) -> None:

@@ -27,7 +27,7 @@ SCORES = ["train_loss", "val_loss", "train_dice", "val_dice"]
 def settings(**changes: object) -> Settings:
     values: dict[str, object] = {"preset": "report", "epochs": "preset", "image_size": "preset", "seeds": 1}
     values |= {"carry": "report", "protocol": "report", "precision": "fp32"}
-    values |= {"val_percent": 10, "test_percent": 10, "fold": 0}
+    values |= {"val_percent": 10, "test_percent": 10, "fold": 0, "fit": "resize"}
     return Settings(**{**values, **changes})  # type: ignore[arg-type]
 
 
@@ -98,11 +98,21 @@ def test_seeds_repeat_every_cell() -> None:
         ("val_percent", 0),
         ("test_percent", 90),
         ("fold", -1),
+        ("fold", 5),
+        ("fit", "crop"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field):
         settings(**{field: value})
+
+
+def test_where_more_is_held_out_every_study_trains_on_what_is_left() -> None:
+    made = plan("schedulers", protocol="fixed", val_percent=20, test_percent=20)
+    assert {trial.train_percent for search in made.searches for trial in search.propose({})} == {60}
+    assert made.left_out == []
+    shares = plan("weight_decay", protocol="fixed", val_percent=20, test_percent=20)
+    assert {trial.train_percent for search in shares.searches for trial in search.propose({})} == {20, 40, 60}
 
 
 def run_to_the_end(study: Study, carried: Carried) -> list[Trial]:

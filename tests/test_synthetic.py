@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from training.images import load_folder, otsu_mask
+from training.data.images import otsu_mask
+from training.data.reading import load_folder
 from training.synthetic import main, make_image, write_folder
 
 ROOT = Path(__file__).parents[1]

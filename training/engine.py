@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from training.data import DeviceSet, Split, augment, equalize, normalize
-from training.losses import make_loss
-from training.metrics import Counts, Scores, concatenate, count, score
+from training.batches import DeviceSet, augment, equalize, make_target, normalize
+from training.data.split import Split
+from training.losses import foreground_share, make_loss
+from training.metrics import Counts, Scores, concatenate, count, pool, score
 from training.optim import make_optimizer, make_scheduler
 from training.trial import Trial
 from training.unet import UNet
@@ -73,20 +74,24 @@ def train(model: UNet, trial: Trial, images: DeviceSet, split: Split) -> Iterato
         start = time.perf_counter()
         model.train()
         lr = optimizer.param_groups[0]["lr"]
-        losses, counts, switched = [], [], []
-        for batch, masks in images.batches(split.train, trial.batch_size, generator):
+        losses, counts, owners, switched = [], [], [], []
+        for batch, masks, owner in images.batches(split.train, trial.batch_size, generator):
             if trial.augment != "none":
                 batch, masks = augment(batch, masks, generator)
-            target = equalize(masks) if trial.equalize_masks else masks.float()
+            target, valid = make_target(masks, images.padded)
+            if trial.equalize_masks:
+                target = equalize(target, valid)
             logits = forward(model, batch, trial.precision)
-            loss = loss_of(logits, target)
+            loss = loss_of(logits, target, valid)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             losses.append(loss.detach() * len(batch))
             counts.append(count(logits.detach(), masks))
-            switched.append(target.mean() > trial.switching_tau)
-        train_loss = float(torch.stack(losses).sum()) / len(split.train)
+            owners.append(owner)
+            switched.append(foreground_share(target, valid) > trial.switching_tau)
+        num_parts = sum(map(len, owners))
+        train_loss = float(torch.stack(losses).sum()) / num_parts
         if not math.isfinite(train_loss):
             raise Diverged(f"train_loss={train_loss} in epoch {number}")
         validation = torch.Generator().manual_seed(number) if trial.augment == "both" else None
@@ -95,12 +100,11 @@ def train(model: UNet, trial: Trial, images: DeviceSet, split: Split) -> Iterato
             raise Diverged(f"val_loss={val_loss} in epoch {number}")
         after_epoch(val_loss)
         val: Scores = score(val_counts)
-        predicted = float((val_counts.hit + val_counts.false).mean()) / trial.image_size**2
         yield Epoch(
             epoch=number,
             lr=lr,
             train_loss=train_loss,
-            train_dice=score(concatenate(counts)).dice,
+            train_dice=score(pool(concatenate(counts), torch.cat(owners), split.train)).dice,
             val_loss=val_loss,
             val_dice=val.dice,
             val_global_dice=val.global_dice,
@@ -109,7 +113,7 @@ def train(model: UNet, trial: Trial, images: DeviceSet, split: Split) -> Iterato
             val_precision=val.precision,
             val_recall=val.recall,
             val_empty_images=val.empty_images,
-            val_predicted_percent=100 * predicted,
+            val_predicted_percent=val.predicted_percent,
             switched_percent=100 * float(torch.stack(switched).float().mean()),
             epoch_seconds=time.perf_counter() - start,
         )
@@ -127,18 +131,25 @@ def forward(model: UNet, batch: Tensor, precision: str) -> Float[Tensor, "n 1 h 
 def evaluate(
     model: UNet, trial: Trial, images: DeviceSet, indices: tuple[int, ...], augmentation: torch.Generator | None = None
 ) -> tuple[float, Counts]:
-    """Mean loss over the images, and their counts, in evaluation mode. `augmentation` transforms them first."""
+    """Mean loss over the parts of the images, and the images' counts in their order, in evaluation mode.
+
+    `augmentation` transforms them first.
+    """
     model.eval()
     loss_of = make_loss(trial)
-    losses, counts = [], []
-    for batch, masks in images.batches(indices, EVALUATION_BATCH, None):
+    losses, counts, owners = [], [], []
+    for batch, masks, owner in images.batches(indices, EVALUATION_BATCH, None):
         if augmentation is not None:
             batch, masks = augment(batch, masks, augmentation)
         logits = forward(model, batch, trial.precision)
-        target = equalize(masks) if trial.equalize_masks else masks.float()
-        losses.append(loss_of(logits, target) * len(batch))
+        target, valid = make_target(masks, images.padded)
+        if trial.equalize_masks:
+            target = equalize(target, valid)
+        losses.append(loss_of(logits, target, valid) * len(batch))
         counts.append(count(logits, masks))
-    return float(torch.stack(losses).sum()) / len(indices), concatenate(counts)
+        owners.append(owner)
+    loss = float(torch.stack(losses).sum()) / sum(map(len, owners))
+    return loss, pool(concatenate(counts), torch.cat(owners), indices)
 
 
 @torch.inference_mode()

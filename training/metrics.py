@@ -2,26 +2,31 @@
 
 A pixel is foreground where its probability exceeds 0.5, that is where its logit exceeds 0. `dice` is the mean over
 images of each image's own Dice; two empty masks score 1, and `empty_images` counts the images whose truth is empty.
-The global scores pool the pixels of all images first.
+The global scores pool the pixels of all images first. Pixels that are OUTSIDE of an image count nowhere, and an image
+that was cut into tiles is scored as a whole.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from training.losses import soft_dice
+from training.data.framing import OUTSIDE
+from training.losses import SMOOTHING
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels per image: truly foreground and predicted so, predicted only, and true only."""
+    """Pixels per image, or per part of one. The soft ones are sums of probabilities."""
 
-    hit: Float[Tensor, " n"]
-    false: Float[Tensor, " n"]
-    missed: Float[Tensor, " n"]
-    soft_dice: Float[Tensor, " n"]
+    hit: Float[Tensor, " n"]  # truly foreground and predicted so
+    false: Float[Tensor, " n"]  # predicted only
+    missed: Float[Tensor, " n"]  # true only
+    soft_hit: Float[Tensor, " n"]  # |PT|
+    soft_all: Float[Tensor, " n"]  # |P| + |T|
+    pixels: Float[Tensor, " n"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,22 +38,29 @@ class Scores:
     precision: float
     recall: float
     empty_images: int
+    predicted_percent: float  # of all pixels
 
 
 def count(logits: Float[Tensor, "n 1 h w"], masks: UInt8[Tensor, "n 1 h w"]) -> Counts:
-    logits = logits.float()
-    prediction, truth = logits > 0, masks > 0
-    hit = (prediction & truth).sum(dim=(1, 2, 3)).float()
-    return Counts(
-        hit,
-        prediction.sum(dim=(1, 2, 3)) - hit,
-        truth.sum(dim=(1, 2, 3)) - hit,
-        soft_dice(logits.sigmoid(), truth.float()),
-    )
+    inside, truth = masks != OUTSIDE, masks == 1
+    prediction = (logits > 0) & inside
+    probability = logits.float().sigmoid() * inside
+    hit, predicted, true = (_sum(part) for part in (prediction & truth, prediction, truth))
+    soft_hit = _sum(probability * truth)
+    return Counts(hit, predicted - hit, true - hit, soft_hit, _sum(probability) + true, _sum(inside))
 
 
 def concatenate(counts: list[Counts]) -> Counts:
-    return Counts(*(torch.cat([getattr(c, name) for c in counts]) for name in ("hit", "false", "missed", "soft_dice")))
+    return Counts(*(torch.cat([getattr(c, field.name) for c in counts]) for field in dataclasses.fields(Counts)))
+
+
+def pool(counts: Counts, owners: Int64[Tensor, " n"], images: tuple[int, ...]) -> Counts:
+    """Counts of parts to counts of images, in the order of `images`; owners says whose a part is."""
+    places = torch.zeros(max(images) + 1, dtype=torch.int64)
+    places[list(images)] = torch.arange(len(images))
+    index = places.to(owners.device)[owners]
+    parts = (getattr(counts, field.name) for field in dataclasses.fields(Counts))
+    return Counts(*(part.new_zeros(len(images)).index_add_(0, index, part) for part in parts))
 
 
 def dice_per_image(counts: Counts) -> Float[Tensor, " n"]:
@@ -66,14 +78,15 @@ def score(counts: Counts) -> Scores:
         [
             dice_per_image(counts).mean(),
             _ratio(2 * hit.sum(), 2 * hit.sum() + false.sum() + missed.sum()),
-            counts.soft_dice.mean(),
+            ((2 * counts.soft_hit + SMOOTHING) / (counts.soft_all + SMOOTHING)).mean(),
             _ratio(hit, hit + false + missed).mean(),
             _ratio(hit, hit + false).mean(),
             _ratio(hit, hit + missed).mean(),
             (hit + missed == 0).sum().float(),
+            (hit + false).sum() / counts.pixels.sum(),
         ]
     ).tolist()
-    dice, global_dice, soft, iou, precision, recall, empty = values
+    dice, global_dice, soft, iou, precision, recall, empty, predicted = values
     return Scores(
         dice=dice,
         global_dice=global_dice,
@@ -82,7 +95,12 @@ def score(counts: Counts) -> Scores:
         precision=precision,
         recall=recall,
         empty_images=round(empty),
+        predicted_percent=100 * predicted,
     )
+
+
+def _sum(values: Tensor) -> Float[Tensor, " n"]:
+    return values.sum(dim=(1, 2, 3)).float()
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:

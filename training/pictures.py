@@ -1,15 +1,18 @@
 """The two pictures of a trial: its learning curve and its predictions. Arrays and epochs in, pictures out."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.engine import Epoch
-from training.images import Pixels, to_channels
+from training.data.images import Pixels, to_channels
+
+if TYPE_CHECKING:  # it would import torch, which a contact sheet does without
+    from training.engine import Epoch
 
 TRAIN, VAL = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion
 TRUTH_RGB, PREDICTION_RGB = (0, 158, 115), (230, 159, 0)  # their green and orange
@@ -18,7 +21,7 @@ GAP = 6  # pixels
 COLUMNS = ("image", "truth", "prediction")
 
 
-def draw_learning_curve(epochs: Sequence[Epoch], title: str) -> Figure:
+def draw_learning_curve(epochs: Sequence["Epoch"], title: str) -> Figure:
     """Loss and Dice by epoch, training beside validation, with the best epoch marked."""
     figure = Figure(figsize=(8, 3), dpi=100, layout="constrained")
     loss_axes, dice_axes = figure.subplots(1, 2)
@@ -40,29 +43,44 @@ def draw_learning_curve(epochs: Sequence[Epoch], title: str) -> Figure:
     return figure
 
 
-def draw_predictions(
-    images: Pixels, masks: Pixels, probabilities: NDArray[np.float32], dices: Sequence[float]
-) -> Pixels:
-    """A row an image: the image, its true mask, and the prediction over it, outlined; RGB.
+@dataclass(frozen=True)
+class Row:
+    """What is shown of one image; all of its size."""
 
-    images (n, h, w, c), masks (n, h, w) of 0 and 1, probabilities (n, h, w).
-    """
-    rows = [_header()]
-    for image, mask, probability, dice in zip(images, masks, probabilities, dices, strict=True):
-        colour = cv2.resize(to_channels(image, 3), (PANEL, PANEL), interpolation=cv2.INTER_LINEAR)
-        truth, prediction = _outline(colour, mask, TRUTH_RGB), _outline(colour, probability > 0.5, PREDICTION_RGB)
-        text = f"Dice {dice:.2f}"
-        cv2.putText(prediction, text, (6, PANEL - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(prediction, text, (6, PANEL - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
-        rows.append(_beside(colour, truth, prediction))
-    return np.concatenate(rows)
+    image: Pixels  # (h, w, c)
+    mask: Pixels  # (h, w) of 0 and 1
+    probability: NDArray[np.float32]  # (h, w)
+    dice: float
 
 
-def _outline(image: NDArray[Any], mask: NDArray[Any], colour: tuple[int, int, int]) -> Pixels:
+def draw_predictions(rows: Sequence[Row]) -> Pixels:
+    """A row an image: the image, its true mask, and the prediction over it, outlined; RGB."""
+    drawn = [_header()]
+    for row in rows:
+        colour = to_panel(to_channels(row.image, 3))
+        truth = outline(colour, to_panel(row.mask), TRUTH_RGB)
+        prediction = outline(colour, to_panel((row.probability > 0.5).astype(np.uint8)), PREDICTION_RGB)
+        text = f"Dice {row.dice:.2f}"
+        place = (6, len(colour) - 8)
+        cv2.putText(prediction, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
+        cv2.putText(prediction, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+        drawn.append(_beside(colour, truth, prediction))
+    return np.concatenate(drawn)
+
+
+def to_panel(image: Pixels) -> Pixels:
+    """(h, w, c) or a mask (h, w), as wide as a panel."""
+    height = max(1, round(PANEL * image.shape[0] / image.shape[1]))
+    smooth = cv2.INTER_AREA if image.shape[1] > PANEL else cv2.INTER_LINEAR
+    return cv2.resize(image, (PANEL, height), interpolation=cv2.INTER_NEAREST if image.ndim == 2 else smooth).astype(
+        np.uint8
+    )
+
+
+def outline(image: Pixels, mask: Pixels, colour: tuple[int, int, int]) -> Pixels:
     """The image with the mask tinted and outlined."""
-    large = cv2.resize(mask.astype(np.uint8), (PANEL, PANEL), interpolation=cv2.INTER_NEAREST)
-    tinted = np.where(large[..., None] > 0, (0.65 * image + 0.35 * np.array(colour)), image).astype(np.uint8)
-    contours, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    tinted = np.where(mask[..., None] > 0, (0.65 * image + 0.35 * np.array(colour)), image).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(tinted, contours, -1, colour, 1).astype(np.uint8)
 
 

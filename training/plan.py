@@ -39,6 +39,7 @@ class Settings:
     preset: str
     epochs: str  # a whole number for every trial, or "preset"
     image_size: str  # pixels, or "preset"
+    fit: str
     seeds: int
     carry: str
     protocol: str
@@ -80,6 +81,8 @@ class Settings:
         base: dict[str, Any] = {
             "epochs": scaled,
             "image_size": self.pixels,
+            "fit": self.fit,
+            "train_percent": min(Trial.train_percent, self.largest_train_percent),
             "precision": self.precision,
             "fold": self.fold,
         }
@@ -105,7 +108,7 @@ def make_plan(study: Study, carried: Carried, settings: Settings) -> Plan:
     """The study's searches under these settings, with what earlier studies settled."""
     room = settings.largest_train_percent
     rows = list(study.rows(carried))
-    kept = [row for row in rows if row.factors.get("train_percent", Trial.train_percent) <= room]
+    kept = [row for row in rows if row.factors.get("train_percent", 0) <= room]  # the others take what there is
     searches = [_search(study, row, settings) for row in kept]
     beyond = [trial for row, search in zip(kept, searches, strict=True) if row.beyond for trial in search.propose({})]
     left_out = sorted({row.factors["train_percent"] for row in rows if row not in kept})

@@ -5,11 +5,14 @@ On a terminal the last line is rewritten at every epoch; in a log there is one l
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from training.plan import trial_work
 from training.trial import Trial
+
+MANY_IMAGES = 500  # fewer are read in a moment
 
 
 @dataclass
@@ -55,6 +58,20 @@ class Progress:
             return "time left unknown"
         seconds = (time.monotonic() - self.start) * max(0.0, self.total_work - done) / done
         return f"about {duration(seconds)} left"
+
+
+def reading_progress(out: TextIO) -> Callable[[int, int], None]:
+    """Told (images read, images in all): one rewritten line on a terminal, a line every tenth in a log."""
+
+    def show(done: int, total: int) -> None:
+        if out.isatty():
+            out.write(f"\r\x1b[Kreading images: {done} of {total}" + ("\n" if done == total else ""))
+            out.flush()
+        elif total >= MANY_IMAGES and done * 10 // total > (done - 1) * 10 // total:
+            out.write(f"reading images: {done} of {total}\n")
+            out.flush()
+
+    return show
 
 
 def duration(seconds: float) -> str:

@@ -12,13 +12,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.images import ImageSet, find_pairs, load_folder
-from training.options import ALL, parse
+from training.data.checks import find_problems
+from training.data.findings import describe_data, describe_finding, refuse_errors
+from training.data.image_set import ImageSet
+from training.data.reading import Reading, load_folder, look
+from training.data.split import Split, make_split, split_digest
+from training.options import ALL, find_reading, parse
 from training.plan import Plan, Settings, describe, estimate_work, make_plan
-from training.progress import Progress
+from training.progress import Progress, reading_progress
 from training.search import mean_score
 from training.studies import STUDIES, Carried, Study, carried_from_report, carried_from_winners
 from training.summary import describe_outcome, describe_study, find_winners
@@ -38,7 +41,9 @@ class Session:
     client: "MlflowClient"
     experiment_id: str
     images: ImageSet
-    data_digest: str
+    reading: Reading
+    split: Split  # the largest training set; each trial trains on its share of it
+    findings: list[str]
     device: str
     pool: "Pool"
     progress: Progress
@@ -50,9 +55,16 @@ class Session:
             "protocol": self.settings.protocol,
             "preset": self.settings.preset,
             "data": self.images.name,
-            "data_digest": self.data_digest,
+            "data_digest": self.images.digest,
+            "split_digest": split_digest(self.stems),
             "device": self.device,
         }
+
+    @property
+    def stems(self) -> dict[str, list[str]]:
+        """The images that train (at most), validate and test, by name."""
+        parts = dataclasses.asdict(self.split).items()
+        return {part: [self.images.stems[index] for index in indices] for part, indices in parts}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
         preset=options.preset,
         epochs=options.epochs,
         image_size=options.image_size,
+        fit=options.fit,
         seeds=options.seeds,
         carry=carry,
         protocol=options.protocol,
@@ -84,28 +97,34 @@ def run(options: argparse.Namespace) -> int:
         test_percent=options.test_percent,
         fold=options.fold,
     )
-    find_pairs(Path(options.data))
+    reading = find_reading(options)
+    look(options.data, reading)  # raises at once for what is no folder of images
     _start_forkserver()
     from training import tracking
+    from training.batches import check_room
     from training.engine import find_device, find_precision
     from training.workers import Pool, find_workers
 
     device = find_device(options.device)
     settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
     workers = find_workers(options.workers, device)
-    images = load_folder(Path(options.data), settings.pixels)
-    digest = images.digest
-    split = _split(images, settings)  # raises when the images are too few
+    images = load_folder(options.data, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
+    split = _split(images, settings, settings.largest_train_percent)  # raises when the images are too few
+    findings = find_problems(images, split)
+    refuse_errors(images, findings)
+    check_room(images, device)
     client, experiment_id = tracking.connect()
     winners: dict[str, list[Trial]] = {}
     if carry == "measured" and options.study != ALL:
-        winners = tracking.load_winners(client, studies[0].needs, digest, settings.protocol)
+        winners = tracking.load_winners(client, studies[0].needs, images.digest, settings.protocol)
     tracking.describe_experiment(client, experiment_id)
     progress = Progress(total_work=sum(estimate_work(study, settings) for study in studies))
+    warnings = [describe_finding(found) for found in findings]
+    for line in [*describe_data(images, reading.rule.text), *warnings]:
+        progress.say(line)
     progress.say(
-        f"{images.name}: {len(images.images)} images, {images.channels} channel(s), {settings.pixels} pixels, "
-        f"{images.foreground_percent:.1f} % foreground; {len(split['train'])} train, {len(split['val'])} validate, "
-        f"{len(split['test'])} test (protocol={settings.protocol})"
+        f"split: {len(split.train)} train, {len(split.val)} validate, {len(split.test)} test (protocol="
+        f"{settings.protocol}, fold={settings.fold})"
     )
     progress.say(f"{workers} worker(s) on {device}, {settings.precision}; runs go to {tracking.uri()}")
     session = Session(
@@ -113,7 +132,9 @@ def run(options: argparse.Namespace) -> int:
         client=client,
         experiment_id=experiment_id,
         images=images,
-        data_digest=digest,
+        reading=reading,
+        split=split,
+        findings=warnings,
         device=str(device),
         pool=Pool(images, device, workers),
         progress=progress,
@@ -150,14 +171,15 @@ def run_study(session: Session, study: Study, carried: Carried, parent: str, whe
         tracking.adopt_run(session.client, run_id, study.name, tags)
     else:
         run_id = tracking.begin_run(session.client, session.experiment_id, study.name, tags, parent)
-    tracking.log_data(session.client, run_id, session.images, session.data_digest, "training")
+    tracking.log_data(session.client, run_id, session.images, "training")
+    tracking.log_reading(session.client, run_id, session.images, session.reading, session.stems, session.findings)
     outcomes = _run_trials(session, plan, run_id)
     winners = find_winners(plan, outcomes)
     for trial in winners:
         dice = mean_score([outcome.dice for outcome in outcomes if outcome.trial.replace(seed=0) == trial])
         session.progress.say(f"  winner: {describe(trial, study.scientific, 1)}  val Dice {dice:.3f}")
     markdown = describe_study(plan, outcomes, winners, session.settings.seeds)
-    tracking.describe_study(session.client, run_id, markdown, winners, _split(session.images, session.settings))
+    tracking.describe_study(session.client, run_id, markdown, winners)
     failures = sum(bool(outcome.failure) for outcome in outcomes)
     if run_id != tracking.run_from_mlflow():  # `mlflow run` ends its own run, by our exit status
         tracking.end_run(session.client, run_id, failed=failures > 0)
@@ -196,9 +218,7 @@ def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
         experiment_id=session.experiment_id,
         parent=parent,
         tags=session.tags | {"study": plan.study.name, "section": plan.study.section, "row": row},
-        protocol=session.settings.protocol,
-        val_percent=session.settings.val_percent,
-        test_percent=session.settings.test_percent,
+        split=_split(session.images, session.settings, trial.train_percent),
     )
 
 
@@ -214,13 +234,10 @@ def _begin_main(session: Session) -> str:
     return tracking.begin_run(session.client, session.experiment_id, "all studies", tags)
 
 
-def _split(images: ImageSet, settings: Settings) -> dict[str, list[str]]:
-    """The stems that train (at most), validate and test."""
-    from training.data import make_split
-
-    room, fold = settings.largest_train_percent, settings.fold
-    split = make_split(images.groups, settings.protocol, room, fold, settings.val_percent, settings.test_percent)
-    return {part: [images.stems[i] for i in indices] for part, indices in dataclasses.asdict(split).items()}
+def _split(images: ImageSet, settings: Settings, train_percent: int) -> Split:
+    foreground = [facts.foreground for facts in images.facts]
+    held_out = (settings.val_percent, settings.test_percent)
+    return make_split(images.groups, foreground, settings.protocol, train_percent, settings.fold, *held_out)
 
 
 def _start_forkserver() -> None:

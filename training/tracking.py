@@ -7,18 +7,13 @@ metric would cost more than a short epoch.
 
 import csv
 import dataclasses
-import functools
 import json
 import logging
 import os
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import cv2
 import mlflow
@@ -27,9 +22,12 @@ from mlflow.data.dataset_source_registry import get_registered_sources, resolve_
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
+from training.data.image_set import ImageSet, data_name
+from training.data.images import Pixels
+from training.data.reading import Reading
 from training.engine import Epoch
-from training.images import ImageSet, Pixels
 from training.pictures import draw_learning_curve
+from training.provenance import now, provenance
 from training.trial import Trial
 from training.unet import UNet, save_model
 
@@ -118,23 +116,41 @@ def end_run(client: MlflowClient, run_id: str, failed: bool = False) -> None:
     client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
 
 
-def provenance() -> dict[str, str]:
-    """Which process, on which machine and of which commit, writes a run; and when it was last heard of."""
-    return {"process": f"{socket.gethostname()}:{os.getpid()}", "heartbeat": _now(), "git_commit": _git_commit()}
-
-
-def describe_study(client: MlflowClient, run_id: str, markdown: str, winners: Sequence[Trial], split: Any) -> None:
+def describe_study(client: MlflowClient, run_id: str, markdown: str, winners: Sequence[Trial]) -> None:
     """What one reads on the parent's page, and what later studies take over."""
     client.set_tag(run_id, "mlflow.note.content", markdown)
     client.log_dict(run_id, {"winners": [dataclasses.asdict(trial) for trial in winners]}, "winners.json")
-    client.log_dict(run_id, split, "split.json")
 
 
-def log_data(client: MlflowClient, run_id: str, images: ImageSet, digest: str, context: str) -> None:
+def log_data(client: MlflowClient, run_id: str, images: ImageSet, context: str) -> None:
     """The data set as an MLflow dataset input."""
     source = resolve_dataset_source(str(images.path.resolve()), get_registered_sources()[:1])  # the first: local files
-    dataset = MetaDataset(source, name=images.name, digest=digest)  # type: ignore[abstract]
+    dataset = MetaDataset(source, name=images.name, digest=images.digest)  # type: ignore[abstract]
     client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])])
+
+
+def log_reading(
+    client: MlflowClient,
+    run_id: str,
+    images: ImageSet,
+    reading: Reading,
+    split: Mapping[str, Sequence[str]],
+    findings: Sequence[str],
+) -> None:
+    """How the folder was understood, so that promotion understands it the same way; and which images test."""
+    known = {"layout": images.layout, "reading": dataclasses.asdict(reading), "warnings": list(findings)}
+    groups = dict(zip(images.stems, images.groups, strict=True))
+    client.log_dict(run_id, known | {"groups": groups}, "data.json")
+    client.log_dict(run_id, dict(split), "split.json")
+
+
+def log_check(data: Path, page: Path, verdict: str) -> None:
+    """The page of a checked data set, in the run that `mlflow run` made for it."""
+    client, _ = connect()
+    run_id = run_from_mlflow()
+    adopt_run(client, run_id, f"check {data_name(data)}", {"role": "check_data", "data": data_name(data)})
+    client.set_tag(run_id, "mlflow.note.content", f"`{data_name(data)}` is {verdict}; the page is among the artifacts.")
+    client.log_artifacts(run_id, str(page))
 
 
 def load_winners(client: MlflowClient, names: Sequence[str], data_digest: str, protocol: str) -> dict[str, list[Trial]]:
@@ -175,8 +191,8 @@ class TrialRun:
         """Keep an epoch; send what waits every FLUSH_SECONDS."""
         self.epochs.append(epoch)
         fields = dataclasses.asdict(epoch)
-        number, now = fields.pop("epoch"), int(time.time() * 1000)
-        self._waiting += [Metric(key, float(value), now, number) for key, value in fields.items()]
+        number, stamp = fields.pop("epoch"), int(time.time() * 1000)
+        self._waiting += [Metric(key, float(value), stamp, number) for key, value in fields.items()]
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self._flush([])
 
@@ -187,7 +203,7 @@ class TrialRun:
     def finish(self, model: UNet, predictions: Pixels | None, seconds: float, reason_diverged: str) -> None:
         """Summary metrics, tags and artifacts; then the run is FINISHED. `model` holds the best epoch's weights."""
         summary: dict[str, float] = {"seconds": seconds}
-        tags = {"diverged": str(bool(reason_diverged)).lower(), "collapsed": "false", "heartbeat": _now()}
+        tags = {"diverged": str(bool(reason_diverged)).lower(), "collapsed": "false", "heartbeat": now()}
         if reason_diverged:
             tags["failure"] = reason_diverged
         if self.epochs:
@@ -202,8 +218,8 @@ class TrialRun:
                 "epochs_to_converge": next(enough),
             }
             tags["collapsed"] = str(self.epochs[-1].val_predicted_percent == 0).lower()
-        now = int(time.time() * 1000)
-        self._waiting += [Metric(key, float(value), now, 0) for key, value in summary.items()]
+        stamp = int(time.time() * 1000)
+        self._waiting += [Metric(key, float(value), stamp, 0) for key, value in summary.items()]
         self._flush([RunTag(key, value) for key, value in tags.items()])
         self._log_artifacts(model, predictions)
         end_run(self.client, self.run_id)
@@ -237,16 +253,3 @@ def _write_epochs(epochs: Sequence[Epoch], path: Path) -> None:
         writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Epoch)])
         writer.writeheader()
         writer.writerows(dataclasses.asdict(epoch) for epoch in epochs)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@functools.cache
-def _git_commit() -> str:
-    """The commit this code runs from, marked when the tree differs from it; empty outside a git checkout."""
-    here = Path(__file__).parent
-    asked = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    found = subprocess.run(asked, cwd=here, capture_output=True, text=True, check=False)
-    return found.stdout.strip()

@@ -17,6 +17,8 @@ OPTIMIZERS = ("adam", "adagrad", "adamax", "rmsprop", "sgd", "adadelta")
 SCHEDULERS = ("none", "step", "plateau")
 AUGMENTS = ("none", "train", "both")
 PRECISIONS = ("fp32", "bf16")
+FITS = ("resize", "tile")
+FOLDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,8 @@ class Trial:
     augment: str = "none"  # none; train; both (validation images too, as the report did)
     equalize_masks: bool = False  # train on histogram-equalized masks (report, Section 7)
     width: int = 16  # channels of the first block; the report's quarter of 64
-    image_size: int = 128  # pixels, the side of the square every image is resized to
+    image_size: int = 128  # pixels: the long side of a resized image, or the side of a tile
+    fit: str = "resize"  # the whole image at one scale; or tile: cut into squares, every pixel kept
     batch_size: int = 8  # images; the report does not say
     precision: str = "fp32"  # bf16: autocast in the forward pass; loss and metrics stay fp32
     sgd_momentum: float = 0.9  # the report does not say
@@ -47,7 +50,7 @@ class Trial:
     )
     switching_lam: float = 0.75  # arXiv:2008.03750; the weight of the branch that is switched to
     switching_tau: float = 0.05  # share of foreground pixels in a batch above which Dice leads
-    fold: int = 0  # which of the rotations of the fixed protocol's split
+    fold: int = 0  # 0..4: which fifth of the images the fixed protocol holds out from
     seed: int = 0  # weights, batch order, dropout, augmentation
 
     def __post_init__(self) -> None:
@@ -56,6 +59,7 @@ class Trial:
         _one_of("scheduler", self.scheduler, SCHEDULERS)
         _one_of("augment", self.augment, AUGMENTS)
         _one_of("precision", self.precision, PRECISIONS)
+        _one_of("fit", self.fit, FITS)
         _within("lr", self.lr, 0 < self.lr <= 10, "a number above 0 and at most 10")
         _within("epochs", self.epochs, self.epochs >= 1, "at least 1")
         _within("weight_decay", self.weight_decay, 0 <= self.weight_decay <= 1, "between 0 and 1")
@@ -74,7 +78,7 @@ class Trial:
         _within("plateau_patience", self.plateau_patience, 0 <= self.plateau_patience <= 1, "between 0 and 1")
         _within("switching_lam", self.switching_lam, 0 <= self.switching_lam <= 1, "between 0 and 1")
         _within("switching_tau", self.switching_tau, 0 <= self.switching_tau <= 1, "between 0 and 1")
-        _within("fold", self.fold, self.fold >= 0, "at least 0")
+        _within("fold", self.fold, 0 <= self.fold < FOLDS, f"between 0 and {FOLDS - 1}")
         _within("seed", self.seed, self.seed >= 0, "at least 0")
 
     @property

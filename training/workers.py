@@ -17,11 +17,14 @@ from typing import Any
 import torch
 
 from training import tracking
-from training.data import DeviceSet, make_split
+from training.batches import DeviceSet
+from training.data.framing import assemble
+from training.data.image_set import ImageSet
+from training.data.images import Pixels
+from training.data.split import Split
 from training.engine import Diverged, evaluate, keep_memory, make_model, predict, train
-from training.images import ImageSet, Pixels
 from training.metrics import dice_per_image
-from training.pictures import draw_predictions
+from training.pictures import Row, draw_predictions
 from training.trial import Trial
 from training.unet import UNet
 
@@ -37,9 +40,7 @@ class Job:
     experiment_id: str
     parent: str
     tags: dict[str, str]
-    protocol: str
-    val_percent: int
-    test_percent: int
+    split: Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +131,7 @@ def _run(job: Job) -> Outcome:
 
 
 def _train(job: Job, run: tracking.TrialRun) -> Outcome:
-    trial, images = job.trial, _worker.on_device
-    split = make_split(
-        _worker.images.groups, job.protocol, trial.train_percent, trial.fold, job.val_percent, job.test_percent
-    )
+    trial, images, split = job.trial, _worker.on_device, job.split
     model = make_model(trial, images.images.shape[1], images.device)
     best_weights, diverged = {}, ""
     start = time.perf_counter()
@@ -159,7 +157,12 @@ def _train(job: Job, run: tracking.TrialRun) -> Outcome:
 
 def draw_sheet(model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet, shown: tuple[int, ...]) -> Pixels:
     """The model's predictions on some of the images, as a picture."""
-    probabilities = predict(model, on_device.images[list(shown)], trial.precision)[:, 0].cpu().numpy()
     _, counts = evaluate(model, trial, on_device, shown)
-    dices = dice_per_image(counts).tolist()
-    return draw_predictions(images.images[list(shown)], images.masks[list(shown)], probabilities, dices)
+    rows = []
+    for index, dice in zip(shown, dice_per_image(counts).tolist(), strict=True):
+        parts, size = list(images.parts(index)), (images.facts[index].height, images.facts[index].width)
+        probability = predict(model, on_device.images[parts], trial.precision)[:, 0].cpu().numpy()
+        arrays = (images.images[parts], images.masks[parts], probability)
+        image, mask, predicted = (assemble(array, images.frame, *size) for array in arrays)
+        rows.append(Row(image, mask, predicted, dice))
+    return draw_predictions(rows)

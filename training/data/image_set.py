@@ -1,0 +1,103 @@
+"""A data set ready to train on, as a value: its images, its masks, and what was seen of each when it was read.
+
+The arrays lie on disk and are mapped, so every process of a study shares one copy. How a folder becomes one is said in
+training/data/reading.py.
+"""
+
+import functools
+from bisect import bisect_left
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.data.framing import Frame
+from training.data.images import Pixels
+from training.data.prepared import map_arrays
+
+SHOWN_PROBLEMS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What was seen of one image and its mask when they were read, at their own size."""
+
+    file: str
+    height: int  # pixels
+    width: int
+    channels: int  # 1 when every pixel is grey
+    brightest: int  # 0..255
+    image_hash: str  # of the pixels: equal for identical images, whatever their files
+    mask_hash: str
+    mask_kind: str  # as in masks.MaskFacts
+    mask_values: tuple[int, ...]
+    num_values: int
+    foreground: float  # share of the pixels
+    contrast: float  # mean luma of foreground less background, in standard deviations; 0 where one is missing
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSet:
+    """Images with their masks, in parts of one size: under fit=resize an image is one part, under fit=tile many.
+
+    images (parts, h, w, c) uint8, c = 1 (grey) or 3 (RGB); masks (parts, h, w) uint8: 0 background, 1 foreground,
+    framing.OUTSIDE beyond the image. stems, groups and facts have one entry an image; owners says whose a part is.
+    """
+
+    name: str
+    path: Path
+    layout: str
+    notes: tuple[str, ...]
+    stems: tuple[str, ...]
+    groups: tuple[str, ...]  # images of one group never lie on two sides of a split
+    grouped: bool  # the layout or a person said which belong together; else only identical images do
+    facts: tuple[ImageFacts, ...]
+    frame: Frame
+    owners: tuple[int, ...]
+    digest: str  # 16 hexadecimal digits that name these pixels in this order
+    entry: Path  # where the arrays are kept
+
+    @functools.cached_property
+    def images(self) -> Pixels:
+        return map_arrays(self.entry)[0]
+
+    @functools.cached_property
+    def masks(self) -> Pixels:
+        return map_arrays(self.entry)[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process maps the arrays itself."""
+        return {key: value for key, value in self.__dict__.items() if key not in ("images", "masks")}
+
+    @property
+    def num_images(self) -> int:
+        return len(self.stems)
+
+    @property
+    def channels(self) -> int:
+        return int(self.images.shape[3])
+
+    @property
+    def foreground_percent(self) -> float:
+        """Mean over images, at their own size."""
+        return 100 * float(np.mean([facts.foreground for facts in self.facts]))
+
+    def parts(self, index: int) -> range:
+        """Which parts are an image's."""
+        return range(bisect_left(self.owners, index), bisect_left(self.owners, index + 1))
+
+
+def data_name(data: Path) -> str:
+    """What a data set is called: its folder, or its csv."""
+    return data.resolve().stem if data.is_file() else data.resolve().name
+
+
+class Unusable(ValueError):
+    """Files that cannot be trained on; `problems` has one line for each."""
+
+    def __init__(self, data: Path, problems: list[str]) -> None:
+        self.problems = problems
+        lines = [f"\n  - {problem}" for problem in problems[:SHOWN_PROBLEMS]]
+        more = f"\n  - and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+        super().__init__(f"data={data}: {len(problems)} problem(s)" + "".join(lines) + more)

@@ -1,0 +1,230 @@
+"""A folder of images and masks becomes an ImageSet: found, read in parallel, framed, and kept for the next start.
+
+Every file that cannot be used is named at once, not one a try. Nothing here knows torch, trials or MLflow.
+"""
+
+import dataclasses
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_parts
+from training.data.image_set import ImageFacts, ImageSet, Unusable, data_name
+from training.data.images import STATED, Header, read_header, to_channels
+from training.data.layouts import find_groups, find_layout
+from training.data.masks import AUTO, MaskRule
+from training.data.pairs import Layout, MaskFile, MaskSource, ObjectFiles, Pair
+from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts
+from training.data.samples import read_pair
+from training.data.split import join_identical
+
+VERSION = 1  # of what is prepared; a change of reading or framing makes it another
+MEMORY_SHARE = 0.8  # of the free memory that a set may take
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a folder is to be understood, where looking at it does not tell; as a person writes it, AUTO for: look.
+
+    Raises ValueError for what cannot be used.
+    """
+
+    group: str = AUTO  # a column of the csv, or a regular expression on the stem
+    mask_suffix: str = AUTO  # which of several masks of an image counts
+    mask_threshold: str = AUTO  # foreground is above it
+    mask_values: str = AUTO  # foreground is these
+    image_max: str = AUTO  # the value that becomes 255; AUTO: what the file states, else all its bits
+
+    def __post_init__(self) -> None:
+        self.rule  # noqa: B018 - raises
+        self.white  # noqa: B018
+
+    @property
+    def rule(self) -> MaskRule:
+        return MaskRule(threshold=self.mask_threshold, values=self.mask_values)
+
+    @property
+    def white(self) -> int:
+        if self.image_max == AUTO:
+            return STATED
+        if not self.image_max.isdecimal() or not 1 <= int(self.image_max) <= 65535:
+            raise ValueError(f"image_max={self.image_max!r} is out of range; give a whole number from 1 to 65535")
+        return int(self.image_max)
+
+
+def look(data: Path, reading: Reading) -> Layout:
+    """Which image belongs to which mask. Raises ValueError for what is not understood, Unusable with all problems."""
+    layout = find_layout(data, _given(reading.mask_suffix))
+    if layout.problems:
+        raise Unusable(data, list(layout.problems))
+    return layout
+
+
+def load_folder(
+    data: Path,
+    image_size: int,
+    fit: str = "resize",
+    reading: Reading = Reading(),
+    on_image: Callable[[int, int], None] | None = None,
+) -> ImageSet:
+    """Read a folder, or a csv of paths, framed by `fit` and image_size (pixels).
+
+    on_image: told (images read, images in all) after each; not called when the set was prepared before.
+    Raises ValueError for a folder that is not understood, and Unusable with every file that cannot be used.
+    """
+    layout = look(data, reading)
+    groups = find_groups(data, layout.pairs, _given(reading.group))
+    headers, contents = _survey(data, layout)
+    frame = make_frame(fit, image_size, [(header.height, header.width) for header in headers])
+    counts = [num_parts(header.height, header.width, frame) for header in headers]
+    channels = 1 if all(header.grey for header in headers) else 3
+    shape = (sum(counts), frame.height, frame.width, channels)
+    _check_memory(data, shape, len(layout.pairs))
+    key = _key(layout, contents, frame, reading)
+    entry = find_entry(key)
+    if entry is None:
+        _prepare(data, layout.pairs, key, frame, counts, shape, reading, on_image)
+        entry = find_entry(key)
+        assert entry is not None
+    kept = read_facts(entry)
+    facts = tuple(ImageFacts(**seen | {"mask_values": tuple(seen["mask_values"])}) for seen in kept["facts"])
+    stems = tuple(pair.stem for pair in layout.pairs)
+    grouped = groups != stems
+    return ImageSet(
+        name=data_name(data),
+        path=data,
+        layout=layout.name,
+        notes=layout.notes,
+        stems=stems,
+        groups=groups if grouped else join_identical(groups, [image.image_hash for image in facts]),
+        grouped=grouped,
+        facts=facts,
+        frame=frame,
+        owners=tuple(np.repeat(np.arange(len(counts)), counts).tolist()),
+        digest=kept["digest"],
+        entry=entry,
+    )
+
+
+def _survey(data: Path, layout: Layout) -> tuple[list[Header], dict[Path, str]]:
+    """The header of every pair's image and the hash of every file. Raises Unusable."""
+
+    def look(path: Path) -> tuple[str, Header | str]:
+        try:
+            content = path.read_bytes()
+            return hashlib.sha256(content).hexdigest(), read_header(content, str(path))
+        except (ValueError, OSError) as error:
+            return "", _reason(path, error)
+
+    uses = Counter(path for pair in layout.pairs for path in (pair.image, *_mask_files(pair.mask)))
+    files = list(uses)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        seen = dict(zip(files, threads.map(look, files), strict=True))
+    problems = [found for _, found in seen.values() if isinstance(found, str)]
+    headers = {path: found for path, (_, found) in seen.items() if isinstance(found, Header)}
+    problems += [
+        f"{path}: the file holds {header.pages} pages or frames where one is meant; give one page a file"
+        for path, header in headers.items()
+        if header.pages > 1 and uses[path] == 1
+    ]
+    if problems:
+        raise Unusable(data, problems)
+    return [headers[pair.image] for pair in layout.pairs], {path: content for path, (content, _) in seen.items()}
+
+
+def _prepare(
+    data: Path,
+    pairs: tuple[Pair, ...],
+    key: str,
+    frame: Frame,
+    counts: list[int],
+    shape: tuple[int, int, int, int],
+    reading: Reading,
+    on_image: Callable[[int, int], None] | None,
+) -> None:
+    """Decode every pair into a new entry of the cache. Raises Unusable, and leaves no entry then."""
+    ends, root = np.cumsum(counts).tolist(), data if data.is_dir() else data.parent
+
+    def work(index: int) -> ImageFacts | str:
+        pair = pairs[index]
+        try:
+            image, mask, facts = read_pair(pair, root, reading.rule, reading.white)
+        except (ValueError, OSError) as error:
+            return _reason(pair.image, error)
+        parts = slice(ends[index] - counts[index], ends[index])
+        images[parts] = frame_image(to_channels(image, shape[3]), frame)
+        masks[parts] = frame_mask(mask, frame)
+        return facts
+
+    with new_entry(key, shape) as (folder, images, masks):
+        seen: list[ImageFacts] = []
+        problems: list[str] = []
+        for number, result in enumerate(_in_parallel(work, len(pairs)), start=1):
+            if isinstance(result, str):
+                problems.append(result)
+            else:
+                seen.append(result)
+            if on_image:
+                on_image(number, len(pairs))
+        if problems:
+            raise Unusable(data, problems)
+        if not any(facts.foreground for facts in seen):
+            raise ValueError(f"data={data}: every mask is empty; at least one needs foreground (any value above 0)")
+        if shape[3] == 3 and all(facts.channels == 1 for facts in seen):  # colour files of grey pixels
+            images = images[..., :1].copy()
+            np.save(folder / IMAGES, images)
+        digest = hashlib.sha256("\n".join(pair.stem for pair in pairs).encode())
+        for array in (images, masks):
+            digest.update(np.ascontiguousarray(array).data)
+        write_facts(folder, {"digest": digest.hexdigest()[:16], "facts": [dataclasses.asdict(facts) for facts in seen]})
+
+
+def _check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int) -> None:
+    parts, height, width, channels = shape
+    needed, free = parts * height * width * (channels + 1), psutil.virtual_memory().available
+    if needed > MEMORY_SHARE * free:
+        pieces = f"{parts} tiles" if parts > num_images else "images"
+        raise ValueError(
+            f"data={data}: {num_images} images become {pieces} of {height}x{width} pixels and take "
+            f"{needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB of memory are free; choose a smaller image_size, "
+            "fit=resize, or fewer images"
+        )
+
+
+def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: Reading) -> str:
+    """Names what a prepared set is made from: the bytes of the files and how they are read."""
+    digest = hashlib.sha256(repr((VERSION, frame, reading.rule, reading.white)).encode())
+    for pair in layout.pairs:
+        # a source is its files, whose content counts and not their place, and what else it says (a page, run lengths)
+        mask = dataclasses.astuple(pair.mask)[1:], [contents[path] for path in _mask_files(pair.mask)]
+        digest.update(repr((pair.stem, contents[pair.image], pair.page, mask)).encode())
+    return digest.hexdigest()[:32]
+
+
+def _mask_files(mask: MaskSource) -> tuple[Path, ...]:
+    if isinstance(mask, MaskFile):
+        return (mask.path,)
+    return mask.paths if isinstance(mask, ObjectFiles) else ()
+
+
+def _in_parallel(work: Callable[[int], Any], count: int) -> Iterator[Any]:
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        yield from threads.map(work, range(count))
+
+
+def _given(text: str) -> str:
+    return "" if text == AUTO else text
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{path}: the file cannot be read ({error.strerror or error}); check its permissions, or remove it"
+    return str(error)

@@ -1,0 +1,50 @@
+"""One image and its mask, read at their own size, with what is worth knowing of them.
+
+Files in, arrays and facts out.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from training.data.image_set import ImageFacts
+from training.data.images import Pixels, decode_image, to_channels
+from training.data.masks import MaskRule, read_mask
+from training.data.pairs import Pair
+
+
+def read_pair(pair: Pair, root: Path, rule: MaskRule, image_max: int) -> tuple[Pixels, Pixels, ImageFacts]:
+    """An image, its mask of 0 and 1, and what is worth knowing of them. Raises ValueError or OSError."""
+    image = decode_image(pair.image.read_bytes(), str(pair.image), pair.page, image_max)
+    size = image.shape[0], image.shape[1]
+    mask, mask_facts = read_mask(pair.mask, size, rule, Path.read_bytes)
+    facts = ImageFacts(
+        file=os.path.relpath(pair.image, root),
+        height=size[0],
+        width=size[1],
+        channels=image.shape[2],
+        brightest=int(image.max()),
+        image_hash=_hash(image),
+        mask_hash=_hash(mask),
+        mask_kind=mask_facts.kind,
+        mask_values=mask_facts.values,
+        num_values=mask_facts.num_values,
+        foreground=float(mask.mean()),
+        contrast=_contrast(image, mask),
+    )
+    return image, mask, facts
+
+
+def _contrast(image: Pixels, mask: Pixels) -> float:
+    luma = np.ascontiguousarray(to_channels(image, 1)[..., 0])
+    deviation = float(cv2.meanStdDev(luma)[1][0, 0])
+    if not mask.any() or mask.all() or deviation == 0:
+        return 0.0
+    return (cv2.mean(luma, mask)[0] - cv2.mean(luma, 1 - mask)[0]) / deviation
+
+
+def _hash(pixels: Pixels) -> str:
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:16]

@@ -1,0 +1,125 @@
+"""Which images train, validate and test: decided once for a data set, by group, and the same for every trial.
+
+Groups are laid on a ring, so shuffled that any arc of it holds little and much foreground as the whole does. Test and
+validation sets are arcs at fixed places, training subsets grow from one end of what is left, and a fold turns the ring.
+Nothing here knows pixels or torch.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.plan import PROTOCOLS
+from training.trial import FOLDS
+
+SPLIT_SEED = 0  # one split for all trials and studies
+STRATA = 5  # fifths of the groups by foreground share
+FEWEST = 10  # images that 10 % of can be held out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Indices of images. Under `report`, validation may be the training images (at 100 %) and there is no test set."""
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+def make_split(
+    groups: Sequence[str],
+    foreground: Sequence[float],
+    protocol: str,
+    train_percent: int,
+    fold: int = 0,
+    val_percent: int = 10,
+    test_percent: int = 10,
+) -> Split:
+    """Split images by their groups, stratified by their foreground shares.
+
+    fixed: a test and a validation set held out for good; nested training subsets of the rest. The held-out sets of the
+    five folds are disjoint, and with 10 % and 10 % they cover every image once.
+    report: train on train_percent, "use other for validation"; at 100 validate on the training images.
+    train_percent is a share of all images in both. Raises ValueError when a part would be empty.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol={protocol!r} is unknown; it must be one of {', '.join(PROTOCOLS)}")
+    num_images, ring = len(groups), _ring(groups, foreground)
+    starts = np.cumsum([0, *map(len, ring)])[:-1]
+    # where the middle of each group lies, in halves of an image (so all is whole numbers), seen from the fold's place
+    middles = [int(2 * start + len(group)) for start, group in zip(starts, ring, strict=True)]
+    turned = [(middle * FOLDS - 2 * num_images * fold) % (2 * num_images * FOLDS) for middle in middles]
+    order = sorted(range(len(ring)), key=lambda k: turned[k])
+
+    def arc(low: int, high: int) -> tuple[int, ...]:
+        """The images from low to high percent of the ring."""
+        unit = 2 * num_images * FOLDS
+        return tuple(i for k in order if low * unit <= 100 * turned[k] < high * unit for i in ring[k])
+
+    if protocol == "report":
+        train = arc(0, train_percent)
+        split = Split(train=train, val=arc(train_percent, 100) or train, test=())
+    else:
+        held = test_percent + val_percent
+        split = Split(test=arc(0, test_percent), val=arc(test_percent, held), train=arc(held, held + train_percent))
+    if not split.train or not split.val or (protocol == "fixed" and not split.test):
+        raise ValueError(
+            f"{num_images} images in {len(ring)} groups are too few to hold out {test_percent} % for test and "
+            f"{val_percent} % for validation and train on {train_percent} %; add images (at least {FEWEST} groups), or "
+            "raise val_percent and test_percent"
+        )
+    return split
+
+
+def find_leaks(split: Split, labels: Sequence[str]) -> list[str]:
+    """The labels (groups, or hashes of pixels) that lie on more than one side of a split."""
+    sides = [{labels[index] for index in part} for part in (split.train, split.val, split.test)]
+    if set(split.val) == set(split.train):  # protocol=report at 100 %, which says so
+        sides = sides[1:]
+    return sorted({label for k, side in enumerate(sides) for other in sides[:k] for label in side & other})
+
+
+def join_identical(groups: Sequence[str], hashes: Sequence[str]) -> tuple[str, ...]:
+    """Groups in which identical images are together: theirs become one, named by its first."""
+    parent = {group: group for group in groups}
+
+    def root(group: str) -> str:
+        while parent[group] != group:
+            group = parent[group]
+        return group
+
+    first: dict[str, str] = {}
+    for group, content in zip(groups, hashes, strict=True):
+        parent[root(group)] = root(first.setdefault(content, group))
+    return tuple(root(group) for group in groups)
+
+
+def split_digest(split: dict[str, list[str]]) -> str:
+    """12 hexadecimal digits that name which stems train, validate and test."""
+    return hashlib.sha256(json.dumps({part: sorted(stems) for part, stems in split.items()}).encode()).hexdigest()[:12]
+
+
+def _ring(groups: Sequence[str], foreground: Sequence[float]) -> list[list[int]]:
+    """The images of each group, in an order of which every stretch is like the whole.
+
+    Systematic sampling: groups are ranked by foreground share and cut into strata; those of a stratum are shuffled and
+    spread evenly over the ring, each stratum shifted by a random step.
+    """
+    members: dict[str, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    names = sorted(members, key=lambda name: (_mean(foreground[i] for i in members[name]), name))
+    generator = np.random.default_rng(SPLIT_SEED)
+    places: dict[str, float] = {}
+    for stratum in np.array_split(np.array(names, dtype=object), min(STRATA, len(names))):
+        shift = generator.random()
+        for place, k in enumerate(generator.permutation(len(stratum))):
+            places[stratum[k]] = (place + shift) / len(stratum)
+    return [members[name] for name in sorted(names, key=lambda name: (places[name], name))]
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
