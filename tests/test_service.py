@@ -1,6 +1,8 @@
 """The endpoint over the promoted model: in this process over ASGI, and once as a real server on loopback."""
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from starlette.testclient import TestClient
 from test_promote import Chain, environment, make_chain
 
 from serving.export import TOLERANCE
-from serving.service import Segmentation
+from serving.service import Segmentation, Segmenter
 from training.data.framing import frame_image, join, make_frame
 from training.data.images import Pixels, to_channels
 from training.engine import predict
@@ -96,6 +98,30 @@ def test_served_mask_is_the_trained_models_at_the_images_own_size(
 def test_mask_finds_something_in_the_training_images(client: TestClient, chain: Chain) -> None:
     masks = [decode(post(client, path.read_bytes())) for path in sorted((chain.data / "images").iterdir())[:8]]
     assert 0 < np.mean(masks) < 255
+
+
+def test_16_bits_are_scaled_and_never_wrapped(client: TestClient, model: UNet) -> None:
+    """The same picture in 8 and in 16 bits, of which each level is 257 times as high."""
+    image = make_image(80, 60, 1)
+    deep = cv2.imencode(".png", image.astype(np.uint16) * 257)[1].tobytes()
+    assert np.array_equal(decode(post(client, deep)), decode(post(client, encode(image, ".png"))))
+
+
+@pytest.mark.parametrize(("height", "width"), [(150, 90), (20, 50), (64, 200)])
+def test_a_model_of_tiles_sees_an_image_at_its_own_resolution(
+    chain: Chain, model: UNet, tmp_path: Path, height: int, width: int
+) -> None:
+    (stored,) = (path for path in (chain.bentoml_home / "models" / "unet").iterdir() if path.is_dir())
+    folder = shutil.copytree(stored, tmp_path / "tiled")
+    facts = json.loads((folder / "preprocessing.json").read_text())
+    facts["frame"] = {"fit": "tile", "image_size": 32, "height": 32, "width": 32}
+    (folder / "preprocessing.json").write_text(json.dumps(facts))
+    image = make_image(height, width, 1)
+    frame = make_frame("tile", 32, [(height, width)])
+    parts = torch.from_numpy(frame_image(image, frame)).permute(0, 3, 1, 2)
+    probability = join(predict(model, parts, "fp32")[:, 0].numpy(), frame, height, width)
+    clear = np.abs(probability - 0.5) > TOLERANCE
+    assert np.array_equal((Segmenter(folder).mask(image) > 0)[clear], (probability > 0.5)[clear])
 
 
 def test_jpeg_is_taken(client: TestClient) -> None:
