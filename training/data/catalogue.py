@@ -97,8 +97,9 @@ CATALOGUE: dict[str, PublicSet] = {
                     sha256="f9e6043d8ca56344a4886f96a700d804d6ee982f31e2b2cd3194af2a053c2710",
                 ),
             ),
-            options=("--mask-threshold", "0", "--image-max", "4095"),
-            advice="masks give each object a colour: all above 0 is foreground; images use 12 of their 16 bits",
+            options=("--mask-threshold", "0"),
+            advice="masks give each object a colour: all above 0 is foreground; images have 16 bits, and check_data says "
+            "whether they use them all (else image_max)",
         ),
         PublicSet(
             name="chase_db1",

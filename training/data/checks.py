@@ -165,7 +165,7 @@ def _dark(images: ImageSet) -> Finding | None:
         severity=WARNING,
         title=f"no pixel of any image is brighter than {brightest} of 255",
         meaning="Files of 16 bits often hold 12: then most grey levels are lost. Give the value that stands for white, "
-        f"such as image_max={_next_power(brightest * 257)}.",
+        f"such as image_max={_next_power(int((brightest - 0.5) * 257))}.",
     )
 
 
