@@ -98,8 +98,8 @@ CATALOGUE: dict[str, PublicSet] = {
                 ),
             ),
             options=("--mask-threshold", "0"),
-            advice="masks give each object a colour: all above 0 is foreground; images have 16 bits, and check_data says "
-            "whether they use them all (else image_max)",
+            advice="masks give each object a colour, and all above 0 is foreground; images have 16 bits, and "
+            "check_data says whether they use them all (else image_max)",
         ),
         PublicSet(
             name="chase_db1",
