@@ -23,7 +23,6 @@ SHOWN_PROBLEMS = 20
 class ImageFacts:
     """What was seen of one image and its mask when they were read, at their own size."""
 
-    file: str
     height: int  # pixels
     width: int
     channels: int  # 1 when every pixel is grey

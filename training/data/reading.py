@@ -26,7 +26,7 @@ from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, wr
 from training.data.samples import read_pair
 from training.data.split import join_identical
 
-VERSION = 1  # of what is prepared; a change of reading or framing makes it another
+VERSION = 2  # of what is prepared; a change of reading or framing makes it another
 MEMORY_SHARE = 0.8  # of the free memory that a set may take
 
 
@@ -151,12 +151,12 @@ def _prepare(
     on_image: Callable[[int, int], None] | None,
 ) -> None:
     """Decode every pair into a new entry of the cache. Raises Unusable, and leaves no entry then."""
-    ends, root = np.cumsum(counts).tolist(), data if data.is_dir() else data.parent
+    ends = np.cumsum(counts).tolist()
 
     def work(index: int) -> ImageFacts | str:
         pair = pairs[index]
         try:
-            image, mask, facts = read_pair(pair, root, reading.rule, reading.white)
+            image, mask, facts = read_pair(pair, reading.rule, reading.white)
         except (ValueError, OSError) as error:
             return _reason(pair.image, error)
         parts = slice(ends[index] - counts[index], ends[index])

@@ -4,7 +4,6 @@ Files in, arrays and facts out.
 """
 
 import hashlib
-import os
 from pathlib import Path
 
 import cv2
@@ -16,13 +15,12 @@ from training.data.masks import MaskRule, read_mask
 from training.data.pairs import Pair
 
 
-def read_pair(pair: Pair, root: Path, rule: MaskRule, image_max: int) -> tuple[Pixels, Pixels, ImageFacts]:
+def read_pair(pair: Pair, rule: MaskRule, image_max: int) -> tuple[Pixels, Pixels, ImageFacts]:
     """An image, its mask of 0 and 1, and what is worth knowing of them. Raises ValueError or OSError."""
     image = decode_image(pair.image.read_bytes(), str(pair.image), pair.page, image_max)
     size = image.shape[0], image.shape[1]
     mask, mask_facts = read_mask(pair.mask, size, rule, Path.read_bytes)
     facts = ImageFacts(
-        file=os.path.relpath(pair.image, root),
         height=size[0],
         width=size[1],
         channels=image.shape[2],
