@@ -48,6 +48,9 @@ class DeviceSet:
     def device(self) -> torch.device:
         return self.images.device
 
+    def num_parts(self, indices: tuple[int, ...]) -> int:
+        return sum(len(self.parts[index]) for index in indices)
+
     def batches(
         self, indices: tuple[int, ...], batch_size: int, shuffle: torch.Generator | None
     ) -> Iterator[tuple[UInt8[Tensor, "b c h w"], UInt8[Tensor, "b 1 h w"], Int64[Tensor, " b"]]]:

@@ -5,25 +5,19 @@ is done; the winner is kept for the studies that build on it.
 """
 
 import argparse
-import dataclasses
-import multiprocessing
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from typing import TYPE_CHECKING
 
-from training.data.checks import find_problems
-from training.data.findings import describe_data, describe_finding, refuse_errors
-from training.data.image_set import ImageSet
-from training.data.reading import Reading, load_folder, look
-from training.data.split import Split, make_split, split_digest
-from training.options import ALL, find_reading, parse
+from training.data.split import split_digest
+from training.options import ALL, parse
 from training.plan import Plan, Settings, describe, estimate_work, make_plan
-from training.progress import Progress, reading_progress
+from training.preparation import Prepared, prepare
+from training.progress import Progress
 from training.search import mean_score
-from training.studies import STUDIES, Carried, Study, carried_from_report, carried_from_winners
+from training.studies import Carried, Study, carried_from_report, carried_from_winners
 from training.summary import describe_outcome, describe_study, find_winners
 from training.trial import Trial
 
@@ -37,16 +31,15 @@ if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs n
 class Session:
     """One invocation: what its studies share."""
 
-    settings: Settings
+    prepared: Prepared
     client: "MlflowClient"
     experiment_id: str
-    images: ImageSet
-    reading: Reading
-    split: Split  # the largest training set; each trial trains on its share of it
-    findings: list[str]
-    device: str
     pool: "Pool"
     progress: Progress
+
+    @property
+    def settings(self) -> Settings:
+        return self.prepared.settings
 
     @property
     def tags(self) -> dict[str, str]:
@@ -54,17 +47,11 @@ class Session:
             "carry": self.settings.carry,
             "protocol": self.settings.protocol,
             "preset": self.settings.preset,
-            "data": self.images.name,
-            "data_digest": self.images.digest,
-            "split_digest": split_digest(self.stems),
-            "device": self.device,
+            "data": self.prepared.images.name,
+            "data_digest": self.prepared.images.digest,
+            "split_digest": split_digest(self.prepared.stems),
+            "device": str(self.prepared.device),
         }
-
-    @property
-    def stems(self) -> dict[str, list[str]]:
-        """The images that train (at most), validate and test, by name."""
-        parts = dataclasses.asdict(self.split).items()
-        return {part: [self.images.stems[index] for index in indices] for part, indices in parts}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,68 +69,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Check everything, then run the studies that were asked for. Raises ValueError before any run exists."""
-    studies = list(STUDIES.values()) if options.study == ALL else [STUDIES[options.study]]
-    carry = "measured" if options.study == ALL else options.carry
-    settings = Settings(
-        preset=options.preset,
-        epochs=options.epochs,
-        image_size=options.image_size,
-        fit=options.fit,
-        seeds=options.seeds,
-        carry=carry,
-        protocol=options.protocol,
-        precision="fp32",  # until torch is there to be asked
-        val_percent=options.val_percent,
-        test_percent=options.test_percent,
-        fold=options.fold,
-    )
-    reading = find_reading(options)
-    look(options.data, reading)  # raises at once for what is no folder of images
-    _start_forkserver()
+    prepared = prepare(options)
     from training import tracking
-    from training.batches import check_room
-    from training.engine import find_device, find_precision
-    from training.workers import Pool, find_workers
+    from training.workers import Pool
 
-    device = find_device(options.device)
-    settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
-    workers = find_workers(options.workers, device)
-    images = load_folder(options.data, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
-    split = _split(images, settings, settings.largest_train_percent)  # raises when the images are too few
-    findings = find_problems(images, split)
-    refuse_errors(images, findings)
-    check_room(images, device)
+    studies, settings = prepared.studies, prepared.settings
     client, experiment_id = tracking.connect()
     winners: dict[str, list[Trial]] = {}
-    if carry == "measured" and options.study != ALL:
-        winners = tracking.load_winners(client, studies[0].needs, images.digest, settings.protocol)
+    if settings.carry == "measured" and options.study != ALL:
+        digest = prepared.images.digest
+        winners = tracking.load_winners(client, studies[0].needs, digest, settings.protocol)
     tracking.describe_experiment(client, experiment_id)
     progress = Progress(total_work=sum(estimate_work(study, settings) for study in studies))
-    warnings = [describe_finding(found) for found in findings]
-    for line in [*describe_data(images, reading.rule.text), *warnings]:
+    for line in [*prepared.text, f"runs go to {tracking.uri()}"]:
         progress.say(line)
-    progress.say(
-        f"split: {len(split.train)} train, {len(split.val)} validate, {len(split.test)} test (protocol="
-        f"{settings.protocol}, fold={settings.fold})"
-    )
-    progress.say(f"{workers} worker(s) on {device}, {settings.precision}; runs go to {tracking.uri()}")
     session = Session(
-        settings=settings,
+        prepared=prepared,
         client=client,
         experiment_id=experiment_id,
-        images=images,
-        reading=reading,
-        split=split,
-        findings=warnings,
-        device=str(device),
-        pool=Pool(images, device, workers),
+        pool=Pool(prepared.images, prepared.device, prepared.workers),
         progress=progress,
     )
     failed = 0
     try:
         parent = _begin_main(session) if options.study == ALL else ""
         for position, study in enumerate(studies, start=1):
-            carried = carried_from_winners(winners) if carry == "measured" else carried_from_report(study)
+            carried = carried_from_winners(winners) if settings.carry == "measured" else carried_from_report(study)
             where = f"{position}/{len(studies)}" if len(studies) > 1 else ""
             best, failures = run_study(session, study, carried, parent, where)
             winners[study.name] = best
@@ -171,8 +122,9 @@ def run_study(session: Session, study: Study, carried: Carried, parent: str, whe
         tracking.adopt_run(session.client, run_id, study.name, tags)
     else:
         run_id = tracking.begin_run(session.client, session.experiment_id, study.name, tags, parent)
-    tracking.log_data(session.client, run_id, session.images, "training")
-    tracking.log_reading(session.client, run_id, session.images, session.reading, session.stems, session.findings)
+    prepared = session.prepared
+    tracking.log_data(session.client, run_id, prepared.images, "training")
+    tracking.log_reading(session.client, run_id, prepared)
     outcomes = _run_trials(session, plan, run_id)
     winners = find_winners(plan, outcomes)
     for trial in winners:
@@ -218,7 +170,7 @@ def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
         experiment_id=session.experiment_id,
         parent=parent,
         tags=session.tags | {"study": plan.study.name, "section": plan.study.section, "row": row},
-        split=_split(session.images, session.settings, trial.train_percent),
+        split=session.prepared.split_for(trial.train_percent),
     )
 
 
@@ -232,18 +184,6 @@ def _begin_main(session: Session) -> str:
         tracking.adopt_run(session.client, run_id, "all studies", tags)
         return run_id
     return tracking.begin_run(session.client, session.experiment_id, "all studies", tags)
-
-
-def _split(images: ImageSet, settings: Settings, train_percent: int) -> Split:
-    foreground = [facts.foreground for facts in images.facts]
-    held_out = (settings.val_percent, settings.test_percent)
-    return make_split(images.groups, foreground, settings.protocol, train_percent, settings.fold, *held_out)
-
-
-def _start_forkserver() -> None:
-    """Let the process that workers are forked from import torch while this one does."""
-    multiprocessing.set_forkserver_preload(["training.workers"])
-    forkserver.ensure_running()
 
 
 if __name__ == "__main__":

@@ -24,9 +24,9 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
 from training.data.image_set import ImageSet, data_name
 from training.data.images import Pixels
-from training.data.reading import Reading
 from training.engine import Epoch
 from training.pictures import draw_learning_curve
+from training.preparation import Prepared
 from training.provenance import now, provenance
 from training.trial import Trial
 from training.unet import UNet, save_model
@@ -129,19 +129,13 @@ def log_data(client: MlflowClient, run_id: str, images: ImageSet, context: str) 
     client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])])
 
 
-def log_reading(
-    client: MlflowClient,
-    run_id: str,
-    images: ImageSet,
-    reading: Reading,
-    split: Mapping[str, Sequence[str]],
-    findings: Sequence[str],
-) -> None:
+def log_reading(client: MlflowClient, run_id: str, prepared: Prepared) -> None:
     """How the folder was understood, so that promotion understands it the same way; and which images test."""
-    known = {"layout": images.layout, "reading": dataclasses.asdict(reading), "warnings": list(findings)}
+    images = prepared.images
+    known = {"layout": images.layout, "reading": dataclasses.asdict(prepared.reading), "warnings": prepared.warnings}
     groups = dict(zip(images.stems, images.groups, strict=True))
     client.log_dict(run_id, known | {"groups": groups}, "data.json")
-    client.log_dict(run_id, dict(split), "split.json")
+    client.log_dict(run_id, prepared.stems, "split.json")
 
 
 def log_check(data: Path, page: Path, verdict: str) -> None:

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
@@ -28,6 +28,8 @@ from training.pictures import Row, draw_predictions
 from training.trial import Trial
 from training.unet import UNet
 
+MEASURED_BATCHES = 4
+HANDED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")  # a worker is forked from a server that may be older
 SHOWN_IMAGES = 4  # of the validation set, in predictions.png
 
 
@@ -64,6 +66,14 @@ class Tick:
     dice: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """What one part of an image costs."""
+
+    train_seconds: float
+    val_seconds: float
+
+
 class Pool:
     """Worker processes that share nothing but the images they were started with."""
 
@@ -71,8 +81,9 @@ class Pool:
         context = multiprocessing.get_context("forkserver")
         self.ticks: Queue[Tick] = context.Queue()
         threads = max(1, (os.cpu_count() or 1) // workers)
+        settings = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
         self._executor = ProcessPoolExecutor(
-            workers, context, initializer=_start, initargs=(images, device, threads, self.ticks)
+            workers, context, initializer=_start, initargs=(images, device, threads, self.ticks, settings)
         )
 
     def run(self, jobs: Iterable[Job], on_tick: Callable[[Tick], None]) -> Iterator[Outcome]:
@@ -88,6 +99,10 @@ class Pool:
                     yield future.result()
                 except Exception as error:  # a worker that was killed, or could not reach the store
                     yield Outcome(trial=job.trial, dice=float("nan"), best_epoch=0, seconds=0, failure=repr(error))
+
+    def measure(self, trials: Sequence[Trial], split: Split) -> list[Pace]:
+        """What a part costs under each trial, measured in all workers at once as they will be."""
+        return list(self._executor.map(_measure, trials, [split] * len(trials)))
 
     def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -112,8 +127,9 @@ class _Worker:
 _worker: _Worker
 
 
-def _start(images: ImageSet, device: torch.device, threads: int, ticks: Any) -> None:
+def _start(images: ImageSet, device: torch.device, threads: int, ticks: Any, settings: dict[str, str]) -> None:
     global _worker  # noqa: PLW0603 - a process pool hands its initializer's work over in no other way
+    os.environ.update(settings)
     keep_memory()
     torch.set_num_threads(threads)
     _worker = _Worker(images, DeviceSet.on(device, images), ticks)
@@ -128,6 +144,19 @@ def _run(job: Job) -> Outcome:
         run.fail(traceback.format_exc())
         reason = f"{type(error).__name__}: {error}"
         return Outcome(trial=job.trial, dice=float("nan"), best_epoch=0, seconds=0, failure=reason)
+
+
+def _measure(trial: Trial, split: Split) -> Pace:
+    """The second of two short epochs, and an evaluation."""
+    images = _worker.on_device
+    model = make_model(trial, images.images.shape[1], images.device)
+    few = Split(train=split.train[: MEASURED_BATCHES * trial.batch_size], val=split.val[:1], test=())
+    *_, last = train(model, trial.replace(epochs=2), images, few)
+    start = time.perf_counter()
+    evaluate(model, trial, images, few.train)
+    val_seconds = (time.perf_counter() - start) / images.num_parts(few.train)
+    spent = last.epoch_seconds - val_seconds * images.num_parts(few.val)
+    return Pace(train_seconds=spent / images.num_parts(few.train), val_seconds=val_seconds)
 
 
 def _train(job: Job, run: tracking.TrialRun) -> Outcome:

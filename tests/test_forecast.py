@@ -1,0 +1,40 @@
+"""The forecast counts what a study will run, times it on this machine, and leaves nothing behind."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from training.forecast import main
+from training.studies import STUDIES
+
+SMALL = ["--preset", "demo", "--image-size", "32", "--workers", "2"]
+
+
+def lines_of(said: str) -> dict[str, list[str]]:
+    rows = [re.split(r"  +", line.strip()) for line in said.splitlines()]
+    return {row[0]: row[1:] for row in rows if len(row) == 4}
+
+
+def test_every_study_has_its_trials_epochs_and_time_and_the_sum(
+    discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    run = MlflowClient(uri).create_run("0")
+    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    assert main(["all", "--data", str(discs), *SMALL]) == 0
+    said = lines_of(capsys.readouterr().out)
+    assert [name for name in said if name in STUDIES] == list(STUDIES)
+    assert said["losses"][:2] == ["12", "72"], "12 trials of 6 epochs"
+    assert said["learning_rate"][:2] == ["48", "96"], "12 searches of 4 decades"
+    assert said["in all"][0] == str(sum(int(said[name][0]) for name in STUDIES)) == "148"
+    assert re.match(r"\d+(\.\d)? (s|min|h), on 2 worker\(s\), cpu", said["in all"][2])
+    assert MlflowClient(uri).search_runs(["0"], run_view_type=ViewType.ACTIVE_ONLY) == []
+
+
+def test_a_wrong_value_is_named(discs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["losses", "--data", str(discs), *SMALL, "--fold", "9"]) == 2
+    assert "fold=9 is out of range" in capsys.readouterr().err

@@ -1,0 +1,102 @@
+"""How long will it take? `python -m training.forecast STUDY --data FOLDER ...`, before anyone starts.
+
+The same options as a study. A few steps of each optimizer are timed on this machine, on these images, with as many
+workers as the study will have; nothing is logged.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from training.options import parse
+from training.plan import Settings, make_plan
+from training.preparation import Prepared, prepare
+from training.progress import duration
+from training.studies import Study, carried_from_report
+from training.trial import OPTIMIZERS, Trial
+
+if TYPE_CHECKING:  # it would import torch
+    from training.workers import Pace
+
+TRIAL_SECONDS = 0.7  # run, artifacts and metrics of one trial in MLflow: benchmarks/logging_overhead.py
+START_SECONDS = 12.0  # imports, the database, workers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What one study will take."""
+
+    study: str
+    trials: int
+    epochs: int  # of all trials together
+    seconds: float  # of all workers together
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0; or 2 for a value that cannot be used."""
+    try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        prepared = prepare(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    finally:
+        if "MLFLOW_RUN_ID" in os.environ:  # a forecast is no run
+            from training import tracking
+
+            tracking.discard_run()
+    print(*prepared.text, sep="\n")
+    paces = measure(prepared)
+    print(*describe([forecast(study, prepared, paces) for study in prepared.studies], prepared), sep="\n")
+    return 0
+
+
+def measure(prepared: Prepared) -> dict[str, "Pace"]:
+    """Seconds a part takes under each optimizer, all workers being busy."""
+    from training.workers import Pool
+
+    base = prepared.settings.base(epochs=1)
+    trials = [Trial(loss="switching", optimizer=optimizer, lr=1e-3, **base) for optimizer in OPTIMIZERS]
+    pool = Pool(prepared.images, prepared.device, prepared.workers)
+    try:
+        return dict(zip(OPTIMIZERS, pool.measure(trials, prepared.split), strict=True))
+    finally:
+        pool.close()
+
+
+def forecast(study: Study, prepared: Prepared, paces: Mapping[str, "Pace"]) -> Forecast:
+    """A study's trials and what they take. What earlier studies will settle is taken from the report meanwhile."""
+    trials = _trials(study, prepared.settings)
+    seconds = 0.0
+    for trial in trials:
+        pace, split = paces[trial.optimizer], prepared.split_for(trial.train_percent)
+        trained, evaluated = (
+            sum(len(prepared.images.parts(index)) for index in part) for part in (split.train, split.val)
+        )
+        seconds += TRIAL_SECONDS + trial.epochs * (trained * pace.train_seconds + evaluated * pace.val_seconds)
+    return Forecast(study=study.name, trials=len(trials), epochs=sum(trial.epochs for trial in trials), seconds=seconds)
+
+
+def describe(forecasts: Sequence[Forecast], prepared: Prepared) -> list[str]:
+    """A line a study, and the sum."""
+    lines = ["", f"{'study':<20}{'trials':>8}{'epochs':>9}  time"]
+    for one in forecasts:
+        lines.append(f"{one.study:<20}{one.trials:>8}{one.epochs:>9}  {duration(one.seconds / prepared.workers)}")
+    seconds = START_SECONDS + sum(one.seconds for one in forecasts) / prepared.workers
+    total = f"{'in all':<20}{sum(one.trials for one in forecasts):>8}{sum(one.epochs for one in forecasts):>9}"
+    return [*lines, f"{total}  {duration(seconds)}, on {prepared.workers} worker(s), {prepared.device}"]
+
+
+def _trials(study: Study, settings: Settings) -> list[Trial]:
+    """As many trials as the study will have; a bisection's later ones are unknown, and its first stand for them."""
+    trials = []
+    for search in make_plan(study, carried_from_report(study), settings).searches:
+        first = search.propose({})
+        trials += [first[k % len(first)] for k in range(search.num_trials)]
+    return trials
+
+
+if __name__ == "__main__":
+    sys.exit(main())

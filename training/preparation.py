@@ -1,0 +1,118 @@
+"""From a command line to everything that must be right before the first run exists: settings, images, split, device.
+
+Whatever a person gave wrongly raises ValueError here. Nothing is trained, and MLflow is not known.
+"""
+
+import argparse
+import dataclasses
+import multiprocessing
+import sys
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from typing import TYPE_CHECKING
+
+from training.data.checks import find_problems
+from training.data.findings import describe_data, describe_finding, refuse_errors
+from training.data.image_set import ImageSet
+from training.data.reading import Reading, load_folder, look
+from training.data.split import Split, make_split
+from training.options import ALL, find_reading
+from training.plan import Settings
+from training.progress import reading_progress
+from training.studies import STUDIES, Study
+
+if TYPE_CHECKING:  # torch takes seconds to import, and --help does without
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """One invocation, checked and ready."""
+
+    settings: Settings
+    studies: list[Study]
+    images: ImageSet
+    reading: Reading
+    split: Split  # with the largest training set; each trial trains on its share of it
+    warnings: list[str]
+    device: "torch.device"
+    workers: int
+
+    @property
+    def stems(self) -> dict[str, list[str]]:
+        """The images that train (at most), validate and test, by name."""
+        parts = dataclasses.asdict(self.split).items()
+        return {part: [self.images.stems[index] for index in indices] for part, indices in parts}
+
+    def split_for(self, train_percent: int) -> Split:
+        return _split(self.images, self.settings, train_percent)
+
+    @property
+    def text(self) -> list[str]:
+        """What a person should read before it starts."""
+        parts = ", ".join(
+            f"{len(indices)} {verb}"
+            for verb, indices in zip(
+                ("train", "validate", "test"), (self.split.train, self.split.val, self.split.test), strict=True
+            )
+        )
+        return [
+            *describe_data(self.images, self.reading.rule.text),
+            *self.warnings,
+            f"split: {parts} (protocol={self.settings.protocol}, fold={self.settings.fold})",
+            f"{self.workers} worker(s) on {self.device}, {self.settings.precision}",
+        ]
+
+
+def prepare(options: argparse.Namespace) -> Prepared:
+    """Cheap checks first, then torch, then the images. Raises ValueError."""
+    settings = Settings(
+        preset=options.preset,
+        epochs=options.epochs,
+        image_size=options.image_size,
+        fit=options.fit,
+        seeds=options.seeds,
+        carry="measured" if options.study == ALL else options.carry,
+        protocol=options.protocol,
+        precision="fp32",  # until torch is there to be asked
+        val_percent=options.val_percent,
+        test_percent=options.test_percent,
+        fold=options.fold,
+    )
+    reading = find_reading(options)
+    look(options.data, reading)
+    _start_forkserver()
+    from training.batches import check_room
+    from training.engine import find_device, find_precision
+    from training.workers import find_workers
+
+    device = find_device(options.device)
+    settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
+    workers = find_workers(options.workers, device)
+    images = load_folder(options.data, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
+    split = _split(images, settings, settings.largest_train_percent)
+    findings = find_problems(images, split)
+    refuse_errors(images, findings)
+    check_room(images, device)
+    return Prepared(
+        settings=settings,
+        studies=list(STUDIES.values()) if options.study == ALL else [STUDIES[options.study]],
+        images=images,
+        reading=reading,
+        split=split,
+        warnings=[describe_finding(found) for found in findings],
+        device=device,
+        workers=workers,
+    )
+
+
+def _split(images: ImageSet, settings: Settings, train_percent: int) -> Split:
+    foreground = [facts.foreground for facts in images.facts]
+    held_out = (settings.val_percent, settings.test_percent)
+    return make_split(images.groups, foreground, settings.protocol, train_percent, settings.fold, *held_out)
+
+
+def _start_forkserver() -> None:
+    """Let the process that workers are forked from import torch while this one does."""
+    multiprocessing.set_forkserver_preload(["training.workers"])
+    forkserver.ensure_running()
