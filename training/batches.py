@@ -17,7 +17,6 @@ from training.data.framing import OUTSIDE
 from training.data.image_set import ImageSet
 from training.losses import Valid
 
-DEVICE_SHARE = 0.5  # of a GPU's free memory that the images may take; the network needs the rest
 ROTATION_DEGREES = 20.0  # report, Section 7
 FLIP_PROBABILITY = 0.5
 
@@ -63,18 +62,6 @@ class DeviceSet:
             order = order[torch.randperm(len(order), generator=shuffle)]
         for batch in order.to(self.device).split(batch_size):
             yield self.images[batch], self.masks[batch], self.owners[batch]
-
-
-def check_room(image_set: ImageSet, device: torch.device) -> None:
-    """Raises ValueError when the images would fill a GPU. On the CPU they are mapped from disk."""
-    if device.type == "cuda":
-        needed, free = image_set.images.nbytes + image_set.masks.nbytes, torch.cuda.mem_get_info(device)[0]
-        if needed > DEVICE_SHARE * free:
-            raise ValueError(
-                f"data={image_set.path}: the images take {needed / 2**30:.1f} GiB on the GPU, of which "
-                f"{free / 2**30:.1f} GiB are free, and training needs {1 - DEVICE_SHARE:.0%} of that; choose a smaller "
-                "image_size, fit=resize, fewer images, or device=cpu"
-            )
 
 
 def normalize(images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

@@ -20,6 +20,7 @@ from training.options import ALL, find_reading
 from training.plan import Settings
 from training.progress import reading_progress
 from training.studies import STUDIES, Study
+from training.trial import Trial
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without
     import torch
@@ -82,8 +83,8 @@ def prepare(options: argparse.Namespace) -> Prepared:
     reading = find_reading(options)
     look(options.data, reading)
     _start_forkserver()
-    from training.batches import check_room
     from training.engine import find_device, find_precision
+    from training.memory import check_memory
     from training.workers import find_workers
 
     device = find_device(options.device)
@@ -93,7 +94,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
     split = _split(images, settings, settings.largest_train_percent)
     findings = find_problems(images, split)
     refuse_errors(images, findings)
-    check_room(images, device)
+    check_memory(images, Trial(loss="switching", optimizer="adam", lr=1e-3, **settings.base(1)), workers, device)
     return Prepared(
         settings=settings,
         studies=list(STUDIES.values()) if options.study == ALL else [STUDIES[options.study]],
