@@ -10,11 +10,21 @@ from training.data.framing import OUTSIDE, assemble
 from training.data.images import otsu_mask
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
-from training.engine import Diverged, Epoch, evaluate, find_device, find_precision, make_model, predict, train
+from training.engine import (
+    Diverged,
+    Epoch,
+    evaluate,
+    find_device,
+    find_precision,
+    make_model,
+    predict,
+    set_deterministic,
+    train,
+)
 from training.losses import make_loss
 from training.metrics import count, dice_per_image, score
 from training.synthetic import write_folder
-from training.trial import LOSSES, Trial
+from training.trial import LOSSES, OPTIMIZERS, Trial
 
 CPU = torch.device("cpu")
 TRIAL = Trial(loss="switching", optimizer="adam", lr=3e-3, epochs=3, image_size=64)
@@ -56,6 +66,16 @@ def test_the_same_seed_gives_the_same_epochs_bit_for_bit(images: DeviceSet, spli
     first, second = run(trial, images, split), run(trial, images, split)
     assert all(same(a, b) for a, b in zip(first, second, strict=True))
     assert not same(first[0], run(trial.replace(seed=1), images, split)[0])
+
+
+def test_deterministic_mode_takes_every_loss_optimizer_and_augmentation(images: DeviceSet, split: Split) -> None:
+    set_deterministic(True)
+    try:
+        for loss, optimizer in zip((*LOSSES, *LOSSES[:2]), OPTIMIZERS, strict=True):
+            trial = TRIAL.replace(loss=loss, optimizer=optimizer, epochs=1, augment="both", dropout=0.2, lr=1e-3)
+            assert same(run(trial, images, split)[0], run(trial, images, split)[0])
+    finally:
+        set_deterministic(False)
 
 
 def test_an_epoch_depends_on_no_generator_of_the_caller(images: DeviceSet, split: Split) -> None:

@@ -60,9 +60,7 @@ def test_a_study_that_does_not_fit_is_refused_with_the_number_and_the_cure(
 ) -> None:
     images = load_folder(discs, 64)
     check_memory(images, TRIAL, 1, CPU)
-    with pytest.raises(
-        ValueError, match=r"900 worker\(s\) take about [\d.]+ GiB .* choose workers=899 or less"
-    ):
+    with pytest.raises(ValueError, match=r"900 worker\(s\) take about [\d.]+ GiB .* choose workers=899 or less"):
         check_memory(images, TRIAL, 900, CPU)
     monkeypatch.setattr(training.memory, "SHARE", 0.0)
     with pytest.raises(ValueError, match=r"GiB of memory are free; choose a smaller image_size, or fit=resize"):

@@ -138,6 +138,7 @@ def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
         (["losses", "--carry", "guess"], "carry='guess' is unknown; it must be one of report, measured"),
         (["losses", "--protocol", "none"], "protocol='none' is unknown; it must be one of fixed, report"),
         (["losses", "--device", "tpu"], "device='tpu' is unknown; it must be auto, cpu or cuda"),
+        (["losses", "--deterministic", "yes"], "deterministic='yes' is unknown; it must be true or false"),
         (["losses", "--precision", "fp8"], "precision='fp8' is unknown; it must be auto, fp32 or bf16"),
         (["losses", "--workers", "none"], "workers='none'; it must be auto or a whole number of at least 1"),
         (["losses", "--data", "nowhere"], "data=nowhere: there is no such folder"),

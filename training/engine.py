@@ -6,6 +6,7 @@ weights, stop, draw a bar) is its caller's business. A trial that turns non-fini
 
 import ctypes
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -177,6 +178,25 @@ def find_precision(name: str, device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported() else "fp32"
+
+
+def find_deterministic(text: str) -> bool:
+    """Raises ValueError for anything but true and false."""
+    if text not in ("true", "false"):
+        raise ValueError(f"deterministic={text!r} is unknown; it must be true or false")
+    return text == "true"
+
+
+def set_deterministic(deterministic: bool) -> None:
+    """The same trial, seed, device and number of threads then give the same epochs, bit for bit. Call it first.
+
+    On the CPU they do so anyway. On a GPU it costs speed: cuDNN may then try no algorithms, and some sums are ordered.
+    """
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read when CUDA starts
+    torch.use_deterministic_algorithms(deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # we read none
+    torch.backends.cudnn.benchmark = not deterministic
 
 
 def keep_memory() -> None:

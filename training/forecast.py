@@ -59,7 +59,7 @@ def measure(prepared: Prepared) -> dict[str, "Pace"]:
 
     base = prepared.settings.base(epochs=1)
     trials = [Trial(loss="switching", optimizer=optimizer, lr=1e-3, **base) for optimizer in OPTIMIZERS]
-    pool = Pool(prepared.images, prepared.device, prepared.workers)
+    pool = Pool(prepared.images, prepared.device, prepared.workers, prepared.deterministic)
     try:
         return dict(zip(OPTIMIZERS, pool.measure(trials, prepared.split), strict=True))
     finally:

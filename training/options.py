@@ -41,6 +41,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--test-percent", type=_whole, default=10, help="of the images (protocol=fixed)")
     parser.add_argument("--fold", type=_whole, default=0, help=f"0 to {FOLDS - 1}: which fifth is held out from")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--deterministic", default="false", help="true: the same bits every time, on a GPU too")
     parser.add_argument("--precision", default="auto", help=f"auto, {' or '.join(PRECISIONS)}")
     parser.add_argument("--workers", default="auto", help="processes; auto: one a core, or one on a GPU")
     options = parse_known(parser, arguments)

@@ -38,6 +38,7 @@ class Prepared:
     warnings: list[str]
     device: "torch.device"
     workers: int
+    deterministic: bool
 
     @property
     def stems(self) -> dict[str, list[str]]:
@@ -83,13 +84,13 @@ def prepare(options: argparse.Namespace) -> Prepared:
     reading = find_reading(options)
     look(options.data, reading)
     _start_forkserver()
-    from training.engine import find_device, find_precision
+    from training.engine import find_deterministic, find_device, find_precision
     from training.memory import check_memory
     from training.workers import find_workers
 
     device = find_device(options.device)
     settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
-    workers = find_workers(options.workers, device)
+    workers, deterministic = find_workers(options.workers, device), find_deterministic(options.deterministic)
     images = load_folder(options.data, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
     split = _split(images, settings, settings.largest_train_percent)
     findings = find_problems(images, split)
@@ -104,6 +105,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         warnings=[describe_finding(found) for found in findings],
         device=device,
         workers=workers,
+        deterministic=deterministic,
     )
 
 

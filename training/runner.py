@@ -51,6 +51,7 @@ class Session:
             "data_digest": self.prepared.images.digest,
             "split_digest": split_digest(self.prepared.stems),
             "device": str(self.prepared.device),
+            "deterministic": str(self.prepared.deterministic).lower(),
         }
 
 
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         prepared=prepared,
         client=client,
         experiment_id=experiment_id,
-        pool=Pool(prepared.images, prepared.device, prepared.workers),
+        pool=Pool(prepared.images, prepared.device, prepared.workers, prepared.deterministic),
         progress=progress,
     )
     failed = 0

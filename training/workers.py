@@ -22,7 +22,7 @@ from training.data.framing import assemble
 from training.data.image_set import ImageSet
 from training.data.images import Pixels
 from training.data.split import Split
-from training.engine import Diverged, evaluate, keep_memory, make_model, predict, train
+from training.engine import Diverged, evaluate, keep_memory, make_model, predict, set_deterministic, train
 from training.metrics import dice_per_image
 from training.pictures import Row, draw_predictions
 from training.trial import Trial
@@ -77,13 +77,16 @@ class Pace:
 class Pool:
     """Worker processes that share nothing but the images they were started with."""
 
-    def __init__(self, images: ImageSet, device: torch.device, workers: int) -> None:
+    def __init__(self, images: ImageSet, device: torch.device, workers: int, deterministic: bool) -> None:
         context = multiprocessing.get_context("forkserver")
         self.ticks: Queue[Tick] = context.Queue()
         threads = max(1, (os.cpu_count() or 1) // workers)
         settings = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
         self._executor = ProcessPoolExecutor(
-            workers, context, initializer=_start, initargs=(images, device, threads, self.ticks, settings)
+            workers,
+            context,
+            initializer=_start,
+            initargs=(images, device, threads, deterministic, self.ticks, settings),
         )
 
     def run(self, jobs: Iterable[Job], on_tick: Callable[[Tick], None]) -> Iterator[Outcome]:
@@ -127,10 +130,13 @@ class _Worker:
 _worker: _Worker
 
 
-def _start(images: ImageSet, device: torch.device, threads: int, ticks: Any, settings: dict[str, str]) -> None:
+def _start(
+    images: ImageSet, device: torch.device, threads: int, deterministic: bool, ticks: Any, settings: dict[str, str]
+) -> None:
     global _worker  # noqa: PLW0603 - a process pool hands its initializer's work over in no other way
     os.environ.update(settings)
     keep_memory()
+    set_deterministic(deterministic)
     torch.set_num_threads(threads)
     _worker = _Worker(images, DeviceSet.on(device, images), ticks)
 

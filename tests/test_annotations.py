@@ -1,0 +1,317 @@
+"""Masks written in tables: paths, run lengths, COCO and Aperio; and the groups that a table or a stem states."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.data.annotations import read_aperio, read_runs, read_table
+from training.data.layouts import find_groups, find_layout
+from training.data.masks import MaskRule, read_mask
+from training.data.pairs import MaskFile, RunLengths, Shapes
+
+
+def make(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 6)).save(folder / name)
+    return folder
+
+
+def table(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# a csv of paths
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("given", ["csv", "folder"])
+def test_a_csv_of_paths_says_which_mask_and_group(tmp_path: Path, separator: str, given: str) -> None:
+    make(tmp_path, "i/a.png", "m/x.png", "i/b.png", "m/y.png")
+    rows = [("image", "mask", "group", "stain"), ("i/b.png", "m/y.png", "p2", "HE"), ("i/a.png", "m/x.png", "p1", "HE")]
+    path = table(tmp_path / "pairs.csv", *(separator.join(row) for row in rows))
+    layout = find_layout(path if given == "csv" else tmp_path)
+    assert (layout.name, layout.problems) == ("paths in pairs.csv", ())
+    assert [(pair.image, pair.mask, pair.group) for pair in layout.pairs] == [
+        (tmp_path / "i/a.png", MaskFile(tmp_path / "m/x.png"), "p1"),
+        (tmp_path / "i/b.png", MaskFile(tmp_path / "m/y.png"), "p2"),
+    ]
+
+
+def test_paths_in_a_csv_may_be_absolute_and_quoted(tmp_path: Path) -> None:
+    make(tmp_path, "far/a, b.png", "far/m.png")
+    path = table(tmp_path / "near" / "t.csv", "image,mask", f'"{tmp_path}/far/a, b.png",{tmp_path}/far/m.png')
+    (pair,) = find_layout(path).pairs
+    assert (pair.image, pair.mask) == (tmp_path / "far/a, b.png", MaskFile(tmp_path / "far/m.png"))
+
+
+def test_a_csv_saved_by_a_spreadsheet_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "m.png")
+    (tmp_path / "t.csv").write_text("Image;Mask\r\na.png;m.png\r\n", encoding="utf-8-sig")
+    assert [pair.stem for pair in find_layout(tmp_path / "t.csv").pairs] == ["a"]
+
+
+def test_a_row_that_does_not_hold_is_a_problem_with_its_line(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png", "m.png")
+    path = table(tmp_path / "t.csv", "image,mask", "a.png,m.png", "b.png,", ",m.png", "c.png,n.png", "a.png,m.png")
+    layout = find_layout(path)
+    assert [pair.stem for pair in layout.pairs] == ["a"]
+    assert layout.problems == (
+        f"{path}, line 3: image and mask must both be given",
+        f"{path}, line 4: image and mask must both be given",
+        f"{path}, line 5: {tmp_path}/c.png, {tmp_path}/n.png does not exist; paths start at the csv's folder",
+        f"{path}, line 6: {tmp_path}/a.png is named a second time; an image has one mask",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image,group\na,b\n", r"t\.csv: a csv of paths needs the columns image and mask; it has \['image', 'group'\]"),
+        ("", r"t\.csv: a csv of paths needs the columns image and mask"),
+        ("image,mask\n", r"t\.csv: the csv has no rows; each must name an image and a mask"),
+        ("image,mask\na,b,c\n", r"t\.csv: a row does not fit the columns 'image,mask'"),
+    ],
+)
+def test_a_csv_that_is_none_of_paths_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        find_layout(tmp_path / "t.csv")
+
+
+def test_bytes_that_are_no_text_are_no_csv(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(ValueError, match=r"t\.csv: this is no csv that can be read"):
+        read_table(tmp_path / "t.csv")
+
+
+# run lengths
+
+
+@pytest.mark.parametrize(
+    "header", ["ImageId,EncodedPixels", "image_id,rle", "id;annotation", "img_id\trle_mask", "Height,rle,id"]
+)
+def test_run_lengths_go_by_the_image_s_stem_or_file_name(tmp_path: Path, header: str) -> None:
+    make(tmp_path, "a.png", "train/b.png", "train/deep/c.png")
+    separator = next(mark for mark in ",;\t" if mark in header)
+    last = header.startswith("Height")
+    rows = [("a", "1 2"), ("b.png", "7 1"), ("a", "9 3"), ("c", "")]
+    lines = [separator.join(("6", runs, name) if last else (name, runs)) for name, runs in rows]
+    path = table(tmp_path / "train.csv", header, *lines)
+    layout = find_layout(tmp_path)
+    assert (layout.name, layout.problems, layout.notes) == ("images with run lengths in train.csv", (), ())
+    texts = {pair.stem: pair.mask for pair in layout.pairs}
+    assert texts == {"a": RunLengths(path, ("1 2", "9 3")), "b": RunLengths(path, ("7 1",)), "c": RunLengths(path, ())}
+
+
+@pytest.mark.parametrize("text", ["", "nan", "NaN", "-1"])
+def test_a_row_without_runs_is_an_empty_mask(tmp_path: Path, text: str) -> None:
+    path = table(tmp_path / "t.csv", "ImageId,EncodedPixels", f"a,{text}")
+    assert read_runs(path) == {"a": ()}
+    mask, facts = read_mask(RunLengths(path, ()), (6, 8), MaskRule(), Path.read_bytes)
+    assert (int(mask.sum()), facts.kind) == (0, "empty")
+
+
+def test_an_image_without_a_row_is_a_problem_and_a_row_without_an_image_a_note(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    table(tmp_path / "t.csv", "ImageId,EncodedPixels", "a,1 2", *(f"gone{k},1 1" for k in range(7)))
+    layout = find_layout(tmp_path)
+    assert layout.problems == (f"{tmp_path}/b.png: t.csv has no row for this image; add one, empty for an empty mask",)
+    assert layout.notes == ("t.csv names 7 images that are not here (gone0, gone1, gone2, gone3, gone4 and 2 more)",)
+
+
+def test_a_row_may_be_longer_than_python_s_usual_limit(tmp_path: Path) -> None:
+    runs = "1 1 " * 50_000
+    assert read_runs(table(tmp_path / "t.csv", "id,rle", f"a,{runs}")) == {"a": (runs.strip(),)}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("ImageId,EncodedPixels",), r"t\.csv: the csv has no rows"),
+        (("name,rle", "a,1 2"), r"t\.csv: it has run lengths \(rle\) but no column of image ids; name one ImageId"),
+        (("ImageId_ClassId,EncodedPixels", "a_1,1 2"), "no column of image ids"),
+    ],
+)
+def test_a_csv_of_run_lengths_that_cannot_be_used_is_refused(
+    tmp_path: Path, lines: tuple[str, ...], message: str
+) -> None:
+    make(tmp_path, "a.png")
+    table(tmp_path / "t.csv", *lines)
+    with pytest.raises(ValueError, match=message):
+        find_layout(tmp_path)
+
+
+# COCO
+
+
+def make_coco(folder: Path, place: str = "instances.json", **changes: Any) -> Path:
+    """Two images, an annotation of the first."""
+    images = [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "b.png"}]
+    square = {"image_id": 7, "category_id": 1, "segmentation": [[1, 1, 5, 1, 5, 4, 1, 4]]}
+    content = {"images": images, "annotations": [square], "categories": [{"id": 1, "name": "cell"}]}
+    return table(folder / place, json.dumps(content | changes))
+
+
+@pytest.mark.parametrize(
+    ("images", "place"), [("", "c.json"), ("images/", "annotations/c.json"), ("annotations/", "annotations/c.json")]
+)
+def test_coco_files_are_looked_for_where_people_put_them(tmp_path: Path, images: str, place: str) -> None:
+    make(tmp_path, f"{images}a.png", f"{images}b.png")
+    path = make_coco(tmp_path, place)
+    layout = find_layout(tmp_path)
+    assert (layout.name, layout.problems) == ("COCO annotations in c.json", ())
+    assert [pair.mask for pair in layout.pairs] == [Shapes(path, ("[[1, 1, 5, 1, 5, 4, 1, 4]]",)), Shapes(path, ())]
+    assert layout.notes == ("1 images have no annotation, so their masks are empty (b)",)
+    mask, _ = read_mask(layout.pairs[0].mask, (6, 8), MaskRule(), Path.read_bytes)
+    assert (int(mask.sum()), bool(mask[1:4, 1:5].all())) == (12, True)
+
+
+def test_crowds_and_all_categories_are_foreground(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png")
+    runs = {"size": [6, 8], "counts": [0, 6, 42]}
+    shapes = [{"image_id": 7, "category_id": 1, "segmentation": [[4, 0, 6, 0, 6, 6, 4, 6]]}]
+    shapes += [{"image_id": 8, "category_id": 2, "segmentation": runs, "iscrowd": 1}]
+    make_coco(tmp_path, annotations=shapes, categories=[{"id": 1, "name": "cell"}, {"id": 2, "name": "clump"}])
+    layout = find_layout(tmp_path)
+    assert layout.notes == ("all 2 categories are foreground (cell, clump)",)
+    masks = [read_mask(pair.mask, (6, 8), MaskRule(), Path.read_bytes)[0] for pair in layout.pairs]
+    assert [np.flatnonzero(mask.any(axis=0)).tolist() for mask in masks] == [[4, 5], [0]]
+
+
+def test_an_unknown_image_id_and_a_missing_file_are_problems(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    path = make_coco(tmp_path, annotations=[{"image_id": 99, "segmentation": []}])
+    assert find_layout(tmp_path).problems == (
+        f"{path}: annotations of images that it does not list (image_id 99)",
+        f"{path}: b.png is listed, but not in {tmp_path} or its images/",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"images": [', r"c\.json: this is no json that can be read"),
+        ('{"images": [{"file_name": "a.png"}], "annotations": []}', r"c\.json: this is not COCO's format.*'id'"),
+        ('{"images": ["a.png"], "annotations": []}', r"c\.json: this is not COCO's format"),
+        ('{"images": [{"id": 7}], "annotations": [{"image_id": 7}]}', r"c\.json: .*lacks 'segmentation'"),
+    ],
+)
+def test_json_that_is_no_coco_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    table(make(tmp_path, "a.png") / "c.json", text)
+    with pytest.raises(ValueError, match=message):
+        find_layout(tmp_path)
+
+
+# Aperio
+
+
+def aperio(*polygons: list[tuple[float, float]]) -> str:
+    regions = ""
+    for polygon in polygons:
+        vertices = "".join(f'<Vertex X="{x}" Y="{y}" Z="0"/>' for x, y in polygon)
+        regions += f"<Region><Vertices>{vertices}</Vertices></Region>"
+    return f"<Annotations><Annotation><Regions>{regions}</Regions></Annotation></Annotations>"
+
+
+SQUARE = [(1.0, 1.0), (5.0, 1.0), (5.0, 4.0), (1.0, 4.0)]
+
+
+@pytest.mark.parametrize("place", ["", "MoNuSeg/"])
+@pytest.mark.parametrize("images", ["Tissue Images", "Tissue images"])
+def test_monuseg_s_outlines_are_polygons(tmp_path: Path, place: str, images: str) -> None:
+    make(tmp_path / place, f"{images}/a.tif")
+    path = table(tmp_path / place / "Annotations" / "a.xml", aperio(SQUARE, [(6, 0), (8, 0), (8, 2), (6, 2)]))
+    layout = find_layout(tmp_path)
+    assert (layout.name, layout.problems) == ("MoNuSeg: images, and their outlines in Annotations/*.xml", ())
+    (pair,) = layout.pairs
+    assert isinstance(pair.mask, Shapes)
+    assert pair.mask.path == path
+    assert json.loads(pair.mask.segmentations[0]) == [[1, 1, 5, 1, 5, 4, 1, 4]]
+    mask, facts = read_mask(pair.mask, (6, 8), MaskRule(), Path.read_bytes)
+    assert (int(mask.sum()), facts.kind) == (16, "objects")
+
+
+def test_a_region_of_fewer_than_three_points_has_no_area(tmp_path: Path) -> None:
+    assert len(read_aperio(table(tmp_path / "a.xml", aperio(SQUARE, [(0, 0), (1, 1)]))).segmentations) == 1
+
+
+def test_an_image_without_xml_and_xml_without_an_image_are_problems(tmp_path: Path) -> None:
+    make(tmp_path, "Tissue Images/a.tif", "Tissue Images/b.tif")
+    for name in ("a", "c"):
+        table(tmp_path / "Annotations" / f"{name}.xml", aperio(SQUARE))
+    assert find_layout(tmp_path).problems == (
+        f"{tmp_path}/Tissue Images/b.tif: Annotations/ has no b.xml",
+        f"{tmp_path}/Annotations/c.xml: there is no image of the same stem",
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["<Annotations>", '<Region><Vertex X="1"/></Region>', '<Region><Vertex X="l" Y="2"/></Region>']
+)
+def test_xml_that_is_no_aperio_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match=r"a\.xml: this is no Aperio xml that can be read"):
+        read_aperio(table(tmp_path / "a.xml", text))
+
+
+# groups
+
+
+STEMS = ("p1_a", "p1_b", "p2_a")
+
+
+def make_patients(folder: Path, *index: str) -> Path:
+    make(folder, *(f"{part}/{stem}.png" for part in ("images", "masks") for stem in STEMS))
+    if index:
+        table(folder / "index.csv", *index)
+    return folder
+
+
+def groups_of(data: Path, group: str) -> tuple[str, ...]:
+    return find_groups(data, find_layout(data).pairs, group)
+
+
+@pytest.mark.parametrize(
+    ("group", "groups"),
+    [("", STEMS), (r"p(\d)", ("1", "1", "2")), (r"p\d", ("p1", "p1", "p2")), ("_(.)", ("a", "b", "a"))],
+)
+def test_a_group_is_what_an_expression_finds_in_the_stem(tmp_path: Path, group: str, groups: tuple[str, ...]) -> None:
+    assert groups_of(make_patients(tmp_path), group) == groups
+
+
+@pytest.mark.parametrize(("key", "ending"), [("stem", ""), ("image", ".png"), ("file", ".png")])
+def test_a_group_is_a_column_of_index_csv(tmp_path: Path, key: str, ending: str) -> None:
+    rows = [f"{stem}{ending},{stem[:2]}" for stem in reversed(STEMS)]
+    assert groups_of(make_patients(tmp_path, f"{key},Patient", *rows), "patient") == ("p1", "p1", "p2")
+
+
+def test_a_csv_of_paths_states_groups_in_any_column(tmp_path: Path) -> None:
+    make_patients(tmp_path)
+    rows = [f"images/{stem}.png,masks/{stem}.png,{group},{stem[-1]}" for stem, group in zip(STEMS, "xx ", strict=True)]
+    path = table(tmp_path / "pairs.csv", "image,mask,group,eye", *rows)
+    assert groups_of(path, "") == ("x", "x", "images/p2_a"), "an image without a stated group is its own"
+    assert groups_of(path, "eye") == groups_of(tmp_path, "eye") == ("a", "b", "a")
+    with pytest.raises(ValueError, match="group='group': the column group of the csv says nothing of images/p2_a"):
+        groups_of(path, "group")
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        ("patient", "group='patient': the column patient of the csv says nothing of p1_b, p2_a; every image needs"),
+        ("p1", "group='p1': the expression says nothing of p2_a; every image needs a group"),
+        ("p1|(x)", "the expression says nothing of p1_a, p1_b, p2_a"),
+        ("p(", r"group='p\(' is neither a column .* nor a regular expression \(missing \).*group='Image_\(\\d\+\)'"),
+        ("^p", r"group='\^p': all 3 images fall into one group, so none can be held out"),
+    ],
+)
+def test_groups_that_do_not_hold_are_refused(tmp_path: Path, group: str, message: str) -> None:
+    make_patients(tmp_path, "stem,patient", "p1_a,1", "p1_b,")
+    with pytest.raises(ValueError, match=message):
+        groups_of(tmp_path, group)

@@ -1,0 +1,295 @@
+"""Which image belongs to which mask is seen by their names; what is in doubt is said with the names of the files."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from training.data.layouts import KNOWN, find_groups, find_layout
+from training.data.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles, RunLengths, some
+
+
+def write(*paths: Path, pages: int = 1) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        first, *others = [Image.new("L", (4, 4), page) for page in range(pages)]
+        first.save(path, save_all=True, append_images=others) if others else first.save(path)
+
+
+def make(folder: Path, *names: str) -> Path:
+    write(*(folder / name for name in names))
+    return folder
+
+
+def names_of(layout: Layout) -> dict[str, str]:
+    """stem -> the mask's file name."""
+    return {pair.stem: pair.mask.path.name for pair in layout.pairs if isinstance(pair.mask, MaskFile)}
+
+
+def problem_of(layout: Layout) -> str:
+    (problem,) = layout.problems
+    return problem
+
+
+ENDINGS = ("", "_mask", "_masks", "_seg", "_segmentation", "_label", "_labels", "_gt", "_manual1", "_1stHO")
+
+
+@pytest.mark.parametrize("ending", [*ENDINGS, "-mask", "-labels"])
+def test_a_mask_has_the_stem_of_its_image_and_a_known_ending(tmp_path: Path, ending: str) -> None:
+    layout = find_layout(make(tmp_path, "images/a.jpg", f"masks/a{ending}.png", "images/b.jpg", f"masks/b{ending}.png"))
+    assert names_of(layout) == {"a": f"a{ending}.png", "b": f"b{ending}.png"}
+    assert (layout.problems, layout.notes) == ((), ())
+    assert layout.name == "images/ and masks/, " + (f"masks end in {ending}" if ending else "equal stems")
+
+
+@pytest.mark.parametrize(("images", "masks"), [("image", "mask"), ("imgs", "labels"), ("Images", "MASKS")])
+def test_the_two_folders_have_several_usual_names(tmp_path: Path, images: str, masks: str) -> None:
+    layout = find_layout(make(tmp_path, f"{images}/a.png", f"{masks}/a.png"))
+    assert names_of(layout) == {"a": "a.png"}
+    assert layout.name.startswith(f"{images}/ and {masks}/")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_suffix_is_listed_whatever_its_case_and_the_file_holds(tmp_path: Path, suffix: str) -> None:
+    make(tmp_path, "masks/a.png")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / f"a{suffix.upper()}").write_text("decoding tells later")
+    assert names_of(find_layout(tmp_path)) == {"a": "a.png"}
+
+
+def test_stems_differ_by_their_case(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "images/A.png", "masks/a.png"))
+    assert not layout.pairs
+    assert len(layout.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"), [("x_image", "x_mask"), ("x_img", "x"), ("x_raw", "x_seg"), ("x-volume", "x-labels")]
+)
+def test_the_mask_s_ending_may_replace_the_image_s(tmp_path: Path, image: str, mask: str) -> None:
+    assert names_of(find_layout(make(tmp_path, f"images/{image}.png", f"masks/{mask}.png"))) == {image: f"{mask}.png"}
+
+
+def test_two_masks_for_one_image_are_a_problem_until_mask_suffix_decides(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "masks/a_mask.png", "masks/a_seg.png")
+    problem = problem_of(find_layout(tmp_path))
+    assert re.search(r"images/a\.png: it has several masks \(a_mask\.png, a_seg\.png\).*mask_suffix=_seg", problem)
+    chosen = find_layout(tmp_path, "_seg")
+    assert names_of(chosen) == {"a": "a_seg.png"}
+    assert (chosen.problems, chosen.notes) == ((), ("1 other masks are left out (a_mask.png)",))
+
+
+def test_a_second_observer_is_left_out_with_a_note_unless_chosen(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "masks/a_1stHO.png", "masks/a_2ndHO.png")
+    first, second = find_layout(tmp_path), find_layout(tmp_path, "_2ndHO")
+    assert (names_of(first), names_of(second)) == ({"a": "a_1stHO.png"}, {"a": "a_2ndHO.png"})
+    assert first.notes == ("1 other masks are left out (a_2ndHO.png)",)
+    assert not first.problems + second.problems
+
+
+def test_a_suffix_that_no_mask_has_is_said_of_each_image(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "images/a.png", "masks/a_mask.png"), "_truth")
+    assert problem_of(layout).endswith("images/a.png: there is no mask that ends in _truth (mask_suffix)")
+
+
+def test_what_has_no_counterpart_is_a_problem_that_names_it(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "images/b.png", "masks/b.png", "masks/c.png")
+    layout = find_layout(tmp_path)
+    assert names_of(layout) == {"b": "b.png"}
+    assert layout.problems == (
+        f"{tmp_path}/images/a.png: there is no mask of the same stem",
+        f"{tmp_path}/masks/c.png: there is no image of the same stem",
+    )
+
+
+def test_two_images_of_one_stem_are_a_problem(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "images/a.bmp", "images/a.png", "masks/a.png"))
+    assert problem_of(layout).endswith("images/a.png: a.bmp has the same stem; stems must be unique")
+
+
+def test_folders_below_both_sides_pair_by_their_path_and_tell_equal_stems_apart(tmp_path: Path) -> None:
+    make(tmp_path, "images/train/a.png", "masks/train/a.png", "images/val/a.png", "masks/val/a_mask.png")
+    layout = find_layout(tmp_path)
+    assert names_of(layout) == {"train/a": "a.png", "val/a": "a_mask.png"}
+    assert not layout.problems
+
+
+def test_other_folders_are_named_in_a_note(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "images/a.png", "masks/a.png", "masks_2nd/a.png"))
+    assert (names_of(layout), layout.notes) == ({"a": "a.png"}, ("masks_2nd/ left out",))
+
+
+def test_what_systems_hide_and_what_is_no_image_is_passed_over(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "images/.b.png", "masks/a.png", "masks/._a.png", "__MACOSX/images/a.png")
+    for name in (".DS_Store", "images/Thumbs.db", "masks/README.txt", "images/SHA256SUMS", "notes.csv"):
+        (tmp_path / name).write_text("no image")
+    layout = find_layout(tmp_path)
+    assert (names_of(layout), layout.problems, layout.notes) == ({"a": "a.png"}, (), ())
+
+
+@pytest.mark.parametrize(("image", "mask"), [("images/s.tif", "masks/s_mask.tiff"), ("s-volume.tif", "s-labels.tif")])
+def test_every_page_of_a_stack_is_a_pair(tmp_path: Path, image: str, mask: str) -> None:
+    write(tmp_path / image, tmp_path / mask, pages=3)
+    layout = find_layout(tmp_path)
+    stem = Path(image).stem
+    assert [pair.stem for pair in layout.pairs] == [f"{stem}_000", f"{stem}_001", f"{stem}_002"]
+    assert [pair.page for pair in layout.pairs] == [0, 1, 2]
+    assert [pair.mask for pair in layout.pairs] == [MaskFile(tmp_path / mask, page) for page in range(3)]
+
+
+def test_stacks_of_unequal_length_are_a_problem_and_a_broken_one_counts_as_one_page(tmp_path: Path) -> None:
+    write(tmp_path / "images/s.tif", pages=3)
+    write(tmp_path / "masks/s.tif", pages=2)
+    for part in ("images", "masks"):
+        (tmp_path / part / "t.tif").write_text("no tiff")
+    layout = find_layout(tmp_path)
+    assert problem_of(layout).endswith("images/s.tif: the stack has 3 pages, but s.tif has 2")
+    assert names_of(layout) == {"t": "t.tif"}
+
+
+def test_image_and_mask_lie_side_by_side(tmp_path: Path) -> None:
+    make(tmp_path, *(f"Image_0{k}L{end}" for k in (1, 2) for end in (".jpg", "_1stHO.png", "_2ndHO.png")))
+    layout = find_layout(make(tmp_path, "Image_03L.jpg"))
+    assert layout.name == "image and mask side by side, masks end in _1stHO"
+    assert names_of(layout) == {"Image_01L": "Image_01L_1stHO.png", "Image_02L": "Image_02L_1stHO.png"}
+    assert problem_of(layout).endswith("Image_03L.jpg: there is no mask of the same stem")
+    assert layout.notes == ("2 other masks are left out (Image_01L_2ndHO.png, Image_02L_2ndHO.png)",)
+    assert set(names_of(find_layout(tmp_path, "_2ndHO")).values()) == {"Image_01L_2ndHO.png", "Image_02L_2ndHO.png"}
+
+
+def test_side_by_side_works_one_level_lower(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "x/a.jpg", "x/a_mask.png", "y/a.jpg", "y/a_gt.png"))
+    assert names_of(layout) == {"x/a": "a_mask.png", "y/a": "a_gt.png"}
+
+
+@pytest.mark.parametrize("place", ["", "stage1_train/"])
+def test_a_folder_an_image_and_a_file_an_object(tmp_path: Path, place: str) -> None:
+    make(tmp_path / place, "id1/images/id1.png", "id1/masks/p.png", "id1/masks/q.png")
+    make(tmp_path / place, "id2/images/id2.png", "id2/masks/p.png")
+    layout = find_layout(tmp_path)
+    assert layout.name == "DSB-2018: a folder an image, a file an object (2 images)"
+    masks = tmp_path / place / "id1/masks"
+    assert layout.pairs[0].mask == ObjectFiles((masks / "p.png", masks / "q.png"))
+
+
+def test_ids_without_masks_take_them_from_a_csv_of_run_lengths(tmp_path: Path) -> None:
+    make(tmp_path, "train/id1/images/id1.png", "train/id1/masks/p.png", "test/id2/images/id2.png")
+    table = tmp_path / "solution.csv"
+    table.write_text("ImageId,EncodedPixels,Height\nid2,1 2,4\nid2,6 1,4\nid3,1 1,4\n")
+    layout = find_layout(tmp_path)
+    assert layout.name.endswith("a file an object (1 images), and run lengths in solution.csv (1)")
+    assert layout.pairs[1].mask == RunLengths(table, ("1 2", "6 1"))
+    assert layout.notes == ("solution.csv names 1 images that are not here (id3)",)
+
+
+def test_an_id_needs_one_image_and_masks(tmp_path: Path) -> None:
+    make(tmp_path, "good/images/g.png", "good/masks/p.png", "bare/images/b.png", "two/images/1.png", "two/images/2.png")
+    for name in ("empty/masks", "none/images", "none/masks"):
+        (tmp_path / name).mkdir(parents=True)
+    make(tmp_path, "empty/images/e.png")
+    assert find_layout(tmp_path).problems == (
+        f"{tmp_path}/bare: it has no masks, and no csv of run lengths names it",
+        f"{tmp_path}/empty: it has no masks, and no csv of run lengths names it",
+        f"{tmp_path}/none/images: it holds 0 images; it must hold one",
+        f"{tmp_path}/two/images: it holds 2 images; it must hold one",
+    )
+
+
+@pytest.mark.parametrize("place", ["", "TNBC_dataset/"])
+def test_a_slide_of_tnbc_is_a_group(tmp_path: Path, place: str) -> None:
+    names = ("01/01_1.png", "01/01_2.png", "02/02_1.png")
+    make(tmp_path / place, *(f"Slide_{name}" for name in names), *(f"GT_{name}" for name in names))
+    layout = find_layout(tmp_path)
+    assert layout.name == "TNBC: Slide_* and GT_*, a slide a group"
+    assert find_groups(tmp_path, layout.pairs, "") == ("Slide_01", "Slide_01", "Slide_02")
+    assert names_of(layout) == {"01_1": "01_1.png", "01_2": "01_2.png", "02_1": "02_1.png"}
+
+
+def test_a_slide_without_masks_is_a_problem(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "Slide_01/1.png", "GT_01/1.png", "Slide_02/2.png"))
+    assert problem_of(layout).endswith("Slide_02/2.png: there is no mask of the same stem")
+
+
+# what is no layout at all
+
+
+def link(folder: Path, target: str) -> Path:
+    folder.symlink_to(folder.parent / target)
+    return folder
+
+
+def hollow(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).mkdir()
+    return folder
+
+
+NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "no folder": (lambda data: data / "absent", "absent: there is no such folder; give one with images and masks"),
+    "empty": (lambda data: data, "the folder is empty"),
+    "no masks": (lambda data: make(data, "images/a.png"), "it has a folder of images, but none of masks"),
+    "no images": (lambda data: make(data, "masks/a.png"), "it has a folder of masks, but no folder images/"),
+    "only images": (lambda data: make(data, "a.png", "b.png"), "no image with a mask was found"),
+    "too deep": (lambda data: make(data, "1/2/3/4/a.png", "1/2/3/4/a_mask.png"), "no image with a mask was found"),
+    "no csv": (lambda data: make(data, "a.png") / "a.png", "a csv of paths needs the columns image and mask"),
+    "a link to nowhere": (lambda data: link(data / "link", "absent"), "link: this symbolic link leads nowhere"),
+    "a link to itself": (lambda data: link(data / "link", "link"), "link: this symbolic link leads nowhere"),
+    "a mask folder that loops": (
+        lambda data: link(make(data, "images/a.png") / "masks", "masks").parent,
+        "masks: this symbolic link leads nowhere; correct or remove it",
+    ),
+    "folders without images": (
+        lambda data: hollow(data, "images", "masks"),
+        r"images/ holds no image \(\.png, .*\), or masks/ no mask",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NOTHING)
+def test_what_is_no_layout_is_refused_with_the_reason(tmp_path: Path, kind: str) -> None:
+    build, message = NOTHING[kind]
+    with pytest.raises(ValueError, match=message):
+        find_layout(build(tmp_path))
+
+
+def test_the_refusal_names_the_layouts_that_are_known(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=re.escape(f"data={tmp_path}: the folder is empty; the layouts known")
+    ) as error:
+        find_layout(tmp_path)
+    assert KNOWN in str(error.value)
+
+
+def test_lists_of_names_are_cut_after_five() -> None:
+    assert some(["a", "b"]) == "a, b"
+    assert some([f"n{k}" for k in range(17)]) == "n0, n1, n2, n3, n4 and 12 more"
+    assert some(["x" * 64]) == "x" * 37 + "..."
+
+
+REAL = {
+    "dsb2018_histo": (107, "", 107, ()),
+    "dsb2018_fluo": (541, "", 541, ()),
+    "chase_db1": (28, "child", 14, ("masks_2nd/ left out",)),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_folders_are_recognized(real_data: Path, name: str) -> None:
+    num_pairs, group, num_groups, notes = REAL[name]
+    layout = find_layout(real_data / name)
+    assert (len(layout.pairs), layout.problems, layout.notes) == (num_pairs, (), notes)
+    assert len(set(find_groups(real_data / name, layout.pairs, group))) == num_groups
+
+
+def test_the_original_dsb2018_has_40_ids_of_files_and_6_of_run_lengths(real_data: Path) -> None:
+    layout = find_layout(real_data / "original" / "dsb2018")
+    kinds = [type(pair.mask) for pair in layout.pairs]
+    assert (kinds.count(ObjectFiles), kinds.count(RunLengths), layout.problems) == (40, 6, ())
+
+
+def test_the_original_chase_db1_has_two_eyes_of_14_children(real_data: Path) -> None:
+    layout = find_layout(real_data / "original" / "CHASEDB1")
+    groups = find_groups(real_data, layout.pairs, r"Image_(\d+)")
+    assert (len(layout.pairs), len(set(groups)), layout.problems) == (28, 14, ())
