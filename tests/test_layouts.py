@@ -95,12 +95,13 @@ def test_a_suffix_that_no_mask_has_is_said_of_each_image(tmp_path: Path) -> None
 
 
 def test_what_has_no_counterpart_is_a_problem_that_names_it(tmp_path: Path) -> None:
-    make(tmp_path, "images/a.png", "images/b.png", "masks/b.png", "masks/c.png")
+    make(tmp_path, "images/a.png", "images/b.png", "masks/b.png", "masks/c.png", "masks/d_seg.png")
     layout = find_layout(tmp_path)
     assert names_of(layout) == {"b": "b.png"}
     assert layout.problems == (
         f"{tmp_path}/images/a.png: there is no mask of the same stem",
         f"{tmp_path}/masks/c.png: there is no image of the same stem",
+        f"{tmp_path}/masks/d_seg.png: there is no image of the same stem",
     )
 
 
@@ -114,6 +115,16 @@ def test_folders_below_both_sides_pair_by_their_path_and_tell_equal_stems_apart(
     layout = find_layout(tmp_path)
     assert names_of(layout) == {"train/a": "a.png", "val/a": "a_mask.png"}
     assert not layout.problems
+
+
+def test_a_folder_below_one_side_only_is_a_problem(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "images/a.png", "masks/a.png", "images/val/b.png"))
+    assert "val" in problem_of(layout)
+
+
+def test_side_by_side_two_masks_for_every_image_ask_for_the_suffix(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "a.png", "a_seg.png", "a_mask.png"))
+    assert "mask_suffix=" in problem_of(layout)
 
 
 def test_other_folders_are_named_in_a_note(tmp_path: Path) -> None:
@@ -205,6 +216,20 @@ def test_a_slide_of_tnbc_is_a_group(tmp_path: Path, place: str) -> None:
     assert layout.name == "TNBC: Slide_* and GT_*, a slide a group"
     assert find_groups(tmp_path, layout.pairs, "") == ("Slide_01", "Slide_01", "Slide_02")
     assert names_of(layout) == {"01_1": "01_1.png", "01_2": "01_2.png", "02_1": "02_1.png"}
+
+
+def test_train_and_test_folders_of_somebody_s_split_are_taken_together(tmp_path: Path) -> None:
+    files = [f"{side}/{part}/{name}.png" for side in ("train", "test") for part in ("images", "masks") for name in "ab"]
+    layout = find_layout(make(tmp_path, *files))
+    assert list(names_of(layout)) == ["test/a", "test/b", "train/a", "train/b"]
+    assert layout.problems == ()
+    assert layout.name == "images/ and masks/ in several folders, taken together"
+
+
+def test_equal_file_names_under_different_ids_are_told_apart(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, *(f"{name}/{part}/1.png" for name in "xy" for part in ("images", "masks"))))
+    assert [pair.stem for pair in layout.pairs] == ["x/1", "y/1"]
+    assert layout.problems == ()
 
 
 def test_a_slide_without_masks_is_a_problem(tmp_path: Path) -> None:

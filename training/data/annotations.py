@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from training.data.pairs import Findings, Layout, MaskFile, Pair, RunLengths, Shapes, list_folders, list_images, some
+from training.data.pairs import (
+    Findings,
+    Layout,
+    MaskFile,
+    Pair,
+    RunLengths,
+    Shapes,
+    list_folders,
+    list_images,
+    list_tables,
+    some,
+)
 
 Row = Mapping[str, str]
 
@@ -50,7 +61,7 @@ def columns_of(path: Path) -> list[str]:
 
 def find_run_table(folder: Path) -> Path | None:
     """A csv of run lengths in a folder, or one level lower."""
-    tables = [path for place in (folder, *list_folders(folder)) for path in sorted(place.glob("*.csv"))]
+    tables = [path for place in (folder, *list_folders(folder)) for path in list_tables(place, ".csv")]
     return next((path for path in tables if _first(columns_of(path), RUN_COLUMNS)), None)
 
 
@@ -81,11 +92,11 @@ def find_by_runs(folder: Path) -> Layout | None:
         return None
     found, runs = Findings(), read_runs(table)
     for image in images:
-        key = next((key for key in (image.stem, image.name) if key in runs), None)
-        if key is None:
+        keys = sorted({image.stem, image.name} & set(runs))
+        if not keys:
             found.problems.append(f"{image}: {table.name} has no row for this image; add one, empty for an empty mask")
         else:
-            found.pairs.append(Pair(stem=image.stem, image=image, mask=RunLengths(table, runs.pop(key))))
+            found.pairs.append(Pair(stem=image.stem, image=image, mask=RunLengths(table, sum(map(runs.pop, keys), ()))))
     note_unused_runs(found, table, runs)
     return found.layout(f"images with run lengths in {table.name}")
 
@@ -98,7 +109,7 @@ def note_unused_runs(found: Findings, table: Path, unused: Iterable[str]) -> Non
 
 def find_by_coco(folder: Path) -> Layout | None:
     """COCO's format: a json in the folder, or in annotations/, with images and annotations."""
-    tables = [path for place in (folder, folder / "annotations") for path in sorted(place.glob("*.json"))]
+    tables = [path for place in (folder, folder / "annotations") for path in list_tables(place, ".json")]
     for table in tables:
         try:
             content = json.loads(table.read_text(encoding="utf-8"))
@@ -155,7 +166,7 @@ def read_aperio(path: Path) -> Shapes:
 
 def find_by_paths(data: Path) -> Layout | None:
     """A csv of paths, columns image and mask (and group); the csv itself, or the one in a folder."""
-    tables = [data] if data.is_file() else sorted(data.glob("*.csv"))
+    tables = [data] if data.is_file() else list_tables(data, ".csv")
     table = next((path for path in tables if {"image", "mask"} <= set(columns_of(path))), None)
     if table is None and data.is_file():
         raise ValueError(f"data={data}: a csv of paths needs the columns image and mask; it has {columns_of(data)}")
@@ -175,7 +186,8 @@ def find_by_paths(data: Path) -> Layout | None:
         elif seen[image] > 1:
             found.problems.append(f"{where}: {image} is named a second time; an image has one mask")
         else:
-            stem = str(Path(row["image"]).with_suffix(""))
+            given = Path(row["image"])
+            stem = given.stem if given.is_absolute() else str(given.with_suffix(""))
             found.pairs.append(Pair(stem=stem, image=image, mask=MaskFile(mask), group=row.get("group", "")))
     if not found.pairs and not found.problems:
         raise ValueError(f"{table}: the csv has no rows; each must name an image and a mask")

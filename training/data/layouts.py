@@ -29,6 +29,7 @@ from training.data.pairs import (
     list_folder,
     list_folders,
     list_images,
+    list_tables,
     some,
 )
 from training.data.stems import IMAGE_FOLDERS, MASK_FOLDERS, find_side_by_side, find_two_folders, pair_by_stem
@@ -55,6 +56,7 @@ def find_layout(data: Path, mask_suffix: str = "") -> Layout:
         finders: tuple[Callable[[Path], Layout | None], ...] = (
             find_by_paths,
             lambda folder: find_two_folders(folder, mask_suffix),
+            lambda folder: _sides(folder, mask_suffix),
             _one_folder_an_image,
             _slides,
             _aperio,
@@ -99,13 +101,28 @@ def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...
 
 def _group_column(data: Path, name: str) -> dict[str, str]:
     """stem -> value of a column of the csv of paths, or of index.csv; empty where there is no such column."""
-    tables = [data] if data.is_file() else sorted(data.glob("*.csv"))
+    tables = [data] if data.is_file() else list_tables(data, ".csv")
     for table in tables:
         rows = read_table(table)
         key = next((key for key in ("stem", "image", "file", "imageid") if rows and key in rows[0]), "")
         if key and name.lower() in rows[0]:
             return {_without_suffix(row[key]): row[name.lower()] for row in rows}
     return {}
+
+
+def _sides(data: Path, mask_suffix: str) -> Layout | None:
+    """images/ and masks/ one level lower, as in train/ and test/: all together, because a split is made here."""
+    layouts = [
+        find_two_folders(place, mask_suffix)
+        for place in list_folders(data)
+        if (place / "images").is_dir() and len(list_images(place / "images")) > 1
+    ]
+    found = Findings()
+    for layout in filter(None, layouts):
+        found.pairs += layout.pairs
+        found.problems += layout.problems
+        found.notes += layout.notes
+    return found.layout("images/ and masks/ in several folders, taken together") if found.pairs else None
 
 
 def _one_folder_an_image(data: Path) -> Layout | None:
@@ -157,7 +174,8 @@ def _slides(data: Path) -> Layout | None:
 def _aperio(data: Path) -> Layout | None:
     """MoNuSeg: a folder of images beside Annotations/, an xml of outlines an image."""
     for place in (data, *list_folders(data)):
-        tables = {path.stem: path for path in sorted(place.glob("[Aa]nnotations/*.xml"))}
+        folders = [path for path in list_folders(place) if path.name.lower() == "annotations"]
+        tables = {path.stem: path for folder in folders for path in list_tables(folder, ".xml")}
         if tables:
             found = Findings()
             for image in (path for folder in list_folders(place) for path in list_images(folder)):
@@ -176,11 +194,17 @@ def _with_unique_stems(layout: Layout) -> Layout:
     stems = [pair.stem for pair in layout.pairs]
     if len(set(stems)) == len(stems):
         return layout
-    pairs = [replace(pair, stem=f"{pair.image.parent.name}/{pair.stem}") for pair in layout.pairs]
+    pairs = [replace(pair, stem=f"{_place(pair.image)}/{pair.stem}") for pair in layout.pairs]
     longer = [pair.stem for pair in pairs]
     twice = sorted({stem for stem in longer if longer.count(stem) > 1})
     problems = [f"{stem}: several images have this name; stems must be unique" for stem in twice]
     return replace(layout, pairs=tuple(sorted(pairs, key=lambda p: p.stem)), problems=(*layout.problems, *problems))
+
+
+def _place(image: Path) -> str:
+    """The folder that tells equal names apart: not the one that all call images."""
+    parent = image.parent
+    return parent.parent.name if parent.name.lower() in IMAGE_FOLDERS else parent.name
 
 
 def _why_nothing(data: Path) -> str:

@@ -103,4 +103,14 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def list_folders(folder: Path) -> list[Path]:
-    return [path for path in list_folder(folder) if path.is_dir()]
+    """Folders in a folder. Raises ValueError for a link that loops or leads nowhere, unless it is named like a file."""
+    found = list_folder(folder)
+    for path in found:
+        if path.is_symlink() and not path.exists() and not path.suffix:
+            raise ValueError(f"{path}: this symbolic link leads nowhere; correct or remove it")
+    return [path for path in found if path.is_dir()]
+
+
+def list_tables(folder: Path, suffix: str) -> list[Path]:
+    """Files of one suffix; none where there is no such folder."""
+    return [path for path in list_folder(folder) if path.suffix == suffix] if folder.is_dir() else []

@@ -30,10 +30,10 @@ def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
     if images is None or masks is None:
         return None
     found, endings = Findings(), set[str]()
-    places = [Path(), *(place.relative_to(images) for place in list_folders(images))]
-    for place in places:
-        if (images / place).exists() and (place == Path() or (masks / place).is_dir()):
-            endings |= pair_by_stem(list_images(images / place), list_images(masks / place), mask_suffix, found)
+    below = {path.relative_to(side) for side in (images, masks) for path in list_folders(side)}
+    for place in (Path(), *sorted(below)):
+        left, right = (list_images(side / place) if (side / place).is_dir() else [] for side in (images, masks))
+        endings |= pair_by_stem(left, right, mask_suffix, found)
     others = [f"{name}/" for name in folders if name not in (images.name.lower(), masks.name.lower())]
     if others:
         found.notes.append(f"{', '.join(others)} left out")
@@ -55,7 +55,11 @@ def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
         images = [path for path in files if path not in masks and path not in left_out]
         if masks and images:
             endings |= pair_by_stem(images, sorted({*masks, *left_out}), mask_suffix, found)
-    return found.layout(f"image and mask side by side, {_name_endings(endings)}") if found.pairs else None
+    return (
+        found.layout(f"image and mask side by side, {_name_endings(endings)}")
+        if found.pairs or found.problems
+        else None
+    )
 
 
 def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str, found: Findings) -> set[str]:
