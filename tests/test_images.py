@@ -151,3 +151,11 @@ def test_otsu_finds_the_bright_or_the_dark_side() -> None:
     image = np.array([[10, 200]], np.uint8)[..., None]
     assert otsu_mask(image, dark=False).tolist() == [[0, 1]]
     assert otsu_mask(image, dark=True).tolist() == [[1, 0]]
+
+
+def test_a_png_s_rotation_is_seen_by_its_header_as_by_its_pixels() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(cv2.resize(COLOUR, (32, 16)), "png", exif=exif)
+    header = read_header(data, "a")
+    assert (header.height, header.width) == decode_image(data, "a").shape[:2]

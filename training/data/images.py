@@ -55,7 +55,8 @@ def read_header(data: bytes, name: str) -> Header:
             "are read at once; cut it into pieces first"
         )
     try:
-        if file.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS:
+        exif = file.format != "PNG" or b"eXIf" in data  # to look for what is not there, Pillow would decode a whole PNG
+        if exif and file.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS:
             width, height = height, width
         pages = int(getattr(file, "n_frames", 1))
     except (OSError, SyntaxError, ValueError):

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -79,23 +80,23 @@ def read_mask(source: MaskSource, size: tuple[int, int], rule: MaskRule, read: R
     else:
         for text in source.segmentations:
             mask |= decode_shape(text, size, source.path)
-    return mask, _facts(mask.astype(np.int32), "objects" if mask.any() else "empty")
+    return mask, _facts(np.unique(mask), "objects" if mask.any() else "empty")
 
 
 def binarize(labels: Labels, rule: MaskRule, name: str) -> tuple[Pixels, MaskFacts]:
     """Labels to 0 and 1 by the rule; under AUTO 0 is background, and there must be no doubt."""
-    if rule.threshold != AUTO:
-        return (labels > int(rule.threshold)).astype(np.uint8), _facts(labels, "chosen")
-    if rule.values != AUTO:
-        return np.isin(labels, rule.chosen).astype(np.uint8), _facts(labels, "chosen")
     values = _values(labels)
+    if rule.threshold != AUTO:
+        return (labels > int(rule.threshold)).astype(np.uint8), _facts(values, "chosen")
+    if rule.values != AUTO:
+        return np.isin(labels, rule.chosen).astype(np.uint8), _facts(values, "chosen")
     mask = (labels != 0).astype(np.uint8)
     if len(values) == 1:
-        return mask, _facts(labels, "full" if values[0] else "empty")
+        return mask, _facts(values, "full" if values[0] else "empty")
     if len(values) == 2 and values[0] == 0:
-        return mask, _facts(labels, "binary")
+        return mask, _facts(values, "binary")
     if are_objects(labels, values):
-        return mask, _facts(labels, "objects")
+        return mask, _facts(values, "objects")
     raise ValueError(
         f"{name}: the mask holds {len(values)} values ({show_values(values)}), and it is not clear which are "
         f"foreground; say so: {suggest(values)}"
@@ -199,7 +200,7 @@ def _unite(source: ObjectFiles, size: tuple[int, int], rule: MaskRule, read: Rea
         labels = decode_labels(read(path), str(path))
         _check_size(labels, size, path)
         mask |= binarize(labels, rule, str(path))[0]
-    return mask, _facts(mask.astype(np.int32), "objects" if mask.any() else "empty")
+    return mask, _facts(np.unique(mask), "objects" if mask.any() else "empty")
 
 
 def _check_size(labels: Labels, size: tuple[int, int], path: Path) -> None:
@@ -214,8 +215,7 @@ def _values(labels: Labels) -> NDArray[np.int32]:
     return np.unique(labels)
 
 
-def _facts(labels: Labels, kind: str) -> MaskFacts:
-    values = _values(labels)
+def _facts(values: NDArray[Any], kind: str) -> MaskFacts:
     return MaskFacts(kind=kind, values=tuple(values[:SHOWN_VALUES].tolist()), num_values=len(values))
 
 
