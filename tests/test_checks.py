@@ -1,0 +1,206 @@
+"""What makes training wrong is an error, what is odd a warning, and a healthy folder has neither."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training.data.checks import find_problems
+from training.data.findings import ERROR, WARNING, Finding, describe_data, describe_finding, refuse_errors
+from training.data.image_set import ImageSet
+from training.data.reading import Reading, load_folder
+from training.data.split import Split, make_split
+
+RNG = np.random.default_rng(0)
+
+
+def disc(shift: int) -> np.ndarray:
+    return cv2.circle(np.zeros((32, 48), np.uint8), (12 + shift, 16), 7, 255, -1)
+
+
+def write(folder: Path, stem: str, image: np.ndarray, mask: np.ndarray) -> None:
+    for part, pixels in (("images", image), ("masks", mask)):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(folder / part / f"{stem}.png"), pixels)
+
+
+def healthy(folder: Path, stems: list[str]) -> Path:
+    """Bright discs on dark noise, each somewhere else."""
+    for index, stem in enumerate(stems):
+        mask = disc(index)
+        write(folder, stem, (RNG.integers(0, 70, mask.shape) + 0.7 * mask).astype(np.uint8), mask)
+    return folder
+
+
+STEMS = [f"cell{chr(97 + k)}" for k in range(24)]
+
+
+def findings(folder: Path, reading: Reading = Reading()) -> list[Finding]:  # noqa: B008 - frozen
+    images = load_folder(folder, 32, reading=reading)
+    return find_problems(images, split_of(images))
+
+
+def split_of(images: ImageSet) -> Split:
+    return make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
+
+
+def test_a_healthy_folder_has_no_finding(tmp_path: Path) -> None:
+    assert findings(healthy(tmp_path, STEMS)) == []
+
+
+def image_of(folder: Path, stem: str) -> np.ndarray:
+    return cv2.imread(str(folder / "images" / f"{stem}.png"), cv2.IMREAD_UNCHANGED)
+
+
+def copy(folder: Path, part: str, source: str, target: str) -> None:
+    shutil.copy(folder / part / f"{source}.png", folder / part / f"{target}.png")
+
+
+def invert_all(folder: Path) -> None:
+    for path in (folder / "masks").iterdir():
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+
+def darken_all(folder: Path) -> None:
+    for path in (folder / "images").iterdir():
+        deep = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 16
+        cv2.imwrite(str(path), deep)
+
+
+def points_only(folder: Path) -> None:
+    for index, path in enumerate(sorted((folder / "masks").iterdir())):
+        mask = np.zeros((32, 48), np.uint8)
+        mask[16, index] = 255
+        cv2.imwrite(str(path), mask)
+
+
+def number_discs(folder: Path) -> None:
+    """Two objects in every mask, numbered 1 and 2; or two classes."""
+    for index, path in enumerate(sorted((folder / "masks").iterdir())):
+        mask = np.zeros((32, 48), np.uint8)
+        mask[4:10, index : index + 6], mask[20:28, index : index + 6] = 1, 2
+        cv2.imwrite(str(path), mask)
+
+
+def odd_pair(folder: Path) -> None:
+    cv2.imwrite(str(folder / "images" / "celld.png"), 255 - image_of(folder, "celld"))
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str, str, tuple[str, ...]]] = {
+    "classes or objects": (number_discs, ERROR, r"24 masks hold the same few values \(0, 1, 2\)", tuple(STEMS)),
+    "a copied image": (
+        lambda folder: copy(folder, "images", "cellb", "cellc"),
+        WARNING,
+        "2 images are identical to another, but their masks differ",
+        ("cellb", "cellc"),
+    ),
+    "a copied mask": (
+        lambda folder: copy(folder, "masks", "cellb", "cellc"),
+        WARNING,
+        "2 different images share a mask with another",
+        ("cellb", "cellc"),
+    ),
+    "inverted masks": (invert_all, WARNING, r"foreground is 90 % of the pixels: the masks may be inverted", ()),
+    "one pair the other way": (odd_pair, WARNING, "1 suspicious pair: foreground is brighter", ("celld",)),
+    "a mask that is full": (
+        lambda folder: cv2.imwrite(str(folder / "masks" / "celle.png"), np.full((32, 48), 255, np.uint8)),
+        WARNING,
+        "1 mask with foreground everywhere",
+        ("celle",),
+    ),
+    "an empty mask": (
+        lambda folder: cv2.imwrite(str(folder / "masks" / "cellf.png"), np.zeros((32, 48), np.uint8)),
+        WARNING,
+        "1 mask without foreground",
+        ("cellf",),
+    ),
+    "12 bits in 16": (darken_all, WARNING, r"no pixel of any image is brighter than 1\d of 255", ()),
+    "hardly any foreground": (points_only, WARNING, r"foreground is only 0\.07 % of the pixels", ()),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_odd_is_found_and_nothing_else(tmp_path: Path, kind: str) -> None:
+    change, severity, title, stems = ODD[kind]
+    folder = healthy(tmp_path, STEMS)
+    change(folder)
+    (found,) = findings(folder)
+    assert found.severity == severity
+    assert found.stems == stems
+    assert re.search(title, found.title), found.title
+
+
+def test_12_bits_in_16_come_with_the_option_that_cures_them(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    darken_all(folder)
+    (found,) = findings(folder)
+    assert "image_max=4095" in found.meaning
+    assert findings(folder, Reading(image_max="4095")) == []
+
+
+def test_classes_are_no_error_once_somebody_said_which_are_foreground(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    number_discs(folder)
+    assert findings(folder, Reading(mask_values="1")) == []
+    assert findings(folder, Reading(mask_threshold="0")) == []
+
+
+@pytest.mark.parametrize(
+    ("stems", "rule", "subjects"),
+    [
+        ([f"patient_{k:02d}{eye}" for k in range(12) for eye in "LR"], r"(.+\d)[A-Za-z]$", 12),
+        ([f"slide_{k}_{tile}" for k in range(6) for tile in range(4)], r"(.+\d)[_-]\d+$", 6),
+    ],
+)
+def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(
+    tmp_path: Path, stems: list[str], rule: str, subjects: int
+) -> None:
+    folder = healthy(tmp_path, stems)
+    (found,) = findings(folder)
+    assert f"the names look like {subjects} subjects" in found.title
+    assert f"group='{rule}'" in found.meaning
+    images = load_folder(folder, 32, reading=Reading(group=rule))
+    assert len(set(images.groups)) == subjects
+    assert images.grouped
+
+
+def test_identical_images_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for stem in STEMS[1:6]:
+        copy(folder, "images", STEMS[0], stem)
+    images = load_folder(folder, 32)
+    assert len(set(images.groups)) == 24 - 5
+    split = split_of(images)
+    for part in (split.train, split.val, split.test):
+        assert len(set(range(6)) & set(part)) in (0, 6)
+
+
+def test_an_image_in_two_groups_is_an_error_that_stops(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for part in ("images", "masks"):
+        copy(folder, part, "cella", "copy")
+    rows = "".join(f"{stem},p{k}\n" for k, stem in enumerate([*STEMS, "copy"]))
+    (folder / "index.csv").write_text("stem,patient\n" + rows)
+    images = load_folder(folder, 32, reading=Reading(group="patient"))
+    found = find_problems(images, split_of(images))
+    assert (found[0].severity, set(found[0].stems)) == (ERROR, {"cella", "copy"})
+    with pytest.raises(ValueError, match="training on it would be wrong\n  - error: 2 images would be on two sides"):
+        refuse_errors(images, found)
+
+
+def test_a_finding_is_said_with_its_cure_and_a_few_names(tmp_path: Path) -> None:
+    found = Finding(severity=WARNING, title="7 things", meaning="Look.", stems=tuple("abcdefg"))
+    assert describe_finding(found) == "warning: 7 things (a, b, c, d, e and 2 more). Look."
+
+
+def test_a_set_is_described_in_lines(tmp_path: Path) -> None:
+    images = load_folder(healthy(tmp_path / "cells", STEMS), 32)
+    assert describe_data(images, "") == [
+        "cells: images/ and masks/, equal stems",
+        "24 images, grey, 48x32 (24); resize to 32x32 pixels",
+        "masks: 0 is background, 255 foreground (24 masks); 9.7 % foreground",
+    ]
