@@ -1,7 +1,7 @@
 """How long will it take? `python -m training.forecast STUDY --data FOLDER ...`, before anyone starts.
 
 The same options as a study. A few steps of each optimizer are timed on this machine, on these images, with as many
-workers as the study will have; nothing is logged.
+workers as the study will have; no trial is run.
 """
 
 import os
@@ -41,15 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepared = prepare(options)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    finally:
-        if "MLFLOW_RUN_ID" in os.environ:  # a forecast is no run
+        if "MLFLOW_RUN_ID" in os.environ:
             from training import tracking
 
-            tracking.discard_run()
+            print(tracking.discard_run(), file=sys.stderr)
+        return 2
     print(*prepared.text, sep="\n")
     paces = measure(prepared)
-    print(*describe([forecast(study, prepared, paces) for study in prepared.studies], prepared), sep="\n")
+    lines = describe([forecast(study, prepared, paces) for study in prepared.studies], prepared)
+    print(*lines, sep="\n")
+    if "MLFLOW_RUN_ID" in os.environ:
+        from training import tracking
+
+        tracking.log_note(f"plan {prepared.images.name}", "plan", "```" + "\n".join(lines) + "\n```")
     return 0
 
 

@@ -140,11 +140,15 @@ def log_reading(client: MlflowClient, run_id: str, prepared: Prepared) -> None:
 
 def log_check(data: Path, page: Path, verdict: str) -> None:
     """The page of a checked data set, in the run that `mlflow run` made for it."""
+    name = data_name(data)
+    log_note(f"check {name}", "check_data", f"`{name}` is {verdict}; the page is among the artifacts.")
+    connect()[0].log_artifacts(run_from_mlflow(), str(page))
+
+
+def log_note(name: str, role: str, markdown: str) -> None:
+    """What a command that trains nothing has to say, in the run that `mlflow run` made for it."""
     client, _ = connect()
-    run_id = run_from_mlflow()
-    adopt_run(client, run_id, f"check {data_name(data)}", {"role": "check_data", "data": data_name(data)})
-    client.set_tag(run_id, "mlflow.note.content", f"`{data_name(data)}` is {verdict}; the page is among the artifacts.")
-    client.log_artifacts(run_id, str(page))
+    adopt_run(client, run_from_mlflow(), name, {"role": role, "mlflow.note.content": markdown})
 
 
 def load_winners(client: MlflowClient, names: Sequence[str], data_digest: str, protocol: str) -> dict[str, list[Trial]]:

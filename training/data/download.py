@@ -124,13 +124,20 @@ def transfer(file: RemoteFile, folder: Path, say: TextIO, pauses: Sequence[float
         try:
             _attempt(file, part, say)
             part.rename(folder / file.name)
-        except (requests.RequestException, Dropped) as error:
+        except (requests.RequestException, Dropped) as dropped:
+            error = _reason(dropped)
             if failures == len(pauses):
                 raise TransferFailed(f"{file.address}: {error}; {failures + 1} tries failed; {AGAIN}") from None
             end_of_line = "\n" if say.isatty() else ""
             print(f"{end_of_line}{file.name}: {error}; trying again in {pauses[failures]:g} s", file=say, flush=True)
             time.sleep(pauses[failures])
             failures += 1
+
+
+def _reason(error: Exception) -> str:
+    """In one line: requests wraps what happened in three layers of its own."""
+    cause = getattr(error.args[0], "reason", error) if error.args else error
+    return str(cause).rsplit("): ", maxsplit=1)[-1]
 
 
 def transfer_progress(out: TextIO, name: str, start: int, total: int) -> Callable[[int], None]:
