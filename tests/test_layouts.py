@@ -72,6 +72,13 @@ def test_the_mask_s_ending_may_replace_the_image_s(tmp_path: Path, image: str, m
     assert names_of(find_layout(make(tmp_path, f"images/{image}.png", f"masks/{mask}.png"))) == {image: f"{mask}.png"}
 
 
+def test_drive_s_truth_is_its_first_observer_and_not_the_field_of_view(tmp_path: Path) -> None:
+    files = ("images/21_training.tif", "1st_manual/21_manual1.gif", "mask/21_training_mask.gif")
+    layout = find_layout(make(tmp_path, *files))
+    assert names_of(layout) == {"21_training": "21_manual1.gif"}
+    assert layout.notes == ("mask/ left out",)
+
+
 def test_two_masks_for_one_image_are_a_problem_until_mask_suffix_decides(tmp_path: Path) -> None:
     make(tmp_path, "images/a.png", "masks/a_mask.png", "masks/a_seg.png")
     problem = problem_of(find_layout(tmp_path))

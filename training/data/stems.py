@@ -12,14 +12,24 @@ from PIL import Image
 
 from training.data.pairs import SUFFIXES, Findings, Layout, MaskFile, Pair, list_folder, list_folders, list_images, some
 
-IMAGE_FOLDERS, MASK_FOLDERS = ("images", "image", "imgs", "img"), ("masks", "mask", "labels", "label")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img")
+MASK_FOLDERS = ("1st_manual", "masks", "mask", "labels", "label")  # DRIVE's mask/ holds the field of view, no truth
 OWN_ENDINGS = (
     *("_mask", "_masks", "_seg", "_segmentation", "_label", "_labels", "_gt", "_manual1", "_1stHO"),
     *("-mask", "-labels", "-seg"),
 )
 SECOND_ENDINGS = ("_2ndHO", "_manual2")  # a second observer's, for comparison
 KNOWN_ENDINGS = OWN_ENDINGS + SECOND_ENDINGS
-IMAGE_ENDINGS = ("", "_image", "_img", "_raw", "-volume", "_volume")  # what a mask's ending stands in place of
+IMAGE_ENDINGS = (
+    "",
+    "_image",
+    "_img",
+    "_raw",
+    "-volume",
+    "_volume",
+    "_training",
+    "_test",
+)  # what a mask's ending stands in place of
 
 
 def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
