@@ -15,7 +15,9 @@ from training.studies import STUDIES
 ROOT = Path(__file__).parents[1]
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
 ENTRY_POINTS = PROJECT["entry_points"]
-ENTRIES = sorted({word for entry in ENTRY_POINTS.values() for word in re.findall(r"-m (\S+)", entry["command"])})
+ENTRIES = sorted(
+    {word for entry in ENTRY_POINTS.values() for word in re.findall(r"-m ((?!benchmarks)\S+)", entry["command"])}
+)
 README = (ROOT / "README.md").read_text()
 PACKAGES = ("torch", "mlflow", "segmentation-models-pytorch", "bentoml", "numpy", "opencv-python", "pandas")
 

@@ -1,0 +1,213 @@
+"""Trials per hour: our engine beside PyTorch Lightning and a plain eager loop, on the same images, in one run.
+
+`python -m benchmarks.trials_per_hour [--size 128] [--channels 1] [--epochs 3] [--seeds 6] [--sides ours,plain]`
+
+One trial (switching loss, Adam, lr 0.001, batch 8) over several seeds. Each side is a process of its own, timed from
+its start to its end. Ours is the real thing: worker processes that write real MLflow runs. The peers
+(benchmarks/peers.py) train one trial after another with torch's default threads; only Lightning logs something.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import torch
+from scipy import stats
+
+from training.data.image_set import ImageSet
+from training.data.layouts import find_layout
+from training.data.pairs import MaskFile
+from training.data.reading import load_folder
+from training.data.split import Split, make_split
+from training.engine import find_device, find_precision
+from training.synthetic import write_folder
+from training.trial import Trial
+
+ROOT = Path(__file__).parents[1]
+SIDES = ("ours", "lightning", "plain")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What one side did."""
+
+    side: str
+    seconds: float  # from the start of its process to its end
+    dices: list[float]  # of each trial, best validation
+    peak_bytes: int  # resident, of all its processes together; pages they share count in each
+
+    @property
+    def trials_per_hour(self) -> float:
+        return 3600 * len(self.dices) / self.seconds
+
+
+def main() -> None:
+    options = _parse()
+    if options.side:
+        _train_ours(Path(options.side))
+        return
+    sides = options.sides.split(",")
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        data = options.data or scratch / "cells"
+        if not options.data:
+            write_folder(data, count=options.count, size=options.size, seed=0)
+            if options.channels == 3:
+                _stain(data / "images")
+        images = load_folder(data, options.size)
+        if images.frame.height != images.frame.width:
+            raise SystemExit(
+                f"data={data}: the images must be square, because the peers would stretch them and we do not"
+            )
+        split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
+        job = _write_job(options, data, images, split, scratch)
+        measured = [_measure(side, job, scratch / side) for side in sides]
+    print(*describe(measured, images, split, options), sep="\n")
+
+
+def describe(measured: list[Measured], images: ImageSet, split: Split, options: argparse.Namespace) -> list[str]:
+    """The table, the comparison of the scores, and where it was measured, in Markdown."""
+    peers = [other.side for other in measured if other.side != "ours"]
+    by_side = {one.side: one for one in measured}
+    lines = [
+        f"{options.epochs} epochs of {len(split.train)} images of {images.channels}x{options.size}x{options.size}, "
+        f"{options.seeds} trials; {machine()}",
+        "",
+        "| side | trials per hour | " + "".join(f"ratio to {peer} | " for peer in peers) + "peak memory | val Dice |",
+        "| --- | --- | " + "--- | " * len(peers) + "--- | --- |",
+    ]
+    for one in measured:
+        ratios = "".join(f"{one.trials_per_hour / by_side[peer].trials_per_hour:.2f} | " for peer in peers)
+        spread = f" ± {np.std(one.dices, ddof=1):.3f}" if len(one.dices) > 1 else ""
+        dice = f"{np.mean(one.dices):.3f}{spread} (n={len(one.dices)})"
+        lines.append(f"| {one.side} | {one.trials_per_hour:.0f} | {ratios}{one.peak_bytes / 2**30:.1f} GiB | {dice} |")
+    if "ours" in by_side and options.seeds > 1:
+        lines += [""] + [compare(by_side["ours"], by_side[peer]) for peer in peers]
+    return lines
+
+
+def compare(ours: Measured, peer: Measured) -> str:
+    """Welch's interval of the difference of the mean scores, in words."""
+    interval = stats.ttest_ind(ours.dices, peer.dices, equal_var=False).confidence_interval(0.95)
+    difference = np.mean(ours.dices) - np.mean(peer.dices)
+    verdict = "within seed noise" if interval.low <= 0 <= interval.high else "more than seed noise"
+    bounds = f"95 % {interval.low:+.3f} to {interval.high:+.3f}"
+    return f"val Dice, ours less {peer.side}: {difference:+.3f} ({bounds}): {verdict}"
+
+
+def machine() -> str:
+    """Where this was measured."""
+    device = find_device("auto")
+    asked = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    where = torch.cuda.get_device_name() if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
+    versions = f"torch {torch.__version__}, Python {platform.python_version()}, commit {commit}"
+    return f"{where}, ours in {find_precision('auto', device)}, {versions}"
+
+
+def _stain(folder: Path) -> None:
+    """Grey images become colour ones, in place."""
+    for path in folder.iterdir():
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        assert grey is not None
+        cv2.imwrite(str(path), cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO))
+
+
+def _write_job(options: argparse.Namespace, data: Path, images: ImageSet, split: Split, scratch: Path) -> Path:
+    files = {}
+    for pair in find_layout(data).pairs:
+        assert isinstance(pair.mask, MaskFile), "the peers know images/ and masks/ only"
+        files[pair.stem] = str(pair.image.resolve()), str(pair.mask.path.resolve())
+    base = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=options.epochs, image_size=options.size)
+    trials = [dataclasses.asdict(base.replace(seed=seed)) for seed in range(options.seeds)]
+    job = {"trials": trials, "size": options.size, "channels": images.channels}
+    for part, indices in (("train", split.train), ("val", split.val)):
+        job[part] = [files[images.stems[index]] for index in indices]
+    path = scratch / "job.json"
+    path.write_text(json.dumps(job))
+    (scratch / "data.txt").write_text(str(data.resolve()))
+    return path
+
+
+def _measure(side: str, job: Path, folder: Path) -> Measured:
+    """Run one side in a process of its own, in an empty folder; its memory is looked at ten times a second."""
+    folder.mkdir()
+    module = ["benchmarks.trials_per_hour", "--side"] if side == "ours" else ["benchmarks.peers", side]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+    environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    print(f"{side} ...", file=sys.stderr, flush=True)
+    start, peak = time.perf_counter(), 0
+    with (folder / "out.txt").open("w+") as out, (folder / "errors.txt").open("w+") as errors:
+        command = [sys.executable, "-m", *module, str(job)]
+        process = psutil.Popen(command, cwd=folder, env=environment, stdout=out, stderr=errors)
+        while process.poll() is None:
+            peak = max(peak, _resident(process))
+            time.sleep(0.1)
+        seconds = time.perf_counter() - start
+        out.seek(0), errors.seek(0)
+        if process.returncode:
+            raise SystemExit(f"{side} failed:\n{errors.read()[-3000:]}")
+        dices = [json.loads(line)["dice"] for line in out.read().splitlines() if line.startswith("{")]
+    return Measured(side=side, seconds=seconds, dices=dices, peak_bytes=peak)
+
+
+def _resident(process: psutil.Process) -> int:
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            total += one.memory_info().rss
+        except psutil.Error:
+            continue
+    return total
+
+
+def _train_ours(job_path: Path) -> None:
+    """As a study does: workers with the images on their device, a run in MLflow for each trial."""
+    from benchmarks.peers import Job as PeersJob
+    from training import tracking
+    from training.workers import Job, Pool, find_workers
+
+    job, data = PeersJob.read(job_path), Path((job_path.parent / "data.txt").read_text())
+    images = load_folder(data, job.size)
+    split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
+    device = find_device("auto")
+    client, experiment = tracking.connect()
+    pool = Pool(images, device, find_workers("auto", device), deterministic=False)
+    trials = [trial.replace(precision=find_precision("auto", device)) for trial in job.trials]
+    parent = tracking.begin_run(client, experiment, "benchmark", {"role": "benchmark"})
+    jobs = [
+        Job(trial=trial, name=f"seed={trial.seed}", experiment_id=experiment, parent=parent, tags={}, split=split)
+        for trial in trials
+    ]
+    for outcome in pool.run(jobs, lambda tick: None):
+        print(json.dumps({"dice": outcome.dice, "seconds": outcome.seconds}), flush=True)
+    tracking.end_run(client, parent)
+    pool.close()
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="images/ and masks/, all square; left out: synthetic cells")
+    parser.add_argument("--count", type=int, default=100, help="synthetic images")
+    parser.add_argument("--channels", type=int, default=1, choices=(1, 3), help="of synthetic images")
+    parser.add_argument("--size", type=int, default=128, help="pixels")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=6, help="trials")
+    parser.add_argument("--sides", default=",".join(SIDES))
+    parser.add_argument("--side", default="", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
