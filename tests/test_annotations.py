@@ -57,6 +57,27 @@ def test_a_csv_saved_by_a_spreadsheet_with_a_byte_order_mark_is_read(tmp_path: P
     assert [pair.stem for pair in find_layout(tmp_path / "t.csv").pairs] == ["a"]
 
 
+def test_a_data_frame_s_csv_with_its_index_is_read(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "m.png")
+    assert [pair.stem for pair in find_layout(table(tmp_path / "T.CSV", ",image,mask", "0,a.png,m.png")).pairs] == ["a"]
+    assert find_layout(tmp_path).name == "paths in T.CSV"
+
+
+def test_of_two_tables_that_would_do_a_note_names_the_one_left_out(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png", "m.png")
+    for name in "ab":
+        table(tmp_path / f"{name}.csv", "image,mask", f"{name}.png,m.png")
+    layout = find_layout(tmp_path)
+    assert ([pair.stem for pair in layout.pairs], layout.notes) == (["a"], ("only a.csv is read; b.csv left out",))
+
+
+def test_equal_stems_of_absolute_paths_get_their_folders(tmp_path: Path) -> None:
+    make(tmp_path, "far/x/a.png", "far/y/a.png", "far/m.png")
+    rows = [f"{tmp_path}/far/{name}/a.png,{tmp_path}/far/m.png" for name in "xy"]
+    layout = find_layout(table(tmp_path / "near" / "t.csv", "image,mask", *rows))
+    assert ([pair.stem for pair in layout.pairs], layout.problems) == (["x/a", "y/a"], ())
+
+
 def test_a_row_that_does_not_hold_is_a_problem_with_its_line(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "b.png", "m.png")
     path = table(tmp_path / "t.csv", "image,mask", "a.png,m.png", "b.png,", ",m.png", "c.png,n.png", "a.png,m.png")
@@ -126,6 +147,16 @@ def test_an_image_without_a_row_is_a_problem_and_a_row_without_an_image_a_note(t
     assert layout.notes == ("t.csv names 7 images that are not here (gone0, gone1, gone2, gone3, gone4 and 2 more)",)
 
 
+def test_kaggle_s_sample_submission_is_no_table_of_masks(tmp_path: Path) -> None:
+    make(tmp_path, "train/a.png")
+    table(tmp_path / "sample_submission_v2.csv", "id,rle_mask", "z,1 1")
+    with pytest.raises(ValueError, match="no image with a mask was found"):
+        find_layout(tmp_path)
+    path = table(tmp_path / "train.csv", "id,rle_mask", "a,1 2")
+    layout = find_layout(tmp_path)
+    assert ([pair.mask for pair in layout.pairs], layout.notes) == ([RunLengths(path, ("1 2",))], ())
+
+
 def test_a_row_may_be_longer_than_python_s_usual_limit(tmp_path: Path) -> None:
     runs = "1 1 " * 50_000
     assert read_runs(table(tmp_path / "t.csv", "id,rle", f"a,{runs}")) == {"a": (runs.strip(),)}
@@ -185,6 +216,25 @@ def test_crowds_and_all_categories_are_foreground(tmp_path: Path) -> None:
     assert [np.flatnonzero(mask.any(axis=0)).tolist() for mask in masks] == [[4, 5], [0]]
 
 
+def test_images_and_tables_that_coco_s_json_does_not_name_are_in_the_notes(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "images/c.png", "d.png")
+    images = [{"id": 7, "file_name": "images/a.png"}]
+    make_coco(tmp_path, "annotations/train.json", images=images)
+    make_coco(tmp_path, "annotations/val.json")
+    layout = find_layout(tmp_path)
+    assert [pair.stem for pair in layout.pairs] == ["a"]
+    assert layout.notes == (
+        "only train.json is read; val.json left out",
+        "2 images are not listed and left out (c.png, d.png)",
+    )
+
+
+def test_equal_names_in_coco_s_folders_are_told_apart(tmp_path: Path) -> None:
+    make(tmp_path, "x/a.png", "y/a.png")
+    make_coco(tmp_path, images=[{"id": 7, "file_name": "x/a.png"}, {"id": 8, "file_name": "y/a.png"}])
+    assert [pair.stem for pair in find_layout(tmp_path).pairs] == ["x/a", "y/a"]
+
+
 def test_an_unknown_image_id_and_a_missing_file_are_problems(tmp_path: Path) -> None:
     make(tmp_path, "a.png")
     path = make_coco(tmp_path, annotations=[{"image_id": 99, "segmentation": []}])
@@ -242,6 +292,23 @@ def test_a_region_of_fewer_than_three_points_has_no_area(tmp_path: Path) -> None
     assert len(read_aperio(table(tmp_path / "a.xml", aperio(SQUARE, [(0, 0), (1, 1)]))).segmentations) == 1
 
 
+def test_of_two_images_for_one_xml_neither_is_chosen_in_silence(tmp_path: Path) -> None:
+    make(tmp_path, "Overlay/a.png", "Tissue Images/a.tif")
+    table(tmp_path / "Annotations" / "a.xml", aperio(SQUARE))
+    (problem,) = find_layout(tmp_path).problems
+    assert (
+        problem == f"{tmp_path}/Tissue Images/a.tif: {tmp_path}/Overlay/a.png has the same stem; stems must be unique"
+    )
+
+
+def test_monuseg_in_two_folders_is_taken_together(tmp_path: Path) -> None:
+    make(tmp_path, "train/Tissue Images/a.tif", "test/Tissue Images/b.tif")
+    for name in ("train/Annotations/a.xml", "test/Annotations/b.xml"):
+        table(tmp_path / name, aperio(SQUARE))
+    layout = find_layout(tmp_path)
+    assert ([pair.stem for pair in layout.pairs], layout.problems) == (["a", "b"], ())
+
+
 def test_an_image_without_xml_and_xml_without_an_image_are_problems(tmp_path: Path) -> None:
     make(tmp_path, "Tissue Images/a.tif", "Tissue Images/b.tif")
     for name in ("a", "c"):
@@ -253,7 +320,13 @@ def test_an_image_without_xml_and_xml_without_an_image_are_problems(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "text", ["<Annotations>", '<Region><Vertex X="1"/></Region>', '<Region><Vertex X="l" Y="2"/></Region>']
+    "text",
+    [
+        "<Annotations>",
+        "<annotation><object/></annotation>",
+        '<Annotations><Region><Vertex X="1"/></Region></Annotations>',
+        '<Annotations><Region><Vertex X="l" Y="2"/></Region></Annotations>',
+    ],
 )
 def test_xml_that_is_no_aperio_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match=r"a\.xml: this is no Aperio xml that can be read"):
@@ -289,6 +362,41 @@ def test_a_group_is_what_an_expression_finds_in_the_stem(tmp_path: Path, group: 
 def test_a_group_is_a_column_of_index_csv(tmp_path: Path, key: str, ending: str) -> None:
     rows = [f"{stem}{ending},{stem[:2]}" for stem in reversed(STEMS)]
     assert groups_of(make_patients(tmp_path, f"{key},Patient", *rows), "patient") == ("p1", "p1", "p2")
+
+
+def test_index_csv_may_name_paths_and_other_csvs_do_not_disturb(tmp_path: Path) -> None:
+    make_patients(tmp_path, "image,patient", *(f"images/{stem}.png,{stem[:2]}" for stem in STEMS))
+    table(tmp_path / "a.csv", "note", "one,two,three")
+    (tmp_path / "b.csv").write_bytes(b"caf\xe9\n")
+    assert groups_of(tmp_path, "patient") == ("p1", "p1", "p2")
+
+
+def test_a_csv_of_absolute_paths_states_groups(tmp_path: Path) -> None:
+    make_patients(tmp_path)
+    rows = [f"{tmp_path}/images/{stem}.png,{tmp_path}/masks/{stem}.png,{stem[:2]}" for stem in STEMS]
+    assert groups_of(table(tmp_path / "far" / "t.csv", "image,mask,eye", *rows), "eye") == ("p1", "p1", "p2")
+
+
+def test_the_pages_of_a_stack_have_its_row_s_group(tmp_path: Path) -> None:
+    for name in ("images/s.tif", "masks/s.tif", "images/t.tif", "masks/t.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / name, save_all=True, append_images=[Image.new("L", (4, 4), 1)])
+    table(tmp_path / "index.csv", "file,animal", "s.tif,rat", "t.tif,cat")
+    assert groups_of(tmp_path, "animal") == ("rat", "rat", "cat", "cat")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("stem,patient", "p1_a,1", "p1_b,1", "p2_a,2", "p1_a,2"), "p1_a is patient 1 and 2; name an image once"),
+        (("which,patient", "p1_a,1"), "it has a column patient, but none that names the images; call that stem or"),
+    ],
+)
+def test_an_index_that_contradicts_itself_or_names_no_image_is_refused(
+    tmp_path: Path, lines: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"index\.csv: {message}"):
+        groups_of(make_patients(tmp_path, *lines), "patient")
 
 
 def test_a_csv_of_paths_states_groups_in_any_column(tmp_path: Path) -> None:

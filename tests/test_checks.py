@@ -134,6 +134,56 @@ def test_what_is_odd_is_found_and_nothing_else(tmp_path: Path, kind: str) -> Non
     assert re.search(title, found.title), found.title
 
 
+def number_varying_discs(folder: Path) -> None:
+    """Two objects in one half of the masks and three in the other, numbered."""
+    number_discs(folder)
+    for path in sorted((folder / "masks").iterdir())[::2]:
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        mask[14:17, 40:44] = 3
+        cv2.imwrite(str(path), mask)
+
+
+def number_one_mask(folder: Path) -> None:
+    cv2.imwrite(str(folder / "masks" / "celld.png"), disc(3) // 255 + 2 * (disc(25) // 255))
+
+
+def invert_some(folder: Path) -> None:
+    for stem in STEMS[:12]:
+        path = folder / "masks" / f"{stem}.png"
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+
+def empty_twice(folder: Path) -> None:
+    for stem in STEMS[:2]:
+        cv2.imwrite(str(folder / "masks" / f"{stem}.png"), np.zeros((32, 48), np.uint8))
+
+
+SOUND: dict[str, tuple[Callable[[Path], object], str]] = {
+    "as many objects in each mask as there happen to be": (number_varying_discs, "the same few values"),
+    "a single mask of two objects": (number_one_mask, "the same few values"),
+    "inverted masks, but not nearly all": (invert_some, "may be inverted"),
+    "contrast that goes both ways often": (invert_some, "suspicious pair"),
+    "two empty masks, which are equal": (empty_twice, "share a mask"),
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_what_only_resembles_it_is_not_found(tmp_path: Path, kind: str) -> None:
+    change, title = SOUND[kind]
+    folder = healthy(tmp_path, STEMS)
+    change(folder)
+    assert not [found for found in findings(folder) if title in found.title]
+
+
+def test_dark_images_of_8_bits_are_found_and_the_meaning_does_not_say_they_have_16(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for path in (folder / "images").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) // 4)
+    (found,) = findings(folder)
+    assert found.title == "no pixel of any image is brighter than 61 of 255"
+    assert found.meaning.startswith("Too dark to show much; or files of 16 bits")
+
+
 def test_12_bits_in_16_come_with_the_option_that_cures_them(tmp_path: Path) -> None:
     folder = healthy(tmp_path, STEMS)
     darken_all(folder)
@@ -153,7 +203,7 @@ def test_classes_are_no_error_once_somebody_said_which_are_foreground(tmp_path: 
     ("stems", "rule", "subjects"),
     [
         ([f"patient_{k:02d}{eye}" for k in range(12) for eye in "LR"], r"(.+\d)[A-Za-z]$", 12),
-        ([f"slide_{k}_{tile}" for k in range(6) for tile in range(4)], r"(.+\d)[_-]\d+$", 6),
+        ([f"slide_{k}_{tile}" for k in range(12) for tile in range(2)], r"(.+\d)[_-]\d+$", 12),
     ],
 )
 def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(
@@ -166,6 +216,7 @@ def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(
     images = load_folder(folder, 32, reading=Reading(group=rule))
     assert len(set(images.groups)) == subjects
     assert images.grouped
+    assert find_problems(images, split_of(images)) == []
 
 
 def test_identical_images_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
@@ -192,7 +243,28 @@ def test_an_image_in_two_groups_is_an_error_that_stops(tmp_path: Path) -> None:
         refuse_errors(images, found)
 
 
-def test_a_finding_is_said_with_its_cure_and_a_few_names(tmp_path: Path) -> None:
+def test_a_split_that_parts_a_group_is_an_error(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, [f"p{k}{eye}" for k in range(12) for eye in "LR"])
+    images = load_folder(folder, 32, reading=Reading(group=r"p(\d+)"))
+    parted = Split(train=tuple(range(1, 20)), val=(0, 20, 21), test=(22, 23))
+    (found,) = find_problems(images, parted)
+    assert (found.severity, found.stems) == (ERROR, images.stems[:2])
+
+
+def test_errors_come_before_warnings_and_warnings_stop_nothing(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    number_discs(folder)
+    copy(folder, "images", "cellb", "cellc")
+    found = findings(folder)
+    assert [finding.severity for finding in found] == [ERROR, WARNING]
+    images = load_folder(folder, 32)
+    refuse_errors(images, found[1:])
+    with pytest.raises(ValueError, match="24 masks hold the same few values") as error:
+        refuse_errors(images, found)
+    assert "identical" not in str(error.value)
+
+
+def test_a_finding_is_said_with_its_cure_and_a_few_names() -> None:
     found = Finding(severity=WARNING, title="7 things", meaning="Look.", stems=tuple("abcdefg"))
     assert describe_finding(found) == "warning: 7 things (a, b, c, d, e and 2 more). Look."
 
@@ -204,3 +276,21 @@ def test_a_set_is_described_in_lines(tmp_path: Path) -> None:
         "24 images, grey, 48x32 (24); resize to 32x32 pixels",
         "masks: 0 is background, 255 foreground (24 masks); 9.7 % foreground",
     ]
+
+
+def test_every_kind_of_mask_and_every_note_is_described(tmp_path: Path) -> None:
+    folder = healthy(tmp_path / "cells", STEMS)
+    empty_twice(folder)
+    number_one_mask(folder)
+    cv2.imwrite(str(folder / "masks" / "celle.png"), np.full((32, 48), 1, np.uint8))
+    healthy(folder / "masks_2nd", ["a"])
+    rows = "".join(f"{stem},{k // 2}\n" for k, stem in enumerate(STEMS))
+    (folder / "index.csv").write_text("stem,slide\n" + rows)
+    images = load_folder(folder, 16, "tile", Reading(group="slide"))
+    assert describe_data(images, "")[1:] == [
+        "24 images, 12 groups, grey, 48x32 (24); tile to 16x16 pixels, 144 tiles",
+        "masks: 0 is background, 255 foreground (20 masks); empty (2 masks); "
+        "objects, whose union is foreground (1 mask); all foreground (1 mask); 13.1 % foreground",
+        "note: masks_2nd/ left out",
+    ]
+    assert "masks: foreground is 1; " in describe_data(images, "foreground is 1")[2]

@@ -34,9 +34,11 @@ def problem_of(layout: Layout) -> str:
 
 
 ENDINGS = ("", "_mask", "_masks", "_seg", "_segmentation", "_label", "_labels", "_gt", "_manual1", "_1stHO")
+OTHERS = ("_Mask", "_GT", "_Segmentation", "-mask", "-labels", "-seg")
+NO_MASK = "there is no mask of the same stem; add it, or say how masks end, as mask_suffix=_seg"
 
 
-@pytest.mark.parametrize("ending", [*ENDINGS, "-mask", "-labels"])
+@pytest.mark.parametrize("ending", [*ENDINGS, *OTHERS])
 def test_a_mask_has_the_stem_of_its_image_and_a_known_ending(tmp_path: Path, ending: str) -> None:
     layout = find_layout(make(tmp_path, "images/a.jpg", f"masks/a{ending}.png", "images/b.jpg", f"masks/b{ending}.png"))
     assert names_of(layout) == {"a": f"a{ending}.png", "b": f"b{ending}.png"}
@@ -106,7 +108,7 @@ def test_what_has_no_counterpart_is_a_problem_that_names_it(tmp_path: Path) -> N
     layout = find_layout(tmp_path)
     assert names_of(layout) == {"b": "b.png"}
     assert layout.problems == (
-        f"{tmp_path}/images/a.png: there is no mask of the same stem",
+        f"{tmp_path}/images/a.png: {NO_MASK}",
         f"{tmp_path}/masks/c.png: there is no image of the same stem",
         f"{tmp_path}/masks/d_seg.png: there is no image of the same stem",
     )
@@ -122,6 +124,23 @@ def test_folders_below_both_sides_pair_by_their_path_and_tell_equal_stems_apart(
     layout = find_layout(tmp_path)
     assert names_of(layout) == {"train/a": "a.png", "val/a": "a_mask.png"}
     assert not layout.problems
+
+
+def test_equal_stems_two_folders_deep_get_both_and_the_name_of_the_data_set_never(tmp_path: Path) -> None:
+    places = ("a", "p1/s/a", "p2/s/a")
+    layout = find_layout(
+        make(tmp_path / "set", *(f"{part}/{name}.png" for part in ("images", "masks") for name in places))
+    )
+    assert list(names_of(layout)) == ["a", "p1/s/a", "p2/s/a"]
+    assert not layout.problems
+
+
+def test_a_folder_that_links_to_itself_ends_and_is_a_problem(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "masks/a.png")
+    (tmp_path / "images" / "again").symlink_to(tmp_path / "images")
+    layout = find_layout(tmp_path)
+    assert names_of(layout) == {"a": "a.png"}
+    assert layout.problems[0] == f"{tmp_path}/images/again/a.png: {NO_MASK}"
 
 
 def test_a_folder_below_one_side_only_is_a_problem(tmp_path: Path) -> None:
@@ -172,9 +191,16 @@ def test_image_and_mask_lie_side_by_side(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "Image_03L.jpg"))
     assert layout.name == "image and mask side by side, masks end in _1stHO"
     assert names_of(layout) == {"Image_01L": "Image_01L_1stHO.png", "Image_02L": "Image_02L_1stHO.png"}
-    assert problem_of(layout).endswith("Image_03L.jpg: there is no mask of the same stem")
+    assert problem_of(layout).endswith(f"Image_03L.jpg: {NO_MASK}")
     assert layout.notes == ("2 other masks are left out (Image_01L_2ndHO.png, Image_02L_2ndHO.png)",)
     assert set(names_of(find_layout(tmp_path, "_2ndHO")).values()) == {"Image_01L_2ndHO.png", "Image_02L_2ndHO.png"}
+
+
+def test_side_by_side_a_folder_without_pairs_is_named_in_a_note(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "x/a.jpg", "x/a_mask.png", "y/b.jpg", "preview.png"))
+    assert names_of(layout) == {"a": "a_mask.png"}
+    (note,) = layout.notes
+    assert note == "2 files left out: their folder has no pair of image and mask (preview.png, y/b.jpg)"
 
 
 def test_side_by_side_works_one_level_lower(tmp_path: Path) -> None:
@@ -200,6 +226,15 @@ def test_ids_without_masks_take_them_from_a_csv_of_run_lengths(tmp_path: Path) -
     assert layout.name.endswith("a file an object (1 images), and run lengths in solution.csv (1)")
     assert layout.pairs[1].mask == RunLengths(table, ("1 2", "6 1"))
     assert layout.notes == ("solution.csv names 1 images that are not here (id3)",)
+
+
+def test_kaggle_s_sample_submission_is_never_taken_for_masks(tmp_path: Path) -> None:
+    make(tmp_path, "train/id1/images/id1.png", "train/id1/masks/p.png", "test/id2/images/id2.png")
+    for name, runs in (("stage1_sample_submission", "1 1"), ("stage1_solution", "5 2"), ("stage1_train_labels", "9 9")):
+        (tmp_path / f"{name}.csv").write_text(f"ImageId,EncodedPixels\nid2,{runs}\n")
+    layout = find_layout(tmp_path)
+    assert layout.pairs[1].mask == RunLengths(tmp_path / "stage1_solution.csv", ("5 2",))
+    assert layout.notes == ("only stage1_solution.csv is read; stage1_train_labels.csv left out",)
 
 
 def test_an_id_needs_one_image_and_masks(tmp_path: Path) -> None:
@@ -233,6 +268,14 @@ def test_train_and_test_folders_of_somebody_s_split_are_taken_together(tmp_path:
     assert layout.name == "images/ and masks/ in several folders, taken together"
 
 
+@pytest.mark.parametrize(("images", "masks"), [("image", "mask"), ("Images", "Labels")])
+def test_the_folders_of_a_split_have_the_usual_names_too(tmp_path: Path, images: str, masks: str) -> None:
+    make(tmp_path, *(f"train/{part}/{name}.png" for part in (images, masks) for name in "ab"))
+    layout = find_layout(make(tmp_path, f"test/{images}/c.png", f"test/{images}/d.png"))
+    assert list(names_of(layout)) == ["a", "b"]
+    assert layout.notes == ("test/ left out: it has images, but no folder of masks",)
+
+
 def test_equal_file_names_under_different_ids_are_told_apart(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, *(f"{name}/{part}/1.png" for name in "xy" for part in ("images", "masks"))))
     assert [pair.stem for pair in layout.pairs] == ["x/1", "y/1"]
@@ -241,7 +284,19 @@ def test_equal_file_names_under_different_ids_are_told_apart(tmp_path: Path) -> 
 
 def test_a_slide_without_masks_is_a_problem(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "Slide_01/1.png", "GT_01/1.png", "Slide_02/2.png"))
-    assert problem_of(layout).endswith("Slide_02/2.png: there is no mask of the same stem")
+    assert problem_of(layout).endswith(f"Slide_02/2.png: {NO_MASK}")
+
+
+def test_masks_without_a_slide_are_a_problem(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "Slide_01/1.png", "GT_01/1.png", "GT_02/2.png"))
+    assert problem_of(layout).endswith("GT_02/2.png: there is no image of the same stem")
+
+
+def test_slides_in_two_folders_are_all_taken(tmp_path: Path) -> None:
+    files = [f"{side}/{part}_0{k}/1.png" for k, side in enumerate(("train", "test")) for part in ("Slide", "GT")]
+    layout = find_layout(make(tmp_path, *files))
+    assert list(names_of(layout)) == ["Slide_00/1", "Slide_01/1"]
+    assert [pair.group for pair in layout.pairs] == ["Slide_00", "Slide_01"]
 
 
 # what is no layout at all

@@ -19,10 +19,12 @@ from training.data.pairs import (
     Pair,
     RunLengths,
     Shapes,
+    list_below,
     list_folders,
     list_images,
     list_tables,
     some,
+    take_first,
 )
 
 Row = Mapping[str, str]
@@ -30,6 +32,7 @@ Row = Mapping[str, str]
 ID_COLUMNS = ("imageid", "image_id", "id", "img_id", "img", "image")
 RUN_COLUMNS = ("encodedpixels", "rle", "rle_mask", "annotation")
 NO_RUNS = ("", "nan", "-1")
+NO_TRUTH = "sample_submission"  # Kaggle's: it shows the columns, its masks are made up
 CSV_BYTES = 1 << 30
 csv.field_size_limit(CSV_BYTES)  # a mask is one field, and Python takes 128 kB by default
 
@@ -59,10 +62,11 @@ def columns_of(path: Path) -> list[str]:
     return [name.strip().strip('"').lower() for name in re.split("[,;\t]", header)]
 
 
-def find_run_table(folder: Path) -> Path | None:
+def find_run_table(folder: Path, found: Findings) -> Path | None:
     """A csv of run lengths in a folder, or one level lower."""
     tables = [path for place in (folder, *list_folders(folder)) for path in list_tables(place, ".csv")]
-    return next((path for path in tables if _first(columns_of(path), RUN_COLUMNS)), None)
+    runs = [path for path in tables if _first(columns_of(path), RUN_COLUMNS) and NO_TRUTH not in path.name.lower()]
+    return take_first(runs, found)
 
 
 def read_runs(path: Path) -> dict[str, tuple[str, ...]]:
@@ -83,14 +87,14 @@ def read_runs(path: Path) -> dict[str, tuple[str, ...]]:
 
 def find_by_runs(folder: Path) -> Layout | None:
     """Images in a folder, or up to two levels lower, whose masks are the run lengths of one csv."""
-    table = find_run_table(folder)
+    found = Findings()
+    table = find_run_table(folder, found)
     if table is None:
         return None
-    places = [folder, *(deep for low in list_folders(folder) for deep in (low, *list_folders(low)))]
-    images = [path for place in places for path in list_images(place)]
+    images = [path for place in (folder, *list_below(folder)) for path in list_images(place)]
     if not images:
         return None
-    found, runs = Findings(), read_runs(table)
+    runs = read_runs(table)
     for image in images:
         keys = sorted({image.stem, image.name} & set(runs))
         if not keys:
@@ -117,14 +121,15 @@ def find_by_coco(folder: Path) -> Layout | None:
             raise ValueError(f"{table}: this is no json that can be read ({error})") from None
         if isinstance(content, dict) and {"images", "annotations"} <= set(content):
             try:
-                return _coco_pairs(folder, table, content)
+                return _coco_pairs(folder, table, content, [other for other in tables if other != table])
             except (KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"{table}: this is not COCO's format; an entry lacks {error}") from None
     return None
 
 
-def _coco_pairs(folder: Path, table: Path, content: dict[str, Any]) -> Layout:
+def _coco_pairs(folder: Path, table: Path, content: dict[str, Any], others: list[Path]) -> Layout:
     found = Findings()
+    take_first([table, *others], found)
     shapes: dict[Any, list[str]] = {image["id"]: [] for image in content["images"]}
     unknown = []
     for annotation in content["annotations"]:
@@ -146,6 +151,12 @@ def _coco_pairs(folder: Path, table: Path, content: dict[str, Any]) -> Layout:
     without = [pair.stem for pair in found.pairs if isinstance(pair.mask, Shapes) and not pair.mask.segmentations]
     if without:
         found.notes.append(f"{len(without)} images have no annotation, so their masks are empty ({some(without)})")
+    listed = {pair.image for pair in found.pairs}
+    unlisted = [
+        path.name for place in set(places) if place.is_dir() for path in list_images(place) if path not in listed
+    ]
+    if unlisted:
+        found.notes.append(f"{len(unlisted)} images are not listed and left out ({some(sorted(unlisted))})")
     names = [str(category.get("name")) for category in content.get("categories", [])]
     if len(names) > 1:
         found.notes.append(f"all {len(names)} categories are foreground ({some(names)})")
@@ -155,9 +166,12 @@ def _coco_pairs(folder: Path, table: Path, content: dict[str, Any]) -> Layout:
 def read_aperio(path: Path) -> Shapes:
     """The outlines of an Aperio ImageScope xml (MoNuSeg), each a polygon. Raises ValueError."""
     try:
-        regions = ElementTree.parse(path).getroot().iter("Region")
+        root = ElementTree.parse(path).getroot()
+        if root.tag != "Annotations":  # Pascal VOC's files lie in a folder of the same name
+            raise ValueError(f"its root is <{root.tag}>, not <Annotations>")
         polygons = [
-            [float(vertex.attrib[side]) for vertex in region.iter("Vertex") for side in "XY"] for region in regions
+            [float(vertex.attrib[side]) for vertex in region.iter("Vertex") for side in "XY"]
+            for region in root.iter("Region")
         ]
     except (ElementTree.ParseError, KeyError, ValueError, OSError) as error:
         raise ValueError(f"{path}: this is no Aperio xml that can be read ({error})") from None
@@ -166,13 +180,13 @@ def read_aperio(path: Path) -> Shapes:
 
 def find_by_paths(data: Path) -> Layout | None:
     """A csv of paths, columns image and mask (and group); the csv itself, or the one in a folder."""
+    found, seen = Findings(), Counter[Path]()
     tables = [data] if data.is_file() else list_tables(data, ".csv")
-    table = next((path for path in tables if {"image", "mask"} <= set(columns_of(path))), None)
+    table = take_first([path for path in tables if {"image", "mask"} <= set(columns_of(path))], found)
     if table is None and data.is_file():
         raise ValueError(f"data={data}: a csv of paths needs the columns image and mask; it has {columns_of(data)}")
     if table is None:
         return None
-    found, seen = Findings(), Counter[Path]()
     for number, row in enumerate(read_table(table), start=2):
         where = f"{table}, line {number}"
         if not row["image"] or not row["mask"]:

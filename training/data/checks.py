@@ -164,8 +164,8 @@ def _dark(images: ImageSet) -> Finding | None:
     return Finding(
         severity=WARNING,
         title=f"no pixel of any image is brighter than {brightest} of 255",
-        meaning="Files of 16 bits often hold 12: then most grey levels are lost. Give the value that stands for white, "
-        f"such as image_max={_next_power(int((brightest - 0.5) * 257))}.",
+        meaning="Too dark to show much; or files of 16 bits that hold fewer, and then most grey levels are lost: give "
+        f"the value that stands for white, such as image_max={_next_power(int((brightest - 0.5) * 257))}.",
     )
 
 

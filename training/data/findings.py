@@ -54,7 +54,7 @@ def describe_masks(images: ImageSet, rule: str) -> str:
     if rule:
         return rule
     kinds = Counter(facts.mask_kind for facts in images.facts)
-    values = sorted({facts.mask_values[-1] for facts in images.facts if facts.mask_kind in ("binary", "full")})
+    values = sorted({facts.mask_values[-1] for facts in images.facts if facts.mask_kind == "binary"})
     words = {
         "binary": f"0 is background, {' or '.join(map(str, values[:4]))} foreground",
         "full": "all foreground",

@@ -5,11 +5,13 @@ what a person should know is a note.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from training.data.annotations import (
+    columns_of,
     find_by_coco,
     find_by_paths,
     find_by_runs,
@@ -32,7 +34,17 @@ from training.data.pairs import (
     list_tables,
     some,
 )
-from training.data.stems import IMAGE_FOLDERS, MASK_FOLDERS, find_side_by_side, find_two_folders, pair_by_stem
+from training.data.stems import (
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
+    find_side_by_side,
+    find_sides,
+    find_two_folders,
+    pair_by_stem,
+)
+
+MOST_FOLDERS = 3  # before a stem that repeats
+NAME_COLUMNS = ("stem", "image", "file", "filename", "file_name", "imageid", "image_id", "id")
 
 KNOWN = (
     "images/ and masks/ with equal stems (or masks ending in _mask, _seg, ...); a.png beside a_mask.png; DSB-2018's "
@@ -56,7 +68,7 @@ def find_layout(data: Path, mask_suffix: str = "") -> Layout:
         finders: tuple[Callable[[Path], Layout | None], ...] = (
             find_by_paths,
             lambda folder: find_two_folders(folder, mask_suffix),
-            lambda folder: _sides(folder, mask_suffix),
+            lambda folder: find_sides(folder, mask_suffix),
             _one_folder_an_image,
             _slides,
             _aperio,
@@ -67,7 +79,7 @@ def find_layout(data: Path, mask_suffix: str = "") -> Layout:
         layout = next((found for finder in finders if (found := finder(data))), None)
     if layout is None or not (layout.pairs or layout.problems):
         raise ValueError(f"data={data}: {_why_nothing(data)}; the layouts known here are {KNOWN}")
-    return _with_unique_stems(layout)
+    return _with_unique_stems(layout, data if data.is_dir() else data.parent)
 
 
 def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...]:
@@ -79,7 +91,8 @@ def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...
         return tuple(pair.group or pair.stem for pair in pairs)
     column = _group_column(data, group)
     if column:
-        groups = [column.get(pair.stem) or column.get(Path(pair.stem).name, "") for pair in pairs]
+        places = [(str(pair.image.with_suffix("")), pair.stem, pair.image.stem) for pair in pairs]
+        groups = [next((column[name] for name in names if name in column), "") for names in places]
         rule = f"column {group} of the csv"
     else:
         try:
@@ -100,29 +113,22 @@ def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...
 
 
 def _group_column(data: Path, name: str) -> dict[str, str]:
-    """stem -> value of a column of the csv of paths, or of index.csv; empty where there is no such column."""
+    """stem, or path without suffix -> value of a column of the csv of paths, or of index.csv; empty without it."""
     tables = [data] if data.is_file() else list_tables(data, ".csv")
-    for table in tables:
-        rows = read_table(table)
-        key = next((key for key in ("stem", "image", "file", "imageid") if rows and key in rows[0]), "")
-        if key and name.lower() in rows[0]:
-            return {_without_suffix(row[key]): row[name.lower()] for row in rows}
-    return {}
-
-
-def _sides(data: Path, mask_suffix: str) -> Layout | None:
-    """images/ and masks/ one level lower, as in train/ and test/: all together, because a split is made here."""
-    layouts = [
-        find_two_folders(place, mask_suffix)
-        for place in list_folders(data)
-        if (place / "images").is_dir() and len(list_images(place / "images")) > 1
-    ]
-    found = Findings()
-    for layout in filter(None, layouts):
-        found.pairs += layout.pairs
-        found.problems += layout.problems
-        found.notes += layout.notes
-    return found.layout("images/ and masks/ in several folders, taken together") if found.pairs else None
+    tables = [table for table in tables if name.lower() in columns_of(table)]
+    if not tables:
+        return {}
+    keys = [next((key for key in NAME_COLUMNS if key in columns_of(table)), "") for table in tables]
+    table, key = next((pair for pair in zip(tables, keys, strict=True) if pair[1]), (tables[0], ""))
+    if not key:
+        raise ValueError(f"{table}: it has a column {name}, but none that names the images; call that stem or image")
+    column: dict[str, str] = {}
+    for row in read_table(table):
+        stem, value = _without_suffix(row[key]), row[name.lower()]
+        if column.setdefault(stem, value) != value:
+            raise ValueError(f"{table}: {row[key]} is {name} {column[stem]} and {value}; name an image once")
+        column[str(table.parent / stem)] = value
+    return column
 
 
 def _one_folder_an_image(data: Path) -> Layout | None:
@@ -133,7 +139,8 @@ def _one_folder_an_image(data: Path) -> Layout | None:
     ids = [path for path in ids if (path / "masks").is_dir() or len(ids) > 1]
     if not ids:
         return None
-    found, table = Findings(), find_run_table(data)
+    found = Findings()
+    table = find_run_table(data, found)
     runs = read_runs(table) if table else {}
     written = 0
     for folder in ids:
@@ -158,53 +165,56 @@ def _one_folder_an_image(data: Path) -> Layout | None:
 
 def _slides(data: Path) -> Layout | None:
     """TNBC: Slide_01/ beside GT_01/, equal names; a slide is a group."""
+    found = Findings()
     for place in (data, *list_folders(data)):
-        slides = [path for path in list_folders(place) if re.fullmatch(r"Slide_\d+", path.name)]
-        if slides:
-            found = Findings()
-            for slide in slides:
-                truth = place / slide.name.replace("Slide", "GT")
-                before = len(found.pairs)
-                pair_by_stem(list_images(slide), list_images(truth) if truth.is_dir() else [], "", found)
-                found.pairs[before:] = [replace(pair, group=slide.name) for pair in found.pairs[before:]]
-            return found.layout("TNBC: Slide_* and GT_*, a slide a group")
-    return None
+        names = [path.name for path in list_folders(place) if re.fullmatch(r"(Slide|GT)_\d+", path.name)]
+        for number in sorted({name.split("_")[1] for name in names}):
+            sides = [f"{side}_{number}" for side in ("Slide", "GT")]
+            images, masks = (list_images(place / side) if side in names else [] for side in sides)
+            before = len(found.pairs)
+            pair_by_stem(images, masks, "", found)
+            found.pairs[before:] = [replace(pair, group=sides[0]) for pair in found.pairs[before:]]
+    return found.layout("TNBC: Slide_* and GT_*, a slide a group") if found.pairs or found.problems else None
 
 
 def _aperio(data: Path) -> Layout | None:
     """MoNuSeg: a folder of images beside Annotations/, an xml of outlines an image."""
+    found = Findings()
     for place in (data, *list_folders(data)):
         folders = [path for path in list_folders(place) if path.name.lower() == "annotations"]
         tables = {path.stem: path for folder in folders for path in list_tables(folder, ".xml")}
-        if tables:
-            found = Findings()
-            for image in (path for folder in list_folders(place) for path in list_images(folder)):
-                if image.stem in tables:
-                    mask = read_aperio(tables.pop(image.stem))
-                    found.pairs.append(Pair(stem=image.stem, image=image, mask=mask))
-                else:
-                    found.problems.append(f"{image}: Annotations/ has no {image.stem}.xml")
-            found.problems += [f"{path}: there is no image of the same stem" for path in tables.values()]
-            return found.layout("MoNuSeg: images, and their outlines in Annotations/*.xml")
-    return None
+        images: dict[str, Path] = {}
+        for image in (path for folder in list_folders(place) if tables for path in list_images(folder)):
+            if image.stem in images:
+                found.problems.append(f"{image}: {images[image.stem]} has the same stem; stems must be unique")
+            elif image.stem in tables:
+                images[image.stem] = image
+                found.pairs.append(Pair(stem=image.stem, image=image, mask=read_aperio(tables[image.stem])))
+            else:
+                found.problems.append(f"{image}: Annotations/ has no {image.stem}.xml")
+        without = [path for stem, path in tables.items() if stem not in images]
+        found.problems += [f"{path}: there is no image of the same stem" for path in without]
+    name = "MoNuSeg: images, and their outlines in Annotations/*.xml"
+    return found.layout(name) if found.pairs or found.problems else None
 
 
-def _with_unique_stems(layout: Layout) -> Layout:
-    """Stems that repeat get their folder before them."""
-    stems = [pair.stem for pair in layout.pairs]
-    if len(set(stems)) == len(stems):
-        return layout
-    pairs = [replace(pair, stem=f"{_place(pair.image)}/{pair.stem}") for pair in layout.pairs]
-    longer = [pair.stem for pair in pairs]
-    twice = sorted({stem for stem in longer if longer.count(stem) > 1})
+def _with_unique_stems(layout: Layout, root: Path) -> Layout:
+    """Stems that repeat get as many of their folders before them as tell them apart."""
+    for depth in range(MOST_FOLDERS + 1):
+        pairs = [replace(pair, stem=_longer_stem(pair, root, depth)) for pair in layout.pairs]
+        if len({pair.stem for pair in pairs}) == len(pairs):
+            return replace(layout, pairs=tuple(sorted(pairs, key=lambda pair: pair.stem)))
+    twice = [stem for stem, count in Counter(pair.stem for pair in layout.pairs).items() if count > 1]
     problems = [f"{stem}: several images have this name; stems must be unique" for stem in twice]
-    return replace(layout, pairs=tuple(sorted(pairs, key=lambda p: p.stem)), problems=(*layout.problems, *problems))
+    return replace(layout, problems=(*layout.problems, *problems))
 
 
-def _place(image: Path) -> str:
-    """The folder that tells equal names apart: not the one that all call images."""
-    parent = image.parent
-    return parent.parent.name if parent.name.lower() in IMAGE_FOLDERS else parent.name
+def _longer_stem(pair: Pair, root: Path, depth: int) -> str:
+    """With folders before it: neither those that all call images, nor the data set's, which may be moved."""
+    place = pair.image.parent
+    parts = place.relative_to(root).parts if place.is_relative_to(root) else place.parts
+    folders = [name for name in parts if name.lower() not in IMAGE_FOLDERS]
+    return "/".join([*folders[max(0, len(folders) - depth) :], pair.stem])
 
 
 def _why_nothing(data: Path) -> str:

@@ -111,6 +111,18 @@ def list_folders(folder: Path) -> list[Path]:
     return [path for path in found if path.is_dir()]
 
 
+def list_below(folder: Path) -> list[Path]:
+    """Folders one and two levels lower."""
+    return [deep for low in list_folders(folder) for deep in (low, *list_folders(low))]
+
+
 def list_tables(folder: Path, suffix: str) -> list[Path]:
     """Files of one suffix; none where there is no such folder."""
-    return [path for path in list_folder(folder) if path.suffix == suffix] if folder.is_dir() else []
+    return [path for path in list_folder(folder) if path.suffix.lower() == suffix] if folder.is_dir() else []
+
+
+def take_first(tables: list[Path], found: Findings) -> Path | None:
+    """The first of several tables that would do; a note names the others."""
+    if len(tables) > 1:
+        found.notes.append(f"only {tables[0].name} is read; {some([path.name for path in tables[1:]])} left out")
+    return tables[0] if tables else None

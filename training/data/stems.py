@@ -10,41 +10,42 @@ from pathlib import Path
 
 from PIL import Image
 
-from training.data.pairs import SUFFIXES, Findings, Layout, MaskFile, Pair, list_folder, list_folders, list_images, some
+from training.data.pairs import (
+    SUFFIXES,
+    Findings,
+    Layout,
+    MaskFile,
+    Pair,
+    list_below,
+    list_folder,
+    list_folders,
+    list_images,
+    some,
+)
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 MASK_FOLDERS = ("1st_manual", "masks", "mask", "labels", "label")  # DRIVE's mask/ holds the field of view, no truth
 OWN_ENDINGS = (
     *("_mask", "_masks", "_seg", "_segmentation", "_label", "_labels", "_gt", "_manual1", "_1stHO"),
-    *("-mask", "-labels", "-seg"),
+    *("_Mask", "_Segmentation", "_GT", "-mask", "-labels", "-seg"),
 )
 SECOND_ENDINGS = ("_2ndHO", "_manual2")  # a second observer's, for comparison
 KNOWN_ENDINGS = OWN_ENDINGS + SECOND_ENDINGS
-IMAGE_ENDINGS = (
-    "",
-    "_image",
-    "_img",
-    "_raw",
-    "-volume",
-    "_volume",
-    "_training",
-    "_test",
-)  # what a mask's ending stands in place of
+# what a mask's ending stands in place of
+IMAGE_ENDINGS = ("", "_image", "_img", "_raw", "-volume", "_volume", "_training", "_test")
 
 
 def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
     """images/ and masks/, paired by stem; below them, the same folders on both sides."""
-    folders = {path.name.lower(): path for path in list_folder(data) if path.is_dir() or path.is_symlink()}
-    images = next((folders[name] for name in IMAGE_FOLDERS if name in folders), None)
-    masks = next((folders[name] for name in MASK_FOLDERS if name in folders), None)
+    images, masks = _folder_named(data, IMAGE_FOLDERS), _folder_named(data, MASK_FOLDERS)
     if images is None or masks is None:
         return None
     found, endings = Findings(), set[str]()
-    below = {path.relative_to(side) for side in (images, masks) for path in list_folders(side)}
+    below = {path.relative_to(side) for side in (images, masks) for path in list_below(side)}
     for place in (Path(), *sorted(below)):
         left, right = (list_images(side / place) if (side / place).is_dir() else [] for side in (images, masks))
         endings |= pair_by_stem(left, right, mask_suffix, found)
-    others = [f"{name}/" for name in folders if name not in (images.name.lower(), masks.name.lower())]
+    others = [f"{path.name}/" for path in list_folder(data) if path.is_dir() and path not in (images, masks)]
     if others:
         found.notes.append(f"{', '.join(others)} left out")
     if not found.pairs and not found.problems:
@@ -54,9 +55,26 @@ def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
     return found.layout(f"{images.name}/ and {masks.name}/, {_name_endings(endings)}")
 
 
+def find_sides(data: Path, mask_suffix: str) -> Layout | None:
+    """images/ and masks/ one level lower, as in train/ and test/: all together, because a split is made here."""
+    found = Findings()
+    for place in list_folders(data):
+        images = _folder_named(place, IMAGE_FOLDERS)
+        if images is None or len(list_images(images)) < 2:  # a folder an image is another layout
+            continue
+        layout = find_two_folders(place, mask_suffix)
+        if layout is None:
+            found.notes.append(f"{place.name}/ left out: it has images, but no folder of masks")
+        else:
+            found.pairs += layout.pairs
+            found.problems += layout.problems
+            found.notes += layout.notes
+    return found.layout("images/ and masks/ in several folders, taken together") if found.pairs else None
+
+
 def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
     """Image and mask in one folder, told apart by the mask's ending; or in folders one level lower."""
-    found, endings = Findings(), set[str]()
+    found, endings, alone = Findings(), set[str](), list[str]()
     known = (mask_suffix,) if mask_suffix else KNOWN_ENDINGS
     for folder in (data, *list_folders(data)):
         files = list_images(folder)
@@ -65,11 +83,13 @@ def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
         images = [path for path in files if path not in masks and path not in left_out]
         if masks and images:
             endings |= pair_by_stem(images, sorted({*masks, *left_out}), mask_suffix, found)
-    return (
-        found.layout(f"image and mask side by side, {_name_endings(endings)}")
-        if found.pairs or found.problems
-        else None
-    )
+        else:
+            alone += [str(path.relative_to(data)) for path in files]
+    if not found.pairs and not found.problems:
+        return None
+    if alone:
+        found.notes.append(f"{len(alone)} files left out: their folder has no pair of image and mask ({some(alone)})")
+    return found.layout(f"image and mask side by side, {_name_endings(endings)}")
 
 
 def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str, found: Findings) -> set[str]:
@@ -100,7 +120,8 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
             used |= {path for _, path in fitting}
             found.problems.append(f"{image}: it has several masks ({names}); say which counts, as mask_suffix=_seg")
         else:
-            rule = f"that ends in {mask_suffix} (mask_suffix)" if mask_suffix else "of the same stem"
+            cure = "of the same stem; add it, or say how masks end, as mask_suffix=_seg"
+            rule = f"that ends in {mask_suffix} (mask_suffix)" if mask_suffix else cure
             found.problems.append(f"{image}: there is no mask {rule}")
     rest = [path for path in masks if path not in used]
     known = KNOWN_ENDINGS if mask_suffix else SECOND_ENDINGS
@@ -134,6 +155,12 @@ def count_pages(path: Path) -> int:
             return int(getattr(file, "n_frames", 1))
     except (OSError, ValueError, SyntaxError):
         return 1
+
+
+def _folder_named(data: Path, names: Sequence[str]) -> Path | None:
+    """The folder, or link to one, of the first of these names, whatever its case."""
+    folders = {path.name.lower(): path for path in list_folder(data) if path.is_dir() or path.is_symlink()}
+    return next((folders[name] for name in names if name in folders), None)
 
 
 def _name_endings(endings: set[str]) -> str:
