@@ -16,9 +16,11 @@ from training import tracking
 from training.batches import DeviceSet
 from training.data.reading import load_folder
 from training.data.split import make_split
-from training.engine import find_device, find_precision, keep_memory, make_model, train
+from training.engine import make_model, train
+from training.machine import find_device, find_precision, keep_memory
 from training.synthetic import write_folder
 from training.trial import Trial
+from training.trial_run import TrialRun
 from training.workers import draw_sheet
 
 REPORT_EPOCHS = 200
@@ -56,7 +58,7 @@ def main() -> None:
         seconds = []
         for _ in range(REPEATS):
             start = time.perf_counter()
-            run = tracking.TrialRun(client, experiment, "trial", trial, {}, "")
+            run = TrialRun(client, experiment, "trial", trial, {}, "")
             for number in range(1, REPORT_EPOCHS + 1):
                 run.log(dataclasses.replace(epoch, epoch=number))
             sheet = draw_sheet(model, trial, cells, images, split.val[:4])

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -30,7 +31,7 @@ from training.data.layouts import find_layout
 from training.data.pairs import MaskFile
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
-from training.engine import find_device, find_precision
+from training.machine import Machine, find_device, find_precision, find_workers
 from training.synthetic import write_folder
 from training.trial import Trial
 
@@ -57,7 +58,7 @@ def main() -> None:
     if options.side:
         _train_ours(Path(options.side))
         return
-    sides = options.sides.split(",")
+    sides = find_sides(options.sides)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         data = options.data or scratch / "cells"
@@ -74,6 +75,17 @@ def main() -> None:
         job = _write_job(options, data, images, split, scratch)
         measured = [_measure(side, job, scratch / side) for side in sides]
     print(*describe(measured, images, split, options), sep="\n")
+
+
+def find_sides(text: str) -> list[str]:
+    """Those asked for that can run here; what is left out is said. Exits for an unknown one."""
+    sides = text.split(",")
+    if unknown := [side for side in sides if side not in SIDES]:
+        raise SystemExit(f"error: sides={text}: {', '.join(unknown)} is unknown; they are {','.join(SIDES)}")
+    if "lightning" in sides and not find_spec("lightning"):
+        sides.remove("lightning")
+        print("left out: lightning is not installed here (pip install -r requirements-benchmark.txt)", file=sys.stderr)
+    return sides
 
 
 def describe(measured: list[Measured], images: ImageSet, split: Split, options: argparse.Namespace) -> list[str]:
@@ -176,14 +188,15 @@ def _train_ours(job_path: Path) -> None:
     """As a study does: workers with the images on their device, a run in MLflow for each trial."""
     from benchmarks.peers import Job as PeersJob
     from training import tracking
-    from training.workers import Job, Pool, find_workers
+    from training.pool import Job, Pool
 
     job, data = PeersJob.read(job_path), Path((job_path.parent / "data.txt").read_text())
     images = load_folder(data, job.size)
     split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
     device = find_device("auto")
     client, experiment = tracking.connect()
-    pool = Pool(images, device, find_workers("auto", device), deterministic=False)
+    batch_pixels = job.trials[0].batch_size * job.size**2
+    pool = Pool(images, Machine(device=device, workers=find_workers("auto", device, batch_pixels)))
     trials = [trial.replace(precision=find_precision("auto", device)) for trial in job.trials]
     parent = tracking.begin_run(client, experiment, "benchmark", {"role": "benchmark"})
     jobs = [

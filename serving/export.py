@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.engine import EVALUATION_BATCH
+from training.batches import EVALUATION_BATCH
 from training.unet import UNet, fold_batchnorm
 
 TOLERANCE = 1e-4  # of a probability. Folding and another order of sums in fp32 cost about 1e-6.

@@ -14,14 +14,12 @@ from training.engine import (
     Diverged,
     Epoch,
     evaluate,
-    find_device,
-    find_precision,
     make_model,
     predict,
-    set_deterministic,
     train,
 )
 from training.losses import make_loss
+from training.machine import find_device, find_precision, set_deterministic
 from training.metrics import count, dice_per_image, score
 from training.synthetic import write_folder
 from training.trial import LOSSES, OPTIMIZERS, Trial

@@ -9,7 +9,7 @@ import torch
 
 import training.memory
 from training.data.reading import load_folder
-from training.memory import EVALUATE_BYTES, TRAIN_BYTES, check_memory, estimate_need
+from training.memory import TRAIN_BYTES, check_memory, estimate_need
 from training.trial import Trial
 
 CPU = torch.device("cpu")
@@ -17,8 +17,10 @@ TRIAL = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=1, image_size=
 PEAK = """
 import resource, sys
 import psutil, torch
-from training.engine import forward, keep_memory, make_model
+from training.engine import make_model
 from training.losses import make_loss
+from training.machine import keep_memory
+from training.step import forward
 from training.optim import make_optimizer
 from training.trial import Trial
 keep_memory()
@@ -51,7 +53,7 @@ def test_workers_share_the_images_on_the_cpu_and_copy_them_to_the_gpu(discs: Pat
     images = load_folder(discs, 64)
     one, two = (estimate_need(images, TRIAL, workers, CPU) for workers in (1, 2))
     assert one.images == two.images == 20 * 64 * 64 * 2
-    assert two.network == 2 * one.network == 2 * 64 * 64 * EVALUATE_BYTES["fp32"] * 32
+    assert two.network == 2 * one.network == 2 * 64 * 64 * TRAIN_BYTES["fp32"] * 8
     assert estimate_need(images, TRIAL, 2, torch.device("cuda")).images == 2 * one.images
 
 

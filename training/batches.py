@@ -17,6 +17,7 @@ from training.data.framing import OUTSIDE
 from training.data.image_set import ImageSet
 from training.losses import Valid
 
+EVALUATION_BATCH = 16  # images at once where nothing is learned
 ROTATION_DEGREES = 20.0  # report, Section 7
 FLIP_PROBABILITY = 0.5
 
@@ -87,7 +88,7 @@ def augment(
     options: dict[str, Any] = {"padding_mode": "reflection", "align_corners": False}
     turned = F.grid_sample(images.float(), grid, mode="bilinear", **options)
     turned_masks = F.grid_sample(masks.float(), grid, mode="nearest", **options)
-    return turned.round_().to(torch.uint8), turned_masks.to(torch.uint8)
+    return turned.round_().to(torch.uint8, memory_format=torch.channels_last), turned_masks.to(torch.uint8)
 
 
 def make_target(masks: UInt8[Tensor, "n 1 h w"], padded: bool) -> tuple[Float[Tensor, "n 1 h w"], Valid]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from training.options import parse
 from training.plan import Settings, make_plan
 from training.preparation import Prepared, prepare
-from training.progress import duration
+from training.progress import duration, leave
 from training.studies import Study, carried_from_report
 from training.trial import OPTIMIZERS, Trial
 
 if TYPE_CHECKING:  # it would import torch
-    from training.workers import Pace
+    from training.pool import Pace
 
 TRIAL_SECONDS = 0.7  # run, artifacts and metrics of one trial in MLflow: benchmarks/logging_overhead.py
 START_SECONDS = 12.0  # imports, the database, workers
@@ -59,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(prepared: Prepared) -> dict[str, "Pace"]:
     """Seconds a part takes under each optimizer, all workers being busy."""
-    from training.workers import Pool
+    from training.pool import Pool
 
     base = prepared.settings.base(epochs=1)
     trials = [Trial(loss="switching", optimizer=optimizer, lr=1e-3, **base) for optimizer in OPTIMIZERS]
-    pool = Pool(prepared.images, prepared.device, prepared.workers, prepared.deterministic)
+    pool = Pool(prepared.images, prepared.machine)
     try:
         return dict(zip(OPTIMIZERS, pool.measure(trials, prepared.split), strict=True))
     finally:
@@ -85,12 +85,13 @@ def forecast(study: Study, prepared: Prepared, paces: Mapping[str, "Pace"]) -> F
 
 def describe(forecasts: Sequence[Forecast], prepared: Prepared) -> list[str]:
     """A line a study, and the sum."""
+    workers = prepared.machine.workers
     lines = ["", f"{'study':<20}{'trials':>8}{'epochs':>9}  time"]
     for one in forecasts:
-        lines.append(f"{one.study:<20}{one.trials:>8}{one.epochs:>9}  {duration(one.seconds / prepared.workers)}")
-    seconds = START_SECONDS + sum(one.seconds for one in forecasts) / prepared.workers
+        lines.append(f"{one.study:<20}{one.trials:>8}{one.epochs:>9}  {duration(one.seconds / workers)}")
+    seconds = START_SECONDS + sum(one.seconds for one in forecasts) / workers
     total = f"{'in all':<20}{sum(one.trials for one in forecasts):>8}{sum(one.epochs for one in forecasts):>9}"
-    return [*lines, f"{total}  {duration(seconds)}, on {prepared.workers} worker(s), {prepared.device}"]
+    return [*lines, f"{total}  {duration(seconds)}, on {workers} worker(s), {prepared.machine.device}"]
 
 
 def _trials(study: Study, settings: Settings) -> list[Trial]:
@@ -103,4 +104,4 @@ def _trials(study: Study, settings: Settings) -> list[Trial]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

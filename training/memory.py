@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import psutil
 import torch
 
+from training.batches import EVALUATION_BATCH
 from training.data.image_set import ImageSet
-from training.engine import EVALUATION_BATCH
 from training.trial import Trial
 
 WORKER_BYTES = 850e6  # a process that has imported torch and MLflow; on a GPU, its context

@@ -6,8 +6,7 @@ The global scores pool the pixels of all images first. Pixels that are OUTSIDE o
 that was cut into tiles is scored as a whole.
 """
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -19,14 +18,38 @@ from training.losses import SMOOTHING
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels per image, or per part of one. The soft ones are sums of probabilities."""
+    """Pixels per image, or per part of one, one row a kind. The soft ones are sums of probabilities."""
 
-    hit: Float[Tensor, " n"]  # truly foreground and predicted so
-    false: Float[Tensor, " n"]  # predicted only
-    missed: Float[Tensor, " n"]  # true only
-    soft_hit: Float[Tensor, " n"]  # |PT|
-    soft_all: Float[Tensor, " n"]  # |P| + |T|
-    pixels: Float[Tensor, " n"]
+    values: Float[Tensor, "6 n"]
+
+    @property
+    def hit(self) -> Float[Tensor, " n"]:
+        """Truly foreground and predicted so."""
+        return self.values[0]
+
+    @property
+    def false(self) -> Float[Tensor, " n"]:
+        """Predicted only."""
+        return self.values[1]
+
+    @property
+    def missed(self) -> Float[Tensor, " n"]:
+        """True only."""
+        return self.values[2]
+
+    @property
+    def soft_hit(self) -> Float[Tensor, " n"]:
+        """|PT|"""
+        return self.values[3]
+
+    @property
+    def soft_all(self) -> Float[Tensor, " n"]:
+        """|P| + |T|"""
+        return self.values[4]
+
+    @property
+    def pixels(self) -> Float[Tensor, " n"]:
+        return self.values[5]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +63,12 @@ class Scores:
     empty_images: int
     predicted_percent: float  # of all pixels
 
+    @classmethod
+    def of(cls, values: list[float]) -> "Scores":
+        """What `summarize` computed, once it is here."""
+        scores = dict(zip((field.name for field in fields(cls)), values, strict=True))
+        return cls(**scores | {"empty_images": round(scores["empty_images"])})  # type: ignore[arg-type]
+
 
 def count(logits: Float[Tensor, "n 1 h w"], masks: UInt8[Tensor, "n 1 h w"]) -> Counts:
     inside, truth = masks != OUTSIDE, masks == 1
@@ -47,11 +76,12 @@ def count(logits: Float[Tensor, "n 1 h w"], masks: UInt8[Tensor, "n 1 h w"]) -> 
     probability = logits.float().sigmoid() * inside
     hit, predicted, true = (_sum(part) for part in (prediction & truth, prediction, truth))
     soft_hit = _sum(probability * truth)
-    return Counts(hit, predicted - hit, true - hit, soft_hit, _sum(probability) + true, _sum(inside))
+    soft_all = _sum(probability) + true
+    return Counts(torch.stack([hit, predicted - hit, true - hit, soft_hit, soft_all, _sum(inside)]))
 
 
 def concatenate(counts: list[Counts]) -> Counts:
-    return Counts(*(torch.cat([getattr(c, field.name) for c in counts]) for field in dataclasses.fields(Counts)))
+    return Counts(torch.cat([some.values for some in counts], dim=1))
 
 
 def pool(counts: Counts, owners: Int64[Tensor, " n"], images: tuple[int, ...]) -> Counts:
@@ -59,8 +89,7 @@ def pool(counts: Counts, owners: Int64[Tensor, " n"], images: tuple[int, ...]) -
     places = torch.zeros(max(images) + 1, dtype=torch.int64)
     places[list(images)] = torch.arange(len(images))
     index = places.to(owners.device)[owners]
-    parts = (getattr(counts, field.name) for field in dataclasses.fields(Counts))
-    return Counts(*(part.new_zeros(len(images)).index_add_(0, index, part) for part in parts))
+    return Counts(counts.values.new_zeros(6, len(images)).index_add_(1, index, counts.values))
 
 
 def dice_per_image(counts: Counts) -> Float[Tensor, " n"]:
@@ -69,12 +98,16 @@ def dice_per_image(counts: Counts) -> Float[Tensor, " n"]:
 
 
 def score(counts: Counts) -> Scores:
-    """Everything at once, in a single transfer from the device.
+    return Scores.of(summarize(counts).tolist())
+
+
+def summarize(counts: Counts) -> Float[Tensor, " 8"]:
+    """The fields of Scores, on the device.
 
     iou, precision and recall are means over images, like dice; each is 1 where its denominator is empty.
     """
     hit, false, missed = counts.hit, counts.false, counts.missed
-    values = torch.stack(
+    return torch.stack(
         [
             dice_per_image(counts).mean(),
             _ratio(2 * hit.sum(), 2 * hit.sum() + false.sum() + missed.sum()),
@@ -83,19 +116,8 @@ def score(counts: Counts) -> Scores:
             _ratio(hit, hit + false).mean(),
             _ratio(hit, hit + missed).mean(),
             (hit + missed == 0).sum().float(),
-            (hit + false).sum() / counts.pixels.sum(),
+            100 * (hit + false).sum() / counts.pixels.sum(),
         ]
-    ).tolist()
-    dice, global_dice, soft, iou, precision, recall, empty, predicted = values
-    return Scores(
-        dice=dice,
-        global_dice=global_dice,
-        soft_dice=soft,
-        iou=iou,
-        precision=precision,
-        recall=recall,
-        empty_images=round(empty),
-        predicted_percent=100 * predicted,
     )
 
 

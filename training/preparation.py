@@ -17,13 +17,13 @@ from training.data.image_set import ImageSet
 from training.data.reading import Reading, load_folder, look
 from training.data.split import Split, make_split
 from training.options import ALL, find_reading
-from training.plan import Settings
+from training.plan import Settings, estimate_work
 from training.progress import reading_progress
 from training.studies import STUDIES, Study
 from training.trial import Trial
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without
-    import torch
+    from training.machine import Machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +36,7 @@ class Prepared:
     reading: Reading
     split: Split  # with the largest training set; each trial trains on its share of it
     warnings: list[str]
-    device: "torch.device"
-    workers: int
-    deterministic: bool
+    machine: "Machine"
 
     @property
     def stems(self) -> dict[str, list[str]]:
@@ -62,7 +60,8 @@ class Prepared:
             *describe_data(self.images, self.reading.rule.text),
             *self.warnings,
             f"split: {parts} (protocol={self.settings.protocol}, fold={self.settings.fold})",
-            f"{self.workers} worker(s) on {self.device}, {self.settings.precision}",
+            f"{self.machine.workers} worker(s) on {self.machine.device}, {self.settings.precision}"
+            + (", compiled" if self.machine.compiled else ""),
         ]
 
 
@@ -84,28 +83,37 @@ def prepare(options: argparse.Namespace) -> Prepared:
     reading = find_reading(options)
     look(options.data, reading)
     _start_forkserver()
-    from training.engine import find_deterministic, find_device, find_precision
+    from training.machine import (
+        Machine,
+        find_compile,
+        find_deterministic,
+        find_device,
+        find_precision,
+        find_workers,
+    )
     from training.memory import check_memory
-    from training.workers import find_workers
 
     device = find_device(options.device)
     settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
-    workers, deterministic = find_workers(options.workers, device), find_deterministic(options.deterministic)
+    studies = list(STUDIES.values()) if options.study == ALL else [STUDIES[options.study]]
+    trial = Trial(loss="switching", optimizer="adam", lr=1e-3, **settings.base(1))
+    workers = find_workers(options.workers, device, trial.batch_size * settings.pixels**2)
+    deterministic = find_deterministic(options.deterministic)
     images = load_folder(options.data, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
     split = _split(images, settings, settings.largest_train_percent)
     findings = find_problems(images, split)
     refuse_errors(images, findings)
-    check_memory(images, Trial(loss="switching", optimizer="adam", lr=1e-3, **settings.base(1)), workers, device)
+    check_memory(images, trial, workers, device)
+    passes = sum(estimate_work(study, settings) for study in studies) / 100 * len(images.owners)
+    compiled = find_compile(options.compile, device, passes / trial.batch_size / workers)
     return Prepared(
         settings=settings,
-        studies=list(STUDIES.values()) if options.study == ALL else [STUDIES[options.study]],
+        studies=studies,
         images=images,
         reading=reading,
         split=split,
         warnings=[describe_finding(found) for found in findings],
-        device=device,
-        workers=workers,
-        deterministic=deterministic,
+        machine=Machine(device=device, workers=workers, deterministic=deterministic, compiled=compiled),
     )
 
 

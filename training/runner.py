@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from training.data.split import split_digest
 from training.options import ALL, parse
-from training.plan import Plan, Settings, describe, estimate_work, make_plan
+from training.plan import Plan, Settings, describe, estimate_work, make_plan, trial_work
 from training.preparation import Prepared, prepare
-from training.progress import Progress
+from training.progress import Progress, leave
 from training.search import mean_score
 from training.studies import Carried, Study, carried_from_report, carried_from_winners
 from training.summary import describe_outcome, describe_study, find_winners
@@ -24,7 +24,7 @@ from training.trial import Trial
 if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
     from mlflow import MlflowClient
 
-    from training.workers import Job, Outcome, Pool
+    from training.pool import Job, Outcome, Pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,9 @@ class Session:
             "data": self.prepared.images.name,
             "data_digest": self.prepared.images.digest,
             "split_digest": split_digest(self.prepared.stems),
-            "device": str(self.prepared.device),
-            "deterministic": str(self.prepared.deterministic).lower(),
+            "device": str(self.prepared.machine.device),
+            "deterministic": str(self.prepared.machine.deterministic).lower(),
+            "compiled": str(self.prepared.machine.compiled).lower(),
         }
 
 
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     """Check everything, then run the studies that were asked for. Raises ValueError before any run exists."""
     prepared = prepare(options)
     from training import tracking
-    from training.workers import Pool
+    from training.pool import Pool
 
     studies, settings = prepared.studies, prepared.settings
     client, experiment_id = tracking.connect()
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         prepared=prepared,
         client=client,
         experiment_id=experiment_id,
-        pool=Pool(prepared.images, prepared.device, prepared.workers, prepared.deterministic),
+        pool=Pool(prepared.images, prepared.machine),
         progress=progress,
     )
     failed = 0
@@ -151,7 +152,8 @@ def _run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
         proposed = dict.fromkeys(trial for search in plan.searches for trial in search.propose(results))
         if not proposed:
             return outcomes
-        jobs = [_job(session, plan, trial, parent) for trial in proposed]
+        longest_first = sorted(proposed, key=trial_work, reverse=True)  # so that no worker waits long at the end
+        jobs = [_job(session, plan, trial, parent) for trial in longest_first]
         for outcome in session.pool.run(
             jobs,
             lambda tick: session.progress.epoch(tick.trial, tick.epoch, tick.dice, describe(tick.trial, names, seeds)),
@@ -162,7 +164,7 @@ def _run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
 
 
 def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
-    from training.workers import Job
+    from training.pool import Job
 
     row = "beyond" if trial in plan.beyond else "printed"
     return Job(
@@ -188,4 +190,4 @@ def _begin_main(session: Session) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -9,7 +9,7 @@ from training.search import can_win, winner
 from training.trial import Trial
 
 if TYPE_CHECKING:
-    from training.workers import Outcome
+    from training.pool import Outcome
 
 
 def find_winners(plan: Plan, outcomes: list["Outcome"]) -> list[Trial]:
