@@ -46,7 +46,7 @@ class Measured:
     side: str
     seconds: float  # from the start of its process to its end
     dices: list[float]  # of each trial, best validation
-    peak_bytes: int  # resident, of all its processes together; pages they share count in each
+    peak_bytes: int  # resident, of all its processes together
 
     @property
     def trials_per_hour(self) -> float:
@@ -153,10 +153,11 @@ def _write_job(options: argparse.Namespace, data: Path, images: ImageSet, split:
 
 
 def _measure(side: str, job: Path, folder: Path) -> Measured:
-    """Run one side in a process of its own, in an empty folder; its memory is looked at ten times a second."""
+    """Run one side in a process of its own, in an empty folder; its memory is looked at twice a second."""
     folder.mkdir()
     module = ["benchmarks.trials_per_hour", "--side"] if side == "ours" else ["benchmarks.peers", side]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment = {**inherited, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
     environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
     print(f"{side} ...", file=sys.stderr, flush=True)
     start, peak = time.perf_counter(), 0
@@ -165,7 +166,7 @@ def _measure(side: str, job: Path, folder: Path) -> Measured:
         process = psutil.Popen(command, cwd=folder, env=environment, stdout=out, stderr=errors)
         while process.poll() is None:
             peak = max(peak, _resident(process))
-            time.sleep(0.1)
+            time.sleep(0.5)
         seconds = time.perf_counter() - start
         out.seek(0), errors.seek(0)
         if process.returncode:
@@ -178,7 +179,8 @@ def _resident(process: psutil.Process) -> int:
     total = 0
     for one in (process, *process.children(recursive=True)):
         try:
-            total += one.memory_info().rss
+            info = one.memory_full_info()
+            total += getattr(info, "pss", info.rss)  # Linux knows by how many processes a page is shared
         except psutil.Error:
             continue
     return total
