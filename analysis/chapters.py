@@ -2,7 +2,7 @@
 
 import base64
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ import pandas as pd
 
 from analysis import panels
 from analysis.claims import CLAIMS
+from analysis.comparisons import compare_with_reference
+from analysis.evidence import Evidence
 from analysis.labels import DASH, TIMES, cell_label, factor_label, number, several, signed, value_label
 from analysis.selection import highest_dice, most_consistent
 from analysis.tables import cell_factors, compare
@@ -35,6 +37,21 @@ class Row:
     n: str
     difference: str
     note: str
+    link: str  # to the run in the MLflow UI, or to the study's when there are several; empty when not known
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A value against the reference, ready to be read."""
+
+    factor: str
+    value: str
+    reference: str
+    effect: str
+    over_pairs: str  # 95 % interval
+    over_seeds: str
+    wins: str
+    p_holm: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,9 @@ class Chapter:
     short: str  # a warning, where the runs had far fewer epochs than the report's
     command: str
     claims: tuple[Judged, ...]
+    compared: tuple[Compared, ...]
+    parent_run_id: str  # of the newest study run; empty without runs
+    link: str  # to it in the MLflow UI
 
 
 def judged(printed: Verdicts, measured: Verdicts, study: str) -> tuple[Judged, ...]:
@@ -77,25 +97,20 @@ def counts(verdicts: Verdicts) -> list[tuple[str, int]]:
 
 
 def make_chapters(
-    published: pd.DataFrame,
-    trials: pd.DataFrame,
-    curves: pd.DataFrame,
-    verdicts: tuple[Verdicts, Verdicts],
-    notes: pd.DataFrame,
-    load_picture: Callable[[str], bytes],
+    published: pd.DataFrame, found: Evidence, verdicts: tuple[Verdicts, Verdicts], notes: pd.DataFrame
 ) -> list[Chapter]:
     """One chapter a study, in the report's order, with or without runs."""
-    chapters = []
+    chapters, trials, curves = [], found.trials, found.curves
     for study in STUDIES.values():
         own = trials[trials["study"] == study.name]
         table = compare(study, published, own)
         best = highest_dice(own)
-        picture = load_picture(best["run_id"]) if best is not None else b""
+        picture = found.load_picture(best["run_id"]) if best is not None else b""
         chapter = Chapter(
             study=study,
             heads=tuple(factor_label(factor) for factor in cell_factors(study)),
             score="best learning rate" if study.search_lr else "val Dice",
-            rows=tuple(_row(study, row) for row in table.to_dict("records")),
+            rows=tuple(_row(study, row, found) for row in table.to_dict("records")),
             notes=tuple(notes[notes["figure"] == study.figure]["note"]),
             pictures=tuple(_pictures(study, table, own, curves)),
             predictions=base64.b64encode(panels.compress(picture)).decode(),
@@ -104,18 +119,22 @@ def make_chapters(
             short=_short(study, own),
             command=command(study.name, own),
             claims=judged(*verdicts, study.name),
+            compared=tuple(_compared(row) for row in compare_with_reference(study, own).to_dict("records")),
+            parent_run_id=str(own["parent_run_id"].iloc[0]) if len(own) and own["parent_run_id"].notna().all() else "",
+            link=found.link(*own[["experiment_id", "parent_run_id"]].iloc[0]) if len(own) else "",
         )
         chapters.append(chapter)
     return chapters
 
 
-def choices(trials: pd.DataFrame) -> list[dict[str, str]]:
+def choices(trials: pd.DataFrame, found: Evidence) -> list[dict[str, str]]:
     """What Section 8 would choose from a table, by both its rules."""
     rules = (("highest validation Dice", highest_dice), ("most consistent over the losses", most_consistent))
-    found = ((name, choose(trials)) for name, choose in rules)
+    chosen = ((name, choose(trials)) for name, choose in rules)
     return [
         {"rule": name, "trial": describe(row), "val_dice": number(row["val_dice"]), "study": row["study"]}
-        for name, row in found
+        | {"link": found.link(row["experiment_id"], row["run_id"])}
+        for name, row in chosen
         if row is not None
     ]
 
@@ -169,7 +188,8 @@ def _short(study: Study, trials: pd.DataFrame) -> str:
     )
 
 
-def _row(study: Study, row: Mapping[Any, Any]) -> Row:
+def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> Row:
+    link = found.link(row["experiment_id"], row["run_id"] if row["n"] == 1 else row["parent_run_id"])
     cells = tuple(value_label(factor, row[factor]) for factor in cell_factors(study))
     failed = [(row["collapsed"], "collapsed"), (row["diverged"], "diverged")]
     notes = [f"{count} {word}" for count, word in failed if count]
@@ -182,11 +202,28 @@ def _row(study: Study, row: Mapping[Any, Any]) -> Row:
         rates = [value_label("lr", row[name]) for name in ("printed_lr", "lr")]
         ratio = row["lr"] / row["printed_lr"]
         difference = f"{TIMES}{ratio:.2g}" if ratio == ratio else DASH
-        return Row(cells, row["beyond"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes))
+        return Row(cells, row["beyond"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes), link)
     printed = number(row["printed_val_dice"])
     measured = number(mean) + (f" ± {number(sd)}" if sd == sd else "")
     difference = signed(mean - row["printed_val_dice"])
-    return Row(cells, row["beyond"], printed, measured, str(row["n"] or DASH), difference, ", ".join(notes))
+    return Row(cells, row["beyond"], printed, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
+
+
+def _compared(row: Mapping[Any, Any]) -> Compared:
+    return Compared(
+        factor=factor_label(row["factor"]),
+        value=value_label(row["factor"], row["value"]),
+        reference=value_label(row["factor"], row["reference"]),
+        effect=signed(row["effect"]),
+        over_pairs=_interval(row["low"], row["high"]) if row["pairs"] > 1 else DASH,
+        over_seeds=_interval(row["seed_low"], row["seed_high"]),
+        wins=f"{row['wins']} of {row['pairs']}",
+        p_holm=number(row["p_holm"]),
+    )
+
+
+def _interval(low: float, high: float) -> str:
+    return DASH if low != low else f"{signed(low)} to {signed(high)}"
 
 
 def _pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curves: pd.DataFrame) -> list[tuple[str, str]]:

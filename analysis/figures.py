@@ -102,7 +102,7 @@ def draw_learning_rates(axes: Axes, trials: pd.DataFrame) -> Axes:
 def draw_effects(
     axes: Axes, claims: Sequence[Claim], printed: Mapping[str, Verdict], measured: Mapping[str, Verdict]
 ) -> Axes:
-    """The effect of every claim with an interval, printed (hollow) above measured (filled), coloured by verdict."""
+    """The effect of every claim, with its interval where it has one; printed (hollow) above measured (filled)."""
     for y, claim in enumerate(claims):
         for verdict, shift, filled in ((printed[claim.code], -0.16, False), (measured[claim.code], 0.16, True)):
             colour = ANSWER_COLOURS[verdict.answer]
@@ -111,7 +111,7 @@ def draw_effects(
             axes.plot(verdict.effect, y + shift, "o", color=colour, markerfacecolor=face, ms=5, mew=1.4)
     axes.axvline(0, color=MUTED, lw=0.8)
     axes.set_yticks(range(len(claims)), [claim.code for claim in claims])
-    axes.set(xlabel="mean difference in validation Dice, 95 % interval (hollow: printed; filled: measured)")
+    axes.set(xlabel="effect in Dice, with its 95 % interval where it has one (hollow: printed; filled: measured)")
     axes.set_ylim(len(claims) - 0.4, -0.6)
     axes.grid(visible=True, axis="x", color=RULE, lw=0.6)
     return axes

@@ -121,8 +121,9 @@ def comparison_figure(study: Study, table: pd.DataFrame) -> Figure:
 
 
 def effects_figure(claims: Sequence[Claim], printed: Mapping[str, Verdict], measured: Mapping[str, Verdict]) -> Figure:
-    """The effects behind the claims that compare pairs."""
-    shown = [claim for claim in claims if any(v[claim.code].low == v[claim.code].low for v in (printed, measured))]
+    """The effects behind all claims that are about Dice and were tested."""
+    sides = (printed, measured)
+    shown = [c for c in claims if c.unit == "Dice" and any(side[c.code].answer != "untested" for side in sides)]
     figure = Figure(figsize=(WIDTH, 0.75 + 0.32 * len(shown)), layout="constrained")
     figures.draw_effects(figure.subplots(), shown, printed, measured)
     return figure

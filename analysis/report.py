@@ -1,12 +1,11 @@
-"""Writes the report: `python -m analysis.report --out report`, which is what `mlflow run . -e report` calls.
+"""Writes the report: `python -m analysis --out report`, which is what `mlflow run . -e report` calls.
 
-Reads runs, checks the claims, renders one self-contained page and the tables beside it. What the page says is decided
-in `chapters`; how it looks, in templates/report.html.
+Gathers the evidence, checks the claims, renders one self-contained page and writes the tables beside it. What the page
+says is decided in `chapters`; how it looks, in templates/report.html; other formats are in `exports`.
 """
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.runs import Champion
+    from analysis.evidence import Evidence
 
-TEMPLATES = Path(__file__).parent / "templates"
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
-NEWEST = "newest"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the page is written, 2 for a value that cannot be used."""
     options = parse(arguments)
     try:
-        page = write_report(Path(options.out), options.data_digest)
+        page = write_report(Path(options.out), gather(options), keep=not (options.published or options.tables))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -34,99 +31,82 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m analysis.report", description="Write the report from all runs.")
-    parser.add_argument("--out", default="report", help="folder for index.html and tables/ (default: %(default)s)")
+    parser = argparse.ArgumentParser(prog="python -m analysis", description="Write the report from all runs.")
+    parser.add_argument("--out", default="report", help="folder for index.html, report.md and tables/")
     parser.add_argument(
         "--data-digest",
-        default=NEWEST,
+        default="",
         help="digest (MLflow tag data_digest) of the images whose runs are shown (default: those of the newest study)",
+    )
+    parser.add_argument("--published", action="store_true", help="the report's printed numbers alone; no store is read")
+    parser.add_argument("--tables", type=Path, help="the tables/ folder of an earlier report, in place of a store")
+    parser.add_argument(
+        "--tracking-url",
+        default="",
+        help="where numbers link to, as http://127.0.0.1:5000 of `mlflow ui` (default: MLFLOW_TRACKING_URI)",
     )
     return parser.parse_args(arguments)
 
 
-def write_report(out: Path, data_digest: str) -> Path:
-    """Write index.html and tables/*.csv into `out` and keep the page in MLflow. Returns the page's path."""
-    from analysis import runs
-    from analysis.printed import read_notes
+def gather(options: argparse.Namespace) -> "Evidence":
+    """Raises ValueError for what is not there."""
+    from analysis import evidence
 
-    digest = runs.newest_data_digest() if data_digest == NEWEST else data_digest
-    published, trials = runs.load_published(), runs.load_trials(digest)
-    if data_digest != NEWEST and trials.empty:
-        raise ValueError(
-            f"data_digest={data_digest!r}: no finished trial has it; leave it out to take the newest study"
-        )
-    champion = runs.load_champion()
-    if champion is None:
+    if options.published:
+        return evidence.nothing()
+    if options.tables:
+        return evidence.from_tables(options.tables, options.tracking_url)
+    return evidence.from_store(options.data_digest, options.tracking_url)
+
+
+def write_report(out: Path, found: "Evidence", *, keep: bool) -> Path:
+    """Write index.html, report.md and tables/ into `out`; with `keep`, also into MLflow. Returns the page's path."""
+    from analysis import exports, runs
+
+    published = runs.load_published()
+    if keep and found.champion is None:
         print(f"no champion yet (models:/unet@champion); to choose one: {PROMOTE}")
-    html = render(published, trials, runs.load_curves(trials), champion, read_notes(), runs.load_predictions)
+    content = compose(published, found)
     page = out / "index.html"
-    _write(page, html)
-    for name, table in make_tables(published, trials).items():
-        _write(out / "tables" / f"{name}.csv", table.to_csv(index=False))
-    runs.log_report(page)
+    exports.write(page, exports.render("report.html", content))
+    exports.write(out / "report.md", exports.render("report.md", content))
+    exports.write_tables(out / "tables", exports.make_tables(published, found.trials, content["verdicts"]), found)
+    if keep:
+        runs.log_report(out)
+        for chapter in content["chapters"]:
+            if chapter.parent_run_id:
+                runs.describe_verdicts(
+                    chapter.parent_run_id, exports.render("verdicts.md", {**content, "chapter": chapter})
+                )
     return page
 
 
-def make_tables(published: "pd.DataFrame", trials: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
-    """The numbers behind the page: one table a study, the claims, and every trial."""
-    import pandas as pd
-
-    from analysis.claims import CLAIMS, check_claims
-    from analysis.tables import compare
-    from training.studies import STUDIES
-
-    sides = {"published": check_claims(published), "measured": check_claims(trials)}
-    claims = pd.DataFrame(
-        {"code": claim.code, "claim": claim.sentence, "source": source, "rule": claim.rule}
-        | {**vars(verdicts[claim.code]), "caveats": "; ".join(verdicts[claim.code].caveats)}
-        for claim in CLAIMS
-        for source, verdicts in sides.items()
-    )
-    tables = {study.name: compare(study, published, trials) for study in STUDIES.values()}
-    return {**tables, "claims": claims, "trials": trials}
-
-
-def render(
-    published: "pd.DataFrame",
-    trials: "pd.DataFrame",
-    curves: "pd.DataFrame",
-    champion: "Champion | None",
-    notes: "pd.DataFrame",
-    load_picture: Any,
-) -> str:
-    """The page as one string; it asks for nothing from outside."""
-    import jinja2
-
+def compose(published: "pd.DataFrame", found: "Evidence") -> dict[str, Any]:
+    """Everything the templates ask for."""
     from analysis import chapters, panels
     from analysis.claims import CLAIMS, check_claims
+    from analysis.printed import read_notes
 
+    trials, champion = found.trials, found.champion
     printed, measured = check_claims(published), check_claims(trials)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("report.html").render(
-        chapters=chapters.make_chapters(published, trials, curves, (printed, measured), notes, load_picture),
-        champion=champion,
-        champion_factors=chapters.describe_params(champion.params) if champion else "",
-        choices={"Printed numbers": chapters.choices(published), "Measured": chapters.choices(trials)},
-        summary=chapters.judged(printed, measured, "summary"),
-        claims=chapters.judged(printed, measured, ""),
-        counts={"Printed": chapters.counts(printed), "Measured": chapters.counts(measured)},
-        effects=panels.render(lambda: panels.effects_figure(CLAIMS, printed, measured), "Effects with 95 % intervals"),
-        glyphs=chapters.GLYPHS,
-        num_runs=len(trials),
-        data="" if trials.empty else trials.iloc[0]["data"],
-        promote=PROMOTE,
-    )
-
-
-def _write(path: Path, text: str) -> None:
-    """All of the file or none of it: a reader never meets half a page."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+    return {
+        "chapters": chapters.make_chapters(published, found, (printed, measured), read_notes()),
+        "champion": champion,
+        "champion_factors": chapters.describe_params(champion.params) if champion else "",
+        "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
+        "choices": {"Printed numbers": chapters.choices(published, found), "Measured": chapters.choices(trials, found)},
+        "summary": chapters.judged(printed, measured, "summary"),
+        "claims": chapters.judged(printed, measured, ""),
+        "counts": {"Printed": chapters.counts(printed), "Measured": chapters.counts(measured)},
+        "effects": panels.render(
+            lambda: panels.effects_figure(CLAIMS, printed, measured), "Effects with 95 % intervals"
+        ),
+        "glyphs": chapters.GLYPHS,
+        "num_runs": len(trials),
+        "data": "" if trials.empty else trials.iloc[0]["data"],
+        "promote": PROMOTE,
+        "verdicts": {"published": printed, "measured": measured},
+    }
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.labels import cell_label, factor_label, number, several, signed
-from analysis.stats import Paired, cell_means, largest_share
+from analysis.stats import Paired, cell_means, largest_share, pair
 from analysis.verdicts import Answer, Verdict, judge, untested
 
 LITTLE_DATA = (20, 40)  # percent of all images (Fig. 11)
@@ -69,6 +69,8 @@ def from_pairs(paired: Paired, rows: pd.DataFrame, answer: Answer, *, lower: boo
     words = (
         f"{'lower' if lower else 'higher'} in {count} of {several(len(paired), 'pair')}; mean {describe_effect(paired)}"
     )
+    if len(paired) > 1 and not math.isnan(paired.seed_low):
+        words += f", over seeds alone {number(paired.seed_low)} to {number(paired.seed_high)}"
     return judge(
         answer,
         "; ".join([words, text] if text else [words]),
@@ -77,6 +79,8 @@ def from_pairs(paired: Paired, rows: pd.DataFrame, answer: Answer, *, lower: boo
         effect=paired.effect,
         low=paired.low,
         high=paired.high,
+        seed_low=paired.seed_low,
+        seed_high=paired.seed_high,
         pairs=len(paired),
     )
 
@@ -126,7 +130,7 @@ def rising(values: Sequence[float]) -> bool:
 
 
 def best_cell(rows: pd.DataFrame, factors: list[str], wanted: Mapping[str, Any]) -> Verdict:
-    """Whether one cell leads all the others."""
+    """Whether one cell leads all the others; where there are seeds, its lead over them has to lie above 0, too."""
     means = cell_means(rows, factors).dropna(subset="mean")
     chosen = np.logical_and.reduce([means[factor] == value for factor, value in wanted.items()])
     if not chosen.any() or chosen.all():
@@ -136,4 +140,13 @@ def best_cell(rows: pd.DataFrame, factors: list[str], wanted: Mapping[str, Any])
     text = f"val Dice {number(own)}; the best other is {cell_label(runner_up.to_dict(), factors)}, "
     text += number(runner_up["mean"])
     lead = own - float(runner_up["mean"])
-    return judge(by_margin(lead), text, rows, effect=lead, pairs=1)
+    over_seeds = pair(_cell(rows, wanted), _cell(rows, runner_up[factors].to_dict()), match=[], compared=factors[0])
+    low, high = over_seeds.low, over_seeds.high
+    answer = by_margin(lead)
+    if not math.isnan(low) and above_zero(low, high) != answer:
+        answer = "undecided"
+    return judge(answer, text, rows, effect=lead, low=low, high=high, seed_low=low, seed_high=high, pairs=1)
+
+
+def _cell(rows: pd.DataFrame, factors: Mapping[Any, Any]) -> pd.DataFrame:
+    return rows[np.logical_and.reduce([rows[factor] == value for factor, value in factors.items()])]

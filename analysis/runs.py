@@ -4,7 +4,9 @@ One row a trial, one column a field, typed here and nowhere else. Unknown is nan
 better, this file does not know.
 """
 
+import contextlib
 import dataclasses
+import gc
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, and --help does not need it
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 EXPERIMENT = "unet-studies"
 CHAMPION = ("unet", "champion")  # the registered model and its alias
-PAGE = 500  # runs a request
+PAGE = 2000  # runs a request
+VERDICTS = "\n\n## What the report's conclusions come to\n\n"
 
 _DTYPES = {str: "str", int: "float64", float: "float64", bool: "bool"}  # int as float: a published field may be unknown
 FACTORS: dict[str, str] = {field.name: _DTYPES[field.type] for field in dataclasses.fields(Trial)}  # type: ignore[index]
@@ -37,7 +40,7 @@ SUMMARY = {  # column: MLflow metric; scores are those of the epoch with the bes
     "seconds": "seconds",
 }
 TAGS = ("study", "row", "carry", "protocol", "preset", "data", "data_digest")  # of a run, under the same names
-TEXTS = ("source", "figure", "run_id", "parent_run_id", *TAGS)
+TEXTS = ("source", "figure", "experiment_id", "run_id", "parent_run_id", *TAGS)
 FLAGS = ("collapsed", "diverged")
 SCHEMA: dict[str, str] = {
     **dict.fromkeys(TEXTS, "str"),
@@ -54,6 +57,7 @@ class Champion:
     version: str
     tags: dict[str, str]  # run_id, val_dice, test_dice, test_global_dice, test_iou, otsu_dice, test_images, data
     params: dict[str, str]  # the trial's; empty when its run is gone
+    experiment_id: str = ""
 
 
 def tidy(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -94,8 +98,9 @@ def load_trials(data_digest: str) -> pd.DataFrame:
     client = connect()
     children: dict[str, list[Run]] = {}
     digest = f"tags.data_digest = '{data_digest}'"
-    for run in _search(client, f"tags.role = 'trial' and {digest} and attributes.status = 'FINISHED'"):
-        children.setdefault(run.data.tags.get("mlflow.parentRunId", ""), []).append(run)
+    with _no_collector():
+        for run in _search(client, f"tags.role = 'trial' and {digest} and attributes.status = 'FINISHED'"):
+            children.setdefault(run.data.tags.get("mlflow.parentRunId", ""), []).append(run)
     newest: dict[str, str] = {}
     for run in _search(client, f"tags.role = 'study' and {digest}"):
         if run.info.run_id in children:
@@ -139,25 +144,40 @@ def load_champion() -> Champion | None:
         raise
     tags = dict(version.tags)
     try:
-        params = dict(client.get_run(tags["run_id"]).data.params)
+        run = client.get_run(tags["run_id"])
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        params = {}
-    return Champion(str(version.version), tags, params)
+        return Champion(str(version.version), tags, {})
+    return Champion(str(version.version), tags, dict(run.data.params), run.info.experiment_id)
 
 
-def log_report(page: Path) -> str:
-    """Keep the page as an artifact: of the run that `mlflow run` made for us, else of one of its own. Its id."""
+def log_report(folder: Path) -> str:
+    """Keep the report as artifacts: of the run that `mlflow run` made for us, else of one of its own. Its id."""
     client = connect()
     resumed = os.environ.get("MLFLOW_RUN_ID", "")
     run_id = resumed or client.create_run(_experiment(client), run_name="report").info.run_id
     if "role" not in client.get_run(run_id).data.tags:  # `main` has one of its own
         client.set_tag(run_id, "role", "report")
-    client.log_artifact(run_id, str(page))
+    for name in ("index.html", "report.md"):
+        client.log_artifact(run_id, str(folder / name))
+    client.log_artifacts(run_id, str(folder / "tables"), "tables")
     if not resumed:
         client.set_terminated(run_id)
     return str(run_id)
+
+
+def describe_verdicts(run_id: str, markdown: str) -> None:
+    """Put the verdicts under a study's own description in MLflow; those of an earlier report give way."""
+    client = connect()
+    note = client.get_run(run_id).data.tags.get("mlflow.note.content", "")
+    client.set_tag(run_id, "mlflow.note.content", note.split(VERDICTS)[0].rstrip() + VERDICTS + markdown)
+
+
+def tracking_server() -> str:
+    """Where the runs can be looked at; empty when MLFLOW_TRACKING_URI names no server."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return uri if uri.startswith(("http://", "https://")) else ""
 
 
 def _experiment(client: "MlflowClient") -> str:
@@ -179,6 +199,16 @@ def _search(client: "MlflowClient", query: str) -> Iterator["Run"]:
             return
 
 
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """Half a million small objects live to the end: walking them again and again would take longer than reading."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def _artifact(client: "MlflowClient", run_id: str, name: str) -> Path | None:
     if name not in {file.path for file in client.list_artifacts(run_id)}:
         return None
@@ -197,10 +227,11 @@ def _trial_row(run: "Run", figure: str) -> dict[str, Any]:
     return {
         **{name: tags.get(name) for name in TAGS},
         **{flag: tags.get(flag) == "true" for flag in FLAGS},
-        **dataclasses.asdict(trial),
+        **vars(trial),
         **{column: run.data.metrics.get(metric) for column, metric in SUMMARY.items()},
         "source": "measured",
         "figure": figure,
+        "experiment_id": info.experiment_id,
         "run_id": info.run_id,
         "parent_run_id": tags.get("mlflow.parentRunId"),
     }

@@ -3,12 +3,14 @@
 Tidy tables in, numbers out. Nothing here knows a claim, a study or where a table came from.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from training.trial import Trial
 
@@ -16,6 +18,7 @@ FACTORS: tuple[str, ...] = tuple(Trial.__dataclass_fields__)
 REPEATS = ("fold", "seed")  # factors that only repeat a cell
 LEVEL = 0.95
 RESAMPLES = 10_000
+SEEDS_NEEDED = 6  # with five pairs of seeds even a clean sweep has a two-sided p of 2 / 2**5 = 0.06
 NUISANCE = {"optimizer": ("lr",)}  # tuned for each value of the factor, so it does not confound it
 
 
@@ -27,6 +30,8 @@ class Paired:
     runs: pd.DataFrame  # the pairs of runs behind the cells
     low: float  # of the interval of the mean difference; nan with a single pair of runs
     high: float
+    seed_low: float  # the same when only seeds are drawn anew, and the cells are these; nan below two seeds a cell
+    seed_high: float
     differs_also: tuple[str, ...]  # factors that differ within pairs, beside the compared one
 
     @property
@@ -35,7 +40,7 @@ class Paired:
 
     @property
     def effect(self) -> float:
-        return float(self.differences.mean()) if len(self.cells) else float("nan")
+        return float(self.differences.mean()) if len(self.cells) else math.nan
 
     @property
     def wins(self) -> int:
@@ -56,18 +61,61 @@ def pair(
     cells = runs.groupby(by, dropna=False, sort=False)["difference"].mean().reset_index()
     unit = cells if len(cells) > 1 else runs  # of resampling: cells; the seeds of a single cell
     low, high = interval(unit["difference"])
-    return Paired(cells, runs, low, high, _differs_also(runs, compared, keys))
+    over_seeds = stratified_interval([group.to_numpy() for _, group in runs.groupby(by, dropna=False)["difference"]])
+    return Paired(cells, runs, low, high, *over_seeds, _differs_also(runs, compared, keys))
 
 
-def interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+def interval(values: ArrayLike) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean (Efron 1979), the values resampled as they are; nan below two."""
-    sample = np.asarray(values, dtype=float)
+    return stratified_interval([np.asarray(values, dtype=float)])
+
+
+def stratified_interval(strata: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """The same of the mean of the strata's means, each stratum resampled in itself (Agarwal et al. 2021); nan where one
+    has fewer than two values.
+    """
+    if not strata or min(map(len, strata)) < 2:
+        return math.nan, math.nan
+
+    def mean_of_means(*samples: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        return np.mean([sample.mean(axis=axis) for sample in samples], axis=0)
+
+    drawn = stats.bootstrap(
+        strata,
+        mean_of_means,
+        n_resamples=RESAMPLES,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+
+
+def p_value(differences: ArrayLike) -> float:
+    """Two-sided, that the mean difference is 0: all signs flipped (exact up to 13 differences); nan below two."""
+    sample = np.asarray(differences, dtype=float)
     if len(sample) < 2:
-        return float("nan"), float("nan")
-    drawn = np.random.default_rng(seed).integers(0, len(sample), size=(RESAMPLES, len(sample)))
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(sample[drawn].mean(axis=1), [tail, 1 - tail])
-    return float(low), float(high)
+        return math.nan
+    found = stats.permutation_test(
+        (sample,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=np.random.default_rng(0)
+    )
+    return float(found.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values of several comparisons made at once, adjusted (Holm 1979); an unknown one (nan) is no comparison."""
+    p = pd.Series(p_values, dtype=float)
+    ranked = p.dropna().sort_values()
+    weights = np.arange(len(ranked), 0, -1)
+    adjusted = (ranked * weights).cummax().clip(upper=1)
+    return list(adjusted.reindex(p.index))
+
+
+def interquartile_mean(values: ArrayLike) -> float:
+    """The mean of the middle half (Agarwal et al. 2021); nan below four values, where there is no middle half."""
+    sample = np.asarray(values, dtype=float)
+    sample = sample[~np.isnan(sample)]
+    return float(stats.trim_mean(sample, 0.25)) if len(sample) >= 4 else math.nan
 
 
 def cell_means(table: pd.DataFrame, by: Sequence[str], score: str = "val_dice") -> pd.DataFrame:
@@ -79,7 +127,7 @@ def cell_means(table: pd.DataFrame, by: Sequence[str], score: str = "val_dice") 
 def largest_share(differences: pd.Series) -> float:
     """The part of the mean difference that is gone without its largest pair."""
     if len(differences) < 2 or differences.mean() == 0:
-        return float("nan")
+        return math.nan
     rest = differences.drop(differences.abs().idxmax())
     return float(1 - rest.mean() / differences.mean())
 

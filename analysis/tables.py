@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.conclusions.optimizers import best_learning_rates
+from analysis.stats import interquartile_mean
 from training.studies import Study, carried_from_report
 
 PRINTED = ("val_dice", "train_dice", "val_loss", "train_loss", "lr")  # shown as printed_*
@@ -17,9 +18,10 @@ def cell_factors(study: Study) -> list[str]:
 
 
 def compare(study: Study, published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell, in the report's order: factors, beyond, printed_*, then measured means, sd, n.
+    """One row a cell, in the report's order: factors, beyond, printed_*, then measured means, sd, iqm, n, runs.
 
-    `beyond` marks rows the report has not. `val_dice` is the mean over n runs, `sd` theirs (n - 1; nan for one run).
+    `beyond` marks rows the report has not. `val_dice` is the mean over n runs, `sd` theirs (n - 1; nan for one run),
+    `iqm` their interquartile mean (nan below four runs); `run_id` is the first of them.
     A learning-rate search shows its best learning rate as `lr`, and n counts the runs at it.
     """
     by = cell_factors(study)
@@ -50,6 +52,7 @@ def _means(measured: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     cells = measured.groupby(by, sort=False, dropna=False)
     scores = cells["val_dice"].agg(val_dice="mean", sd="std", n="count")
     rates = cells["lr"].first()
-    return pd.concat(
-        [scores, rates, cells[list(MEANS)].mean(), cells[["collapsed", "diverged"]].sum()], axis=1
-    ).reset_index()
+    middle = cells["val_dice"].agg(interquartile_mean).rename("iqm")
+    runs = cells[["experiment_id", "run_id", "parent_run_id"]].first()
+    flags = cells[["collapsed", "diverged"]].sum()
+    return pd.concat([scores, middle, rates, cells[list(MEANS)].mean(), flags, runs], axis=1).reset_index()

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from analysis.labels import several
-from analysis.stats import FACTORS, REPEATS
+from analysis.labels import factor_label, several
+from analysis.stats import FACTORS, REPEATS, SEEDS_NEEDED
 
 Answer = Literal["supported", "contradicted", "undecided", "untested"]
 ANSWERS: tuple[Answer, ...] = ("supported", "contradicted", "undecided", "untested")
 
+SEARCHED = {"lr": None, "weight_decay": 0.0, "dropout": 0.0}  # factors with a best value, and where their range ends
 ALL_DATA = 100  # percent: the validation images are the training images (Fig. 4, Fig. 11)
 
 
@@ -27,6 +28,8 @@ class Verdict:
     effect: float = math.nan  # mean difference; in Dice where the rule does not say otherwise
     low: float = math.nan  # 95 % bootstrap interval of the effect
     high: float = math.nan
+    seed_low: float = math.nan  # the same, when only seeds are drawn anew
+    seed_high: float = math.nan
     pairs: int = 0
     n: int = 0  # runs with a score that the verdict rests on
     caveats: tuple[str, ...] = ()
@@ -43,23 +46,53 @@ class Claim:
     sentence: str  # the report's conclusion
     rule: str  # how `decide` decides, in words
     decide: Decide
+    seeds_alone: bool = False  # the rule compares single cells, so only seeds can say how sure it is
+    unit: str = "Dice"  # of its effect
 
     @property
     def study(self) -> str:
         return self.code.split(".")[0]
 
     def check(self, table: pd.DataFrame) -> Verdict:
-        verdict = self.decide(table)
-        left_out = ((table["study"] == self.study) & (table["train_percent"] == ALL_DATA)).any()
-        if verdict.answer == "untested" or not left_out:
+        """The rule's verdict, with what can be said of any claim; few seeds alone decide nothing."""
+        verdict, own = self.decide(table), table[table["study"] == self.study]
+        if verdict.answer == "untested":
             return verdict
-        note = f"rows at {ALL_DATA} % are left out: their validation images are the training images"
-        return replace(verdict, caveats=(*verdict.caveats, note))
+        notes = edge_caveats(own)
+        if (own["train_percent"] == ALL_DATA).any():
+            notes.append(f"rows at {ALL_DATA} % are left out: their validation images are the training images")
+        seeds = own["seed"].nunique()  # printed rows do not know theirs
+        if self.seeds_alone and verdict.answer != "undecided" and 0 < seeds < SEEDS_NEEDED:
+            notes.append(
+                f"would be {verdict.answer}, but seeds alone decide here: {several(seeds, 'seed')} of the "
+                f"{SEEDS_NEEDED} that takes"
+            )
+            verdict = replace(verdict, answer="undecided")
+        return replace(verdict, caveats=(*verdict.caveats, *notes))
 
 
-def claim(code: str, sentence: str, rule: str) -> Callable[[Decide], Claim]:
+def claim(
+    code: str, sentence: str, rule: str, *, seeds_alone: bool = False, unit: str = "Dice"
+) -> Callable[[Decide], Claim]:
     """Make a claim of the function below it, so that the rule in words stands beside the rule in code."""
-    return lambda decide: Claim(code, sentence, rule, decide)
+    return lambda decide: Claim(code, sentence, rule, decide, seeds_alone, unit)
+
+
+def edge_caveats(rows: pd.DataFrame) -> list[str]:
+    """Where the best value of a searched factor is the first or last one tried, better ones may lie beyond it."""
+    notes = []
+    for factor, natural_end in SEARCHED.items():
+        others = [name for name in FACTORS if name not in (factor, *REPEATS) and len(rows[name].unique()) > 1]
+        means = rows.groupby([*others, factor], dropna=False)["val_dice"].mean().dropna().reset_index()
+        cells = [cell for _, cell in means.groupby(others, dropna=False)] if others else [means]
+        tried = [cell for cell in cells if len(cell) > 2]
+        best = [float(cell[factor].iloc[int(cell["val_dice"].to_numpy().argmax())]) for cell in tried]
+        ends = [(cell[factor].min(), cell[factor].max()) for cell in tried]
+        at_edge = [value for value, end in zip(best, ends, strict=True) if value in end and value != natural_end]
+        if at_edge:
+            where = f" in {len(at_edge)} of {len(tried)} rows" if len(tried) > 1 else ""
+            notes.append(f"the best {factor_label(factor)} is at the edge of the range tried{where}")
+    return notes
 
 
 def arm(table: pd.DataFrame, study: str, **factors: Any) -> pd.DataFrame:
@@ -83,4 +116,6 @@ def judge(answer: Answer, text: str, rows: pd.DataFrame, caveats: Iterable[str] 
         caveats.append("one run a cell (n = 1)")
     if lost := int(rows["diverged"].sum()):
         caveats.append(f"{several(lost, 'run')} diverged and left no score")
+    if empty := int(scored["collapsed"].sum()):
+        caveats.append(f"{several(empty, 'run')} collapsed: no foreground is predicted")
     return Verdict(answer=answer, text=text, n=len(scored), caveats=tuple(caveats), **numbers)

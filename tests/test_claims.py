@@ -9,7 +9,7 @@ import pytest
 from analysis.claims import CLAIMS, check_claims
 from analysis.rules import by_share
 from analysis.runs import load_published, tidy
-from analysis.stats import interval, pair
+from analysis.stats import holm, interquartile_mean, interval, p_value, pair
 from analysis.verdicts import Verdict
 from training.studies import STUDIES
 
@@ -60,6 +60,11 @@ def row(study: str, val_dice: float, **fields: Any) -> dict[str, Any]:
 def verdict(code: str, rows: list[dict[str, Any]]) -> Verdict:
     (claim,) = (claim for claim in CLAIMS if claim.code == code)
     return claim.check(tidy(rows))
+
+
+def six(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same rows from six seeds, which is what seeds alone need to decide."""
+    return [fields | {"seed": seed} for fields in rows for seed in range(6)]
 
 
 def test_there_are_27_claims_in_the_order_of_the_report() -> None:
@@ -181,19 +186,19 @@ def test_dropout_of_0_8_converges_or_does_not(dices: tuple[float, float], answer
 @pytest.mark.parametrize(("gain", "answer"), [(-0.1, "supported"), (0.1, "contradicted")])
 def test_augmentation_helps_or_does_not(gain: float, answer: str) -> None:
     rows = [row("augmentation", 0.6), row("augmentation", 0.6 + gain, augment="train")]
-    assert verdict("augmentation.1", rows).answer == answer
+    assert verdict("augmentation.1", six(rows)).answer == answer
 
 
 @pytest.mark.parametrize(("loss", "answer"), [(0.3, "supported"), (0.1, "undecided"), (0.0, "contradicted")])
 def test_equalized_masks_cost_very_much_or_not(loss: float, answer: str) -> None:
     rows = [row("mask_equalization", 0.7), row("mask_equalization", 0.7 - loss, equalize_masks=True)]
-    assert verdict("mask_equalization.1", rows).answer == answer
+    assert verdict("mask_equalization.1", six(rows)).answer == answer
 
 
 def test_adagrad_early_and_lower_needs_epochs_to_converge() -> None:
     rows = [row("schedulers", 0.5, optimizer="adagrad", epochs_to_converge=10)]
     rows += [row("schedulers", 0.7, optimizer=name, epochs_to_converge=40) for name in ("adam", "sgd")]
-    assert verdict("schedulers.3", rows).answer == "supported"
+    assert verdict("schedulers.3", six(rows)).answer == "supported"
     assert verdict("schedulers.3", [{**r, "epochs_to_converge": None} for r in rows]).answer == "untested"
 
 
@@ -221,7 +226,7 @@ def test_a_diverged_run_forms_no_pair_and_is_told() -> None:
     assert verdict("mask_equalization.1", rows).answer == "untested"
     rows += [row("mask_equalization", 0.7, seed=1), row("mask_equalization", 0.2, equalize_masks=True, seed=1)]
     found = verdict("mask_equalization.1", rows)
-    assert found.answer == "supported"
+    assert found.effect == pytest.approx(-0.5)
     assert "1 run diverged and left no score" in found.caveats
 
 
@@ -247,3 +252,82 @@ def test_the_interval_covers_the_mean_about_as_often_as_it_says() -> None:
 )
 def test_a_claim_about_several_cells_has_to_hold_in_all_or_none(holds: list[bool], answer: str) -> None:
     assert by_share(holds) == answer
+
+
+@pytest.mark.parametrize(("seeds", "answer"), [(1, "undecided"), (5, "undecided"), (6, "supported")])
+def test_seeds_alone_decide_from_six_on(seeds: int, answer: str) -> None:
+    rows = [row("mask_equalization", 0.7, seed=seed) for seed in range(seeds)]
+    rows += [row("mask_equalization", 0.2, equalize_masks=True, seed=seed) for seed in range(seeds)]
+    found = verdict("mask_equalization.1", rows)
+    assert found.answer == answer
+    assert any("would be supported, but seeds alone decide here" in note for note in found.caveats) == (seeds < 6)
+
+
+def test_pairs_over_another_factor_need_no_six_seeds() -> None:
+    rows = [
+        row("schedulers_by_data", 0.6 + 0.1 * (scheduler == "plateau"), scheduler=scheduler, train_percent=percent)
+        for scheduler in ("step", "plateau")
+        for percent in (20, 40)
+    ]
+    assert verdict("schedulers_by_data.1", rows).answer == "supported"
+
+
+def test_a_single_best_cell_has_to_lead_over_its_seeds_too() -> None:
+    sure = [row("losses", 0.7, optimizer="rmsprop", loss="bce"), row("losses", 0.6)]
+    assert verdict("losses.4", six(sure)).answer == "supported"
+    noisy = [fields | {"val_dice": 0.62 + (0.3 if fields["seed"] == 0 else -0.03)} for fields in six(sure[:1])]
+    found = verdict("losses.4", noisy + six(sure[1:]))
+    assert found.effect > 0.01
+    assert found.answer == "undecided"
+
+
+def test_a_best_value_at_the_edge_of_its_range_is_a_caveat() -> None:
+    def tried(best: float) -> tuple[str, ...]:
+        decays = (0.1, 0.01, 0.001)
+        rows = [row("weight_decay", 0.7 if decay == best else 0.5, weight_decay=decay) for decay in decays]
+        return verdict("weight_decay.3", rows).caveats
+
+    assert "the best weight decay is at the edge of the range tried" in tried(0.001)
+    assert not any("edge" in caveat for caveat in tried(0.01))
+
+
+def test_no_dropout_is_the_natural_end_of_its_range_and_no_edge() -> None:
+    rows = [row("dropout", 0.7 - dropout, dropout=dropout) for dropout in (0.0, 0.2, 0.5)]
+    assert not any("edge" in caveat for caveat in verdict("dropout.1", rows).caveats)
+
+
+def test_a_collapsed_run_is_told() -> None:
+    rows = [row("optimizers", 0.6, optimizer="sgd"), row("optimizers", 0.0, collapsed=True)]
+    assert "1 run collapsed: no foreground is predicted" in verdict("optimizers.1", rows).caveats
+
+
+def test_intervals_over_cells_and_over_seeds_are_kept_apart() -> None:
+    """The two optimizers disagree, each very steadily over its seeds."""
+    gains = {"adam": 0.3, "sgd": -0.1}
+    rows = [
+        row("optimizers", 0.5 + (loss == "switching") * gain + 0.001 * seed, optimizer=name, loss=loss, seed=seed)
+        for name, gain in gains.items()
+        for loss in ("bce", "switching")
+        for seed in range(3)
+    ]
+    table = tidy(rows)
+    left, right = table[table["loss"] == "switching"], table[table["loss"] == "bce"]
+    found = pair(left, right, match=["optimizer"], compared="loss")
+    assert (found.low, found.high) == pytest.approx((-0.1, 0.3))
+    assert (found.seed_low, found.seed_high) == pytest.approx((0.1, 0.1))
+
+
+def test_holm_multiplies_the_smallest_by_all_and_never_goes_down() -> None:
+    assert holm([0.01, 0.04, 0.03, math.nan]) == pytest.approx([0.03, 0.06, 0.06, math.nan], nan_ok=True)
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+
+
+def test_the_p_value_flips_all_signs() -> None:
+    assert p_value([1, 2, 3, 4, 5, 6]) == pytest.approx(2 / 2**6)
+    assert p_value([1, -1]) == 1.0
+    assert math.isnan(p_value([1]))
+
+
+def test_the_interquartile_mean_forgets_the_extremes() -> None:
+    assert interquartile_mean([0.0, 0.5, 0.7, 1.0]) == pytest.approx(0.6)
+    assert math.isnan(interquartile_mean([0.5, 0.7, math.nan]))

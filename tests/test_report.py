@@ -1,5 +1,6 @@
 """The page: complete, self-contained, and honest about what is missing. Its runs are made up; the store is real."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -10,9 +11,8 @@ import pandas as pd
 import pytest
 from test_runs import DIGEST, experiment, made_up_store
 
-from analysis import report, runs
+from analysis import evidence, exports, report, runs
 from analysis.claims import CLAIMS
-from analysis.printed import read_notes
 from training.studies import STUDIES
 
 
@@ -25,20 +25,28 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
         run = runs.connect().create_run(experiment())  # as `mlflow run` makes one
         patch.setenv("MLFLOW_RUN_ID", run.info.run_id)
-        path = report.write_report(tmp_path_factory.mktemp("report"), report.NEWEST)
+        out = tmp_path_factory.mktemp("report")
+        assert report.main(["--out", str(out)]) == 0
         after = runs.connect().get_run(run.info.run_id)
         assert after.data.tags["role"] == "report"
         assert after.info.status == "RUNNING"  # `mlflow run` ends its own
-        assert [file.path for file in runs.connect().list_artifacts(run.info.run_id)] == ["index.html"]
-    return path
+        kept = {file.path for file in runs.connect().list_artifacts(run.info.run_id)}
+        assert kept == {"index.html", "report.md", "tables"}
+    return out / "index.html"
+
+
+@pytest.fixture
+def store_of_page(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The store of made-up runs; the parent run of its study `losses`."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+    trials = runs.load_trials(DIGEST)
+    return str(trials[trials["study"] == "losses"]["parent_run_id"].iloc[0])
 
 
 @pytest.fixture(scope="module")
 def printed_only() -> str:
     """The page before anything was run."""
-    nothing = runs.tidy([])
-    curves = pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
-    return report.render(runs.load_published(), nothing, curves, None, read_notes(), lambda _: b"")
+    return exports.render("report.html", report.compose(runs.load_published(), evidence.nothing()))
 
 
 def test_the_page_asks_for_nothing_from_outside(page: Path) -> None:
@@ -93,18 +101,71 @@ def test_before_anything_is_run_the_printed_side_stands_alone(printed_only: str)
 
 def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
     tags = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.7654", "otsu_dice": "0.321", "test_images": "24"}
-    nothing, curves = runs.tidy([]), pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
     champion = runs.Champion("3", tags | {"data": "<b>cells</b>"}, {})
-    html = report.render(nothing, nothing, curves, champion, read_notes(), lambda _: b"")
+    found = dataclasses.replace(evidence.nothing(), champion=champion)
+    html = exports.render("report.html", report.compose(runs.tidy([]), found))
     assert html.index("0.765") < html.index("0.321") < html.index("27 conclusions")
     assert "&lt;b&gt;cells" in html  # names are escaped
 
 
 def test_the_tables_hold_what_the_page_shows(page: Path) -> None:
     tables = page.parent / "tables"
-    assert {path.stem for path in tables.glob("*.csv")} == {*STUDIES, "claims", "trials"}
+    assert {path.stem for path in tables.glob("*.csv")} == {*STUDIES, "claims", "comparisons", "trials"}
+    assert {path.stem for path in tables.glob("*.tex")} == {*STUDIES}
+    assert {path.name for path in tables.glob("*.parquet")} == {"trials.parquet", "curves.parquet"}
     assert len(pd.read_csv(tables / "claims.csv")) == 2 * len(CLAIMS)
     assert set(pd.read_csv(tables / "trials.csv")["data_digest"]) == {DIGEST}
+
+
+def test_a_table_for_a_paper_is_latex_with_the_numbers_of_the_page(page: Path) -> None:
+    text = (page.parent / "tables" / "losses.tex").read_text()
+    assert all(word in text for word in (r"\toprule", r"\bottomrule", r"\caption{Which loss", "inverse Dice BCE"))
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 1 + 12
+    assert "0.815" in rows[1]
+
+
+def test_the_page_can_be_made_again_from_its_tables_without_a_store(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody answers there
+    assert report.main(["--out", str(tmp_path), "--tables", str(page.parent / "tables")]) == 0
+    for name in ("losses.csv", "claims.csv", "comparisons.csv", "trials.csv"):
+        assert (tmp_path / "tables" / name).read_text() == (page.parent / "tables" / name).read_text()
+    assert "validation dice by epoch" in (tmp_path / "index.html").read_text().lower()
+
+
+def test_tables_that_are_none_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.main(["--out", str(tmp_path / "out"), "--tables", str(tmp_path)]) == 2
+    assert "it has no trials.parquet; it must be the tables/ folder beside a report" in capsys.readouterr().err
+
+
+def test_the_printed_numbers_alone_make_a_page_without_any_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert report.main(["--published", "--out", str(tmp_path)]) == 0
+    assert "Nothing is measured yet" in (tmp_path / "report.md").read_text()
+
+
+def test_every_measured_number_links_to_its_run_where_the_server_is_known(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+    found = evidence.from_store("", "http://mlflow.example:5000/")
+    html = exports.render("report.html", report.compose(runs.load_published(), found))
+    (parent,) = found.trials[found.trials["study"] == "losses"]["parent_run_id"].unique()
+    link = f"http://mlflow.example:5000/#/experiments/{experiment()}/runs/{parent}"
+    assert html.count(f'href="{link}"') == 12 + 1, "12 cells of two seeds each, and the study itself"
+
+
+def test_a_study_s_run_in_mlflow_says_what_became_of_its_claims_once(page: Path, store_of_page: str) -> None:
+    client = runs.connect()
+    for _ in range(2):
+        runs.describe_verdicts(store_of_page, "- **losses.1**")
+    note = client.get_run(store_of_page).data.tags["mlflow.note.content"]
+    assert note.count(runs.VERDICTS.strip()) == 1
+    assert note.endswith("- **losses.1**")
 
 
 def test_no_half_written_file_is_left(page: Path) -> None:

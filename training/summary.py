@@ -41,7 +41,8 @@ def describe_study(plan: Plan, outcomes: list["Outcome"], winners: list[Trial], 
     lines += [f"- winner: {describe(trial, plan.study.scientific, 1)}" for trial in winners]
     lines += ["", "| " + " | ".join([*factors, "val Dice", "best epoch", "note"]) + " |"]
     lines += ["|" + " --- |" * (len(factors) + 3)]
-    for outcome in outcomes:
+    in_order = sorted(outcomes, key=lambda outcome: tuple(getattr(outcome.trial, factor) for factor in factors))
+    for outcome in in_order:
         cells = [str(getattr(outcome.trial, factor)) for factor in factors]
         cells += [f"{outcome.dice:.4f}", str(outcome.best_epoch), outcome.failure.split(":")[0] or outcome.note]
         lines += ["| " + " | ".join(cells) + " |"]

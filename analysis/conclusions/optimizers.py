@@ -21,6 +21,7 @@ def best_learning_rates(table: pd.DataFrame) -> pd.DataFrame:
     "learning_rate.1",
     "Each optimizer has its own range of good learning rates.",
     f"For each loss, the optimizers' best learning rates span at least {OWN_RANGE:.0f}x.",
+    unit="ratio",
 )
 def own_learning_rate(table: pd.DataFrame) -> Verdict:
     best = best_learning_rates(table)

@@ -30,6 +30,8 @@ LARGEST_DROPOUT = 0.8
     "weight_decay.1",
     "With much data, validation loss is low with or without weight decay.",
     f"At {MUCH_DATA} %: val loss without decay at most {LOSS_TIE} above that with the best decay.",
+    seeds_alone=True,
+    unit="loss",
 )
 def no_decay_needed(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "weight_decay", train_percent=MUCH_DATA)
@@ -64,6 +66,7 @@ def little_data_strong_decay(table: pd.DataFrame) -> Verdict:
     "weight_decay.3",
     "Too strong a decay underfits when there is much data.",
     f"At {MUCH_DATA} %: train Dice falls with every step to a stronger decay.",
+    seeds_alone=True,
 )
 def too_strong_underfits(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "weight_decay", train_percent=MUCH_DATA)
@@ -80,6 +83,7 @@ def too_strong_underfits(table: pd.DataFrame) -> Verdict:
     "weight_decay.4",
     "The best is 80 % of the data with weight decay 0.01.",
     f"That cell has the highest val Dice of the study, by at least {TIE}.",
+    seeds_alone=True,
 )
 def best_decay(table: pd.DataFrame) -> Verdict:
     factors = ["train_percent", "weight_decay"]

@@ -35,6 +35,7 @@ def helps_most(table: pd.DataFrame) -> Verdict:
     "schedulers.2",
     "AdaMax is better without a scheduler.",
     "AdaMax without against each scheduler: the 95 % interval of the mean difference lies above 0.",
+    seeds_alone=True,
 )
 def adamax_without(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "schedulers", optimizer="adamax")
@@ -47,6 +48,7 @@ def adamax_without(table: pd.DataFrame) -> Verdict:
     "schedulers.3",
     "AdaGrad learns smoothly and early, but reaches a lower optimum.",
     "With a scheduler, AdaGrad converges in fewer epochs than the others' median and to a lower val Dice.",
+    seeds_alone=True,
 )
 def adagrad_early_but_lower(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "schedulers", scheduler=WITH_SCHEDULER).dropna(subset=["epochs_to_converge", "val_dice"])
@@ -86,6 +88,7 @@ def fine_either_way(table: pd.DataFrame) -> Verdict:
     "schedulers.5",
     "RMSprop needs a scheduler, and plateau works best.",
     "RMSprop's val Dice: none < step < plateau.",
+    seeds_alone=True,
 )
 def rmsprop_needs_one(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "schedulers", optimizer="rmsprop")
