@@ -1,6 +1,5 @@
 """What the page says, study by study. Tables and verdicts in, values for the template out; no files, no MLflow."""
 
-import base64
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import panels
-from analysis.claims import CLAIMS
+from analysis.claims import ALL_CLAIMS, CLAIMS
 from analysis.comparisons import compare_with_reference
 from analysis.evidence import Evidence
 from analysis.labels import DASH, TIMES, cell_label, factor_label, number, several, signed, value_label
+from analysis.pictures import Picture, Strip, study_pictures, study_strips
 from analysis.selection import highest_dice, most_consistent
 from analysis.tables import cell_factors, compare
 from analysis.verdicts import ANSWERS, Claim, Verdict
@@ -74,9 +73,8 @@ class Chapter:
     score: str  # what the table compares
     rows: tuple[Row, ...]
     notes: tuple[str, ...]  # on the printed numbers
-    pictures: tuple[tuple[str, str], ...]  # SVG, caption
-    predictions: str  # base64 of a JPEG; empty where there is none
-    predictions_of: str
+    pictures: tuple[Picture, ...]
+    strips: tuple[Strip, ...]  # predictions; empty without runs
     runs: str  # `12 runs on cells (protocol fixed, carry report)`; empty without runs
     short: str  # a warning, where the runs had far fewer epochs than the report's
     command: str
@@ -87,12 +85,14 @@ class Chapter:
 
 
 def judged(printed: Verdicts, measured: Verdicts, study: str) -> tuple[Judged, ...]:
-    return tuple(Judged(c, printed[c.code], measured[c.code]) for c in CLAIMS if study in ("", c.study))
+    """The claims of one study; with no study, all that are the report's."""
+    claims = [c for c in ALL_CLAIMS if c.study == study] if study else CLAIMS
+    return tuple(Judged(c, printed[c.code], measured[c.code]) for c in claims)
 
 
 def counts(verdicts: Verdicts) -> list[tuple[str, int]]:
-    """How many claims got each verdict, in a fixed order."""
-    found = Counter(verdict.answer for verdict in verdicts.values())
+    """How many of the report's claims got each verdict, in a fixed order."""
+    found = Counter(verdicts[claim.code].answer for claim in CLAIMS)
     return [(answer, found[answer]) for answer in ANSWERS]
 
 
@@ -104,17 +104,14 @@ def make_chapters(
     for study in STUDIES.values():
         own = trials[trials["study"] == study.name]
         table = compare(study, published, own)
-        best = highest_dice(own)
-        picture = found.load_picture(best["run_id"]) if best is not None else b""
         chapter = Chapter(
             study=study,
             heads=tuple(factor_label(factor) for factor in cell_factors(study)),
             score="best learning rate" if study.search_lr else "val Dice",
             rows=tuple(_row(study, row, found) for row in table.to_dict("records")),
             notes=tuple(notes[notes["figure"] == study.figure]["note"]),
-            pictures=tuple(_pictures(study, table, own, curves)),
-            predictions=base64.b64encode(panels.compress(picture)).decode(),
-            predictions_of="" if best is None else f"{describe(best)}; val Dice {number(best['val_dice'])}",
+            pictures=tuple(study_pictures(study, table, own, curves)),
+            strips=tuple(study_strips(study, table, own, found)),
             runs=_runs(own),
             short=_short(study, own),
             command=command(study.name, own),
@@ -224,22 +221,3 @@ def _compared(row: Mapping[Any, Any]) -> Compared:
 
 def _interval(low: float, high: float) -> str:
     return DASH if low != low else f"{signed(low)} to {signed(high)}"
-
-
-def _pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curves: pd.DataFrame) -> list[tuple[str, str]]:
-    pictures = []
-    if table["printed_lr" if study.search_lr else "printed_val_dice"].notna().any() or len(trials):
-        svg = panels.render(lambda: panels.comparison_figure(study, table), f"{study.name}: printed and measured")
-        pictures.append((svg, "Printed beside measured."))
-    if study.search_lr and len(trials):
-        svg = panels.render(lambda: panels.learning_rates_figure(trials), f"{study.name}: Dice by learning rate")
-        pictures.append((svg, "How much each optimizer minds its learning rate; means over seeds."))
-    shown = trials
-    if study.search_lr:
-        best = table.dropna(subset="lr")[[*cell_factors(study), "lr"]]
-        shown = trials.merge(best, on=list(best.columns))
-    if curves["run_id"].isin(shown["run_id"]).any():
-        svg = panels.render(lambda: panels.curves_figure(study, shown, curves), f"{study.name}: learning curves")
-        caption = "Validation Dice by epoch" + (", at each search's best learning rate" if study.search_lr else "")
-        pictures.append((svg, f"{caption}. A line is the mean over a cell's seeds, a band their range."))
-    return pictures

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
-from analysis.claims import CLAIMS
+from analysis.claims import ALL_CLAIMS
 from analysis.comparisons import compare_with_reference
 from analysis.evidence import CURVES, TRIALS
 from analysis.labels import factor_label, value_label
@@ -42,7 +42,7 @@ def make_tables(
     claims = pd.DataFrame(
         {"code": claim.code, "claim": claim.sentence, "source": source, "rule": claim.rule, "unit": claim.unit}
         | {**vars(found[claim.code]), "caveats": "; ".join(found[claim.code].caveats)}
-        for claim in CLAIMS
+        for claim in ALL_CLAIMS
         for source, found in verdicts.items()
     )
     compared = pd.concat(

@@ -7,11 +7,13 @@ ones filled.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis.labels import cell_label, value_label
+from analysis.labels import cell_label, factor_label, number, value_label
+from analysis.stats import interval
 from analysis.verdicts import ANSWERS, Claim, Verdict
 
 INK, MUTED, RULE, PAPER = "#1a1c20", "#6b7079", "#dfe1e6", "#fefefe"
@@ -22,9 +24,18 @@ OPTIMIZER_COLOURS = {
     "adagrad": "#009e73",
     "adamax": "#cc79a7",
     "adadelta": "#56b4e9",
+    "adamw": "#7a5195",
 }
 RAMP = ("#440154", "#31688e", "#35b779", "#b8a100")  # viridis, its yellow darkened: ordered values of another factor
 ANSWER_COLOURS = dict(zip(ANSWERS, ("#00805c", "#c2440a", "#b07a00", "#8a8f98"), strict=True))
+FAILED = ANSWER_COLOURS["contradicted"]
+SCORES = {
+    "val_dice": "validation Dice",
+    "train_dice": "training Dice",
+    "val_loss": "validation loss",
+    "train_loss": "training loss",
+}
+WORST = 4  # images of the champion that are named
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 
 
@@ -36,16 +47,16 @@ def colours_of(factor: str, values: Sequence[Any]) -> dict[Any, str]:
 
 
 def draw_curves(
-    axes: Axes, curves: pd.DataFrame, colour_by: str, colours: Mapping[Any, str], style_by: str = ""
+    axes: Axes, curves: pd.DataFrame, score: str, colour_by: str, colours: Mapping[Any, str], style_by: str = ""
 ) -> Axes:
-    """Validation Dice by epoch: a line a cell (the mean over its runs), its runs' range as a band.
+    """A score (val_dice, train_loss, ...) by epoch: a line a cell (the mean over its runs), its runs' range as a band.
 
     `curves` holds the epochs of the trials with the trials' factors beside them.
     """
     styles = list(dict.fromkeys(curves[style_by])) if style_by else [""]
     for colour, of_colour in curves.groupby(colour_by, sort=False):
         for style, cell in of_colour.groupby(style_by, sort=False) if style_by else [("", of_colour)]:
-            by_epoch = cell.groupby("epoch")["val_dice"].agg(["mean", "min", "max"])
+            by_epoch = cell.groupby("epoch")[score].agg(["mean", "min", "max"])
             line = LINES[styles.index(style) % len(LINES)]
             marker = "o" if len(by_epoch) < 6 else ""
             axes.plot(by_epoch.index, by_epoch["mean"], color=colours[colour], linestyle=line, marker=marker, ms=2.5)
@@ -53,19 +64,23 @@ def draw_curves(
                 axes.fill_between(
                     by_epoch.index, by_epoch["min"], by_epoch["max"], color=colours[colour], alpha=0.15, lw=0
                 )
-    axes.set(xlabel="epoch", ylabel="validation Dice", ylim=(0, 1))
+    axes.set(xlabel="epoch", ylabel=SCORES[score])
+    if score.endswith("dice"):
+        axes.set_ylim(0, 1)
+    else:
+        axes.set_yscale("log")  # one bad epoch can be a hundred times the rest
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     return axes
 
 
-def draw_comparison(axes: Axes, table: pd.DataFrame, factors: Sequence[str]) -> Axes:
+def draw_comparison(axes: Axes, table: pd.DataFrame, names: Sequence[str], by_optimizer: bool) -> Axes:
     """Printed (hollow) beside measured (filled, with sd) validation Dice, a line a row of `tables.compare`."""
     for y, (_, row) in enumerate(table.iterrows()):
-        colour = OPTIMIZER_COLOURS[row["optimizer"]] if "optimizer" in factors else MUTED
+        colour = OPTIMIZER_COLOURS[row["optimizer"]] if by_optimizer else MUTED
         axes.plot([row["printed_val_dice"], row["val_dice"]], [y, y], color=colour, lw=1.2, alpha=0.5, zorder=2)
         axes.plot(row["printed_val_dice"], y, "o", color=colour, markerfacecolor=PAPER, ms=6, mew=1.4, zorder=3)
         axes.errorbar(row["val_dice"], y, xerr=row["sd"], fmt="o", color=colour, ms=6, lw=1.2, zorder=4)
-    axes.set_yticks(range(len(table)), [cell_label(row, factors) for row in table.to_dict("records")])
+    axes.set_yticks(range(len(table)), names)
     axes.set(
         xlabel="validation Dice (hollow: printed; filled: measured)", xlim=(-0.02, 1.02), ylim=(len(table) - 0.4, -0.6)
     )
@@ -97,6 +112,99 @@ def draw_learning_rates(axes: Axes, trials: pd.DataFrame) -> Axes:
     axes.set_xscale("log")
     axes.set(xlabel="learning rate", ylabel="validation Dice", ylim=(0, 1))
     return axes
+
+
+def draw_search(axes: Axes, trials: pd.DataFrame) -> Axes:
+    """One learning-rate search: its rates numbered in the order they were tried, the best ringed.
+
+    Dots are the means over seeds; a trial that collapsed or diverged is a cross, a diverged one at the bottom.
+    """
+    tried = trials.groupby("lr", sort=False)[["val_dice", "collapsed", "diverged"]].agg(
+        {"val_dice": "mean", "collapsed": "any", "diverged": "any"}
+    )
+    colour = OPTIMIZER_COLOURS[trials["optimizer"].iloc[0]]
+    in_order = tried["val_dice"].sort_index()
+    axes.plot(in_order.index, in_order, color=colour, lw=1, alpha=0.4)
+    for order, row in enumerate(tried.reset_index().to_dict("records"), start=1):
+        lr, failed = float(row["lr"]), row["collapsed"] or row["diverged"]
+        y = 0.0 if np.isnan(row["val_dice"]) else float(row["val_dice"])
+        axes.plot(lr, y, "x" if failed else "o", color=FAILED if failed else colour, ms=4)
+        axes.annotate(str(order), (lr, y), (0, 4), textcoords="offset points", ha="center", fontsize=6.5, color=MUTED)
+    if tried["val_dice"].notna().any():
+        best = int(np.nanargmax(tried["val_dice"]))
+        axes.plot(tried.index[best], tried["val_dice"].max(), "o", color=INK, ms=8, mfc="none", mew=1)
+    axes.set_xscale("log")
+    axes.set(xlabel="learning rate", ylabel="validation Dice", ylim=(-0.05, 1.05))
+    return axes
+
+
+def draw_isolation(axes: Axes, trials: pd.DataFrame, factor: str) -> Axes:
+    """Isolation plot: for each value of a factor the best validation Dice over all the others, every run behind it.
+
+    Godbole et al. 2023, "Deep Learning Tuning Playbook".
+    """
+    values = sorted_values(trials[factor])
+    place = trials[factor].map({value: x for x, value in enumerate(values)})
+    axes.plot(place, trials["val_dice"], "o", color=MUTED, alpha=0.35, ms=3.5, mew=0)
+    best = trials.groupby(place)["val_dice"].max()
+    axes.plot(best.index, best, "o-", color=INK, ms=4.5, lw=1)
+    axes.set_xticks(range(len(values)), [value_label(factor, value) for value in values])
+    axes.set(xlabel=factor_label(factor), xlim=(-0.4, len(values) - 0.6), ylabel="validation Dice")
+    return axes
+
+
+def draw_heat_map(axes: Axes, trials: pd.DataFrame, down: str, across: str) -> Axes:
+    """Mean validation Dice of each pair of values, as colour and as a number; darker is higher."""
+    means = trials.pivot_table(index=down, columns=across, values="val_dice", aggfunc="mean", sort=False)
+    means = means.reindex(index=sorted_values(trials[down]), columns=sorted_values(trials[across]))
+    values = means.to_numpy(dtype=float)
+    low, high = np.nanmin(values), np.nanmax(values)
+    axes.pcolormesh(values, cmap="cividis_r", vmin=low, vmax=high, edgecolors=PAPER, linewidth=1.5)
+    for (y, x), value in np.ndenumerate(values):
+        dark = value > (low + high) / 2
+        axes.text(x + 0.5, y + 0.5, number(value), ha="center", va="center", color="#ffffff" if dark else "#101010")
+    axes.set_xticks(np.arange(values.shape[1]) + 0.5, [value_label(across, value) for value in means.columns])
+    axes.set_yticks(np.arange(values.shape[0]) + 0.5, [value_label(down, value) for value in means.index])
+    axes.set(xlabel=factor_label(across), ylabel=factor_label(down))
+    axes.invert_yaxis()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.grid(visible=False)
+    return axes
+
+
+def draw_cost(axes: Axes, trials: pd.DataFrame) -> Axes:
+    """Validation Dice by the seconds a trial took; the line joins those that no faster trial matches."""
+    scored = trials.dropna(subset=["seconds", "val_dice"]).sort_values(["seconds", "val_dice"])
+    for optimizer, own in scored.groupby("optimizer", sort=False):
+        colour = OPTIMIZER_COLOURS[str(optimizer)]
+        axes.plot(own["seconds"], own["val_dice"], "o", color=colour, ms=4, alpha=0.7, mew=0)
+    front = scored[scored["val_dice"] > scored["val_dice"].cummax().shift(fill_value=-1)]
+    axes.step(front["seconds"], front["val_dice"], where="post", color=INK, lw=1)
+    axes.set_xscale("log")
+    axes.set(xlabel="seconds of training", ylabel="validation Dice", ylim=(0, 1))
+    return axes
+
+
+def draw_test_images(axes: Axes, dice: pd.Series) -> Axes:
+    """The champion's Dice on each test image (index: their names), sorted; the mean with its interval over images."""
+    low, high = interval(dice)
+    ranked = dice.sort_values()
+    if low == low:
+        axes.axvspan(low, high, color=ANSWER_COLOURS["supported"], alpha=0.18, lw=0)
+    axes.axvline(float(dice.mean()), color=ANSWER_COLOURS["supported"], lw=1.2)
+    axes.plot(ranked, range(len(ranked)), "o", color=INK, ms=4)
+    for y, (name, value) in enumerate(ranked.iloc[:WORST].items()):
+        axes.annotate(str(name)[:28], (value, y), (7, 0), textcoords="offset points", va="center", fontsize=7.5)
+    axes.set(xlabel="Dice of each test image; line and band: mean, 95 % interval over images", xlim=(-0.02, 1.02))
+    axes.set(yticks=[], ylim=(-0.8, len(ranked) - 0.2))
+    return axes
+
+
+def sorted_values(values: pd.Series) -> list[Any]:
+    """Numbers by size, words in order of appearance."""
+    found = list(dict.fromkeys(values))
+    return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
 
 
 def draw_effects(

@@ -1,7 +1,7 @@
 """How factors, their values and numbers are written for people. Values in, words out; no table, no figure."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
@@ -24,6 +24,7 @@ FACTORS = {
     "sgd_momentum": "SGD momentum",
     "step_length": "step length",
     "plateau_patience": "plateau patience (epochs)",
+    "width": "width (channels)",
 }
 
 VALUES: dict[str, dict[Any, str]] = {
@@ -35,7 +36,9 @@ VALUES: dict[str, dict[Any, str]] = {
         "rmsprop": "RMSprop",
         "sgd": "SGD",
         "adadelta": "AdaDelta",
+        "adamw": "AdamW",
     },
+    "scheduler": {"onecycle": "one-cycle"},
     "augment": {"none": "none", "train": "training only", "both": "training and validation"},
     "equalize_masks": {True: "yes", False: "no"},
 }
@@ -71,6 +74,13 @@ def cell_label(cell: Mapping[Any, Any], factors: Iterable[str]) -> str:
         word = value_label(factor, cell[factor]) + after.get(factor, "")
         words.append(f"{factor_label(factor)} {word}" if factor in named else word)
     return ", ".join(words)
+
+
+def variant_label(cell: Mapping[Any, Any] | Any, settled: Mapping[Any, Any] | Any, factors: Sequence[str]) -> str:
+    """What sets a cell apart from the settled one: `one-cycle`; the settled one itself is `as settled`."""
+    changed = [factor for factor in factors if cell[factor] != settled[factor]]
+    words = [f"{factor_label(factor)} {value_label(factor, cell[factor])}" for factor in changed]
+    return ", ".join(words) or "as settled"
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from analysis.evidence import Evidence
 
+NEWEST, AUTO = "newest", "auto"
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
 
 
@@ -35,15 +36,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", default="report", help="folder for index.html, report.md and tables/")
     parser.add_argument(
         "--data-digest",
-        default="",
+        default=NEWEST,
         help="digest (MLflow tag data_digest) of the images whose runs are shown (default: those of the newest study)",
     )
     parser.add_argument("--published", action="store_true", help="the report's printed numbers alone; no store is read")
     parser.add_argument("--tables", type=Path, help="the tables/ folder of an earlier report, in place of a store")
     parser.add_argument(
         "--tracking-url",
-        default="",
-        help="where numbers link to, as http://127.0.0.1:5000 of `mlflow ui` (default: MLFLOW_TRACKING_URI)",
+        default=AUTO,
+        help="where numbers link to, as http://127.0.0.1:5000 of `mlflow ui` (auto: MLFLOW_TRACKING_URI, if a server)",
     )
     return parser.parse_args(arguments)
 
@@ -54,9 +55,10 @@ def gather(options: argparse.Namespace) -> "Evidence":
 
     if options.published:
         return evidence.nothing()
+    server = "" if options.tracking_url == AUTO else options.tracking_url
     if options.tables:
-        return evidence.from_tables(options.tables, options.tracking_url)
-    return evidence.from_store(options.data_digest, options.tracking_url)
+        return evidence.from_tables(options.tables, server)
+    return evidence.from_store("" if options.data_digest == NEWEST else options.data_digest, server)
 
 
 def write_report(out: Path, found: "Evidence", *, keep: bool) -> Path:
@@ -83,8 +85,8 @@ def write_report(out: Path, found: "Evidence", *, keep: bool) -> Path:
 
 def compose(published: "pd.DataFrame", found: "Evidence") -> dict[str, Any]:
     """Everything the templates ask for."""
-    from analysis import chapters, panels
-    from analysis.claims import CLAIMS, check_claims
+    from analysis import chapters, panels, pictures
+    from analysis.claims import ALL_CLAIMS, check_claims
     from analysis.printed import read_notes
 
     trials, champion = found.trials, found.champion
@@ -94,12 +96,14 @@ def compose(published: "pd.DataFrame", found: "Evidence") -> dict[str, Any]:
         "champion": champion,
         "champion_factors": chapters.describe_params(champion.params) if champion else "",
         "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
+        **pictures.champion_pictures(champion),
+        "cost": panels.render(lambda: panels.cost_figure(trials), "Quality against cost") if len(trials) else "",
         "choices": {"Printed numbers": chapters.choices(published, found), "Measured": chapters.choices(trials, found)},
         "summary": chapters.judged(printed, measured, "summary"),
         "claims": chapters.judged(printed, measured, ""),
         "counts": {"Printed": chapters.counts(printed), "Measured": chapters.counts(measured)},
         "effects": panels.render(
-            lambda: panels.effects_figure(CLAIMS, printed, measured), "Effects with 95 % intervals"
+            lambda: panels.effects_figure(ALL_CLAIMS, printed, measured), "Effects with 95 % intervals"
         ),
         "glyphs": chapters.GLYPHS,
         "num_runs": len(trials),

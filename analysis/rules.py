@@ -23,10 +23,12 @@ MOST = 0.75  # share of pairs that "in general" asks for
 ONE_PAIR = 0.5  # a mean rests on one pair when more than this part of it goes with the pair
 
 
-def by_interval(paired: Paired, *, lower: bool = False) -> Answer:
-    """Supported when the whole interval lies above 0 (with `lower`: below); of a single pair of runs, when it does."""
+def by_interval(paired: Paired, *, lower: bool = False, margin: float = 0) -> Answer:
+    """Supported when the whole interval lies above `margin` (with `lower`: below); of a single pair of runs, when it
+    does. Contradicted when it lies on the other side.
+    """
     low, high = (paired.effect, paired.effect) if math.isnan(paired.low) else (paired.low, paired.high)
-    return above_zero(-high, -low) if lower else above_zero(low, high)
+    return above_zero(margin - high, margin - low) if lower else above_zero(low - margin, high - margin)
 
 
 def above_zero(low: float, high: float) -> Answer:

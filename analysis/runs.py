@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, and --help does not need it
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 EXPERIMENT = "unet-studies"
 CHAMPION = ("unet", "champion")  # the registered model and its alias
+TEST_IMAGES = ("test_images.csv", "test_images_worst.png")  # artifacts of its promotion
 PAGE = 2000  # runs a request
 VERDICTS = "\n\n## What the report's conclusions come to\n\n"
 
@@ -57,7 +58,9 @@ class Champion:
     version: str
     tags: dict[str, str]  # run_id, val_dice, test_dice, test_global_dice, test_iou, otsu_dice, test_images, data
     params: dict[str, str]  # the trial's; empty when its run is gone
-    experiment_id: str = ""
+    experiment_id: str  # of that run; empty likewise
+    test_images: pd.DataFrame  # image, dice; no rows for a promotion that kept none
+    worst_images: bytes  # PNG; empty likewise
 
 
 def tidy(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -143,13 +146,17 @@ def load_champion() -> Champion | None:
             return None  # no such model, or no such alias
         raise
     tags = dict(version.tags)
+    found = {name: _artifact(client, version.run_id, name) for name in TEST_IMAGES} if version.run_id else {}
+    scores, worst = (found.get(name) for name in TEST_IMAGES)
+    test_images = pd.read_csv(scores, dtype={"image": "str"}) if scores else pd.DataFrame(columns=["image", "dice"])
+    kept = (test_images, worst.read_bytes() if worst else b"")
     try:
         run = client.get_run(tags["run_id"])
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return Champion(str(version.version), tags, {})
-    return Champion(str(version.version), tags, dict(run.data.params), run.info.experiment_id)
+        return Champion(str(version.version), tags, {}, "", *kept)
+    return Champion(str(version.version), tags, dict(run.data.params), run.info.experiment_id, *kept)
 
 
 def log_report(folder: Path) -> str:

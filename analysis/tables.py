@@ -1,15 +1,28 @@
 """Per study, the report's printed numbers beside the measured ones. Tidy tables in, one table out; nothing is drawn."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from analysis.conclusions.optimizers import best_learning_rates
+from analysis.labels import cell_label, variant_label
 from analysis.stats import interquartile_mean
 from training.studies import Study, carried_from_report
 
 PRINTED = ("val_dice", "train_dice", "val_loss", "train_loss", "lr")  # shown as printed_*
 MEANS = ("train_dice", "val_loss", "train_loss", "best_epoch", "epochs_to_converge", "seconds")
+
+
+MOST_FACTORS = 3  # with more, a study changes one thing at a time, and a cell is named by its change
+
+
+def cell_names(study: Study, table: pd.DataFrame) -> list[str]:
+    """The rows of `compare` in words."""
+    factors, rows = cell_factors(study), table.to_dict("records")
+    if len(factors) > MOST_FACTORS:
+        return [variant_label(row, rows[0], factors) for row in rows]
+    return [cell_label(row, factors) for row in rows]
 
 
 def cell_factors(study: Study) -> list[str]:
@@ -38,14 +51,31 @@ def compare(study: Study, published: pd.DataFrame, measured: pd.DataFrame) -> pd
 
 
 def _rows(study: Study, by: list[str], measured: pd.DataFrame) -> pd.DataFrame:
-    """The study's cells in table order; then any that were measured but are not among them."""
+    """The study's cells in table order; then any that were measured but are not among them.
+
+    A study that the report has not starts from what others settled, so once it ran, its cells are those that ran.
+    """
     listed: list[dict[str, Any]] = [
         {factor: row.factors[factor] for factor in by} | {"beyond": row.beyond}
         for row in study.rows(carried_from_report(study))
     ]
     others = measured[by].assign(beyond=True)
+    if len(others) and not study.figure:
+        return by_change(others, by)
     table = pd.concat([pd.DataFrame(listed).astype(others.dtypes[by].to_dict()), others])
     return table.drop_duplicates(by).reset_index(drop=True)
+
+
+def by_change(cells: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Cells that differ from a common one in a factor each: that one (of the commonest values) first, once each."""
+    cells = cells.drop_duplicates(list(factors))
+    settled = {factor: cells[factor].mode()[0] for factor in factors}
+    change = [
+        tuple(k for k, factor in enumerate(factors) if row[factor] != settled[factor])
+        for row in cells.to_dict("records")
+    ]
+    order = sorted(range(len(cells)), key=lambda k: change[k])
+    return cells.iloc[order].reset_index(drop=True)
 
 
 def _means(measured: pd.DataFrame, by: list[str]) -> pd.DataFrame:

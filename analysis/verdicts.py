@@ -40,10 +40,10 @@ Decide = Callable[[pd.DataFrame], Verdict]
 
 @dataclass(frozen=True)
 class Claim:
-    """One conclusion of the report and the rule that checks it."""
+    """One conclusion, the report's or ours, and the rule that checks it."""
 
     code: str  # <study>.<number>
-    sentence: str  # the report's conclusion
+    sentence: str  # the conclusion
     rule: str  # how `decide` decides, in words
     decide: Decide
     seeds_alone: bool = False  # the rule compares single cells, so only seeds can say how sure it is

@@ -37,6 +37,8 @@ class Evidence:
     test_images: int
     val_dice: float  # best epoch, mean over the validation images; the trial was chosen by it
     test_dice: float  # mean over the test images; so is test_iou
+    test_dice_low: float  # its 95 % interval, the test images drawn anew (bootstrap); nan with one image
+    test_dice_high: float
     test_global_dice: float  # the pixels of all test images pooled
     test_iou: float
     otsu_dice: float  # the floor: Otsu's threshold on the same test images
@@ -63,6 +65,7 @@ def preprocessing_json(images: ImageSet, reading: Reading) -> str:
 
 def model_card(trial: Trial, evidence: Evidence) -> str:
     """Mitchell et al. 2019 ("Model Cards for Model Reporting"), in short."""
+    interval = f"{evidence.test_dice_low:.4f} to {evidence.test_dice_high:.4f}"
     side = "dark" if evidence.otsu_dark else "bright"
     factors = "\n".join(f"| {name} | {value} |" for name, value in dataclasses.asdict(trial).items())
     return f"""# A quarter-width U-Net for {evidence.data}
@@ -75,7 +78,7 @@ images (run `{evidence.run_id}`); the test images were read once, for this card.
 | | Dice | |
 | --- | --- | --- |
 | validation | {evidence.val_dice:.4f} | best epoch; the trial was chosen by it, so it flatters |
-| **test** | **{evidence.test_dice:.4f}** | mean over {evidence.test_images} images never trained or selected on |
+| **test** | **{evidence.test_dice:.4f}** | mean of {evidence.test_images} images never trained on; 95 % {interval} |
 | test, pooled | {evidence.test_global_dice:.4f} | pixels of all test images together |
 | Otsu's threshold | {evidence.otsu_dice:.4f} | the floor, on the same test images ({side} side) |
 

@@ -8,6 +8,7 @@ second, and ONNX Runtime is also the faster of the two on a CPU.
 
 import argparse
 import dataclasses
+import json
 import logging
 import os
 import shutil
@@ -28,6 +29,8 @@ if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs n
 
 MODEL, ALIAS = "unet", "champion"
 ONNX, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "model_card.md"
+TEST_IMAGES, WORST_IMAGES = "test_images.csv", "test_images_worst.png"  # artifacts of the promotion
+SHOWN_WORST = 4
 REQUIREMENTS = ("torch", "numpy")  # of the pt2 program; it needs no code of ours
 
 
@@ -99,7 +102,8 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
         served = predict_onnx(scratch / ONNX, test_images)
         eager = predict(model, test_images, "fp32")
         _compare(client, run_id, "onnx", eager, served)
-        evidence = measure(candidate, served)
+        evidence, per_image = measure(candidate, served)
+        _log_test_images(client, run_id, candidate, served, per_image)
         scores = {key: value for key, value in dataclasses.asdict(evidence).items() if isinstance(value, float)}
         for key, value in scores.items():
             client.log_metric(run_id, key, value)
@@ -114,6 +118,28 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
     client.set_registered_model_alias(MODEL, ALIAS, version)
     client.set_tag(run_id, "model_version", version)
     print(_summary(evidence, version))
+
+
+def _log_test_images(
+    client: "MlflowClient", run_id: str, candidate: "Candidate", probabilities: "Tensor", dice: Sequence[float]
+) -> None:
+    """The Dice of each test image, the worst first, and a picture of the worst."""
+    from training.data.framing import assemble
+    from training.pictures import Row, draw_predictions
+
+    images = candidate.images
+    ranked = sorted(zip(dice, candidate.test, strict=True))
+    lines = ["image,dice", *(f"{json.dumps(images.stems[index])},{value}" for value, index in ranked)]
+    client.log_text(run_id, "\n".join(lines) + "\n", TEST_IMAGES)
+    first = {part: k for k, part in enumerate(candidate.parts(candidate.test))}
+    rows = []
+    for value, index in ranked[:SHOWN_WORST]:
+        parts, facts = list(images.parts(index)), images.facts[index]
+        predicted = probabilities[[first[part] for part in parts], 0].numpy()
+        arrays = (images.images[parts], images.masks[parts], predicted)
+        image, mask, probability = (assemble(array, images.frame, facts.height, facts.width) for array in arrays)
+        rows.append(Row(image, mask, probability, value))
+    client.log_image(run_id, draw_predictions(rows), WORST_IMAGES)
 
 
 def _compare(client: "MlflowClient", run_id: str, form: str, eager: "Tensor", exported: "Tensor") -> None:
@@ -188,7 +214,8 @@ def _summary(evidence: "Evidence", version: str) -> str:
         [
             f"promoted run {evidence.run_id} to models:/{MODEL}@{ALIAS}, version {version}",
             f"  val Dice {evidence.val_dice:.3f} (it was chosen by it)",
-            f"  test Dice {evidence.test_dice:.3f} over {evidence.test_images} images, read this once",
+            f"  test Dice {evidence.test_dice:.3f} over {evidence.test_images} images, read this once "
+            f"(95 % {evidence.test_dice_low:.3f} to {evidence.test_dice_high:.3f})",
             f"  Otsu's threshold {evidence.otsu_dice:.3f} on the same images",
             f"  serve it: BENTOML_HOME={os.environ['BENTOML_HOME']} bentoml serve serving.service:Segmentation",
         ]

@@ -3,25 +3,35 @@
 Probabilities in, Evidence out. Nothing here predicts, and nothing here chooses by these numbers.
 """
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from scipy import stats
 from torch import Tensor
 
 from serving.candidate import Candidate
 from serving.card import Evidence
 from training.data.framing import assemble
 from training.data.images import Pixels, otsu_mask
-from training.metrics import Counts, concatenate, count, pool, score
+from training.metrics import Counts, concatenate, count, dice_per_image, pool, score
+
+BOOTSTRAPS = 10_000
 
 
-def measure(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> Evidence:
-    """Scores of these predictions of the parts of the candidate's test images, at the size it was trained on."""
+def measure(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> tuple[Evidence, list[float]]:
+    """Scores of these predictions of the parts of the candidate's test images, at the size it was trained on; and the
+    Dice of each test image.
+    """
     parts = candidate.parts(candidate.test)
     counts = count(probabilities.logit(), images_tensor(candidate.images.masks[parts, ..., None]))
-    test = score(pool(counts, torch.tensor(candidate.images.owners)[parts], candidate.test))
+    pooled = pool(counts, torch.tensor(candidate.images.owners)[parts], candidate.test)
+    test, per_image = score(pooled), dice_per_image(pooled).tolist()
+    low, high = interval_of_mean(per_image)
     dark = otsu_dice(candidate, candidate.train, dark=True) > otsu_dice(candidate, candidate.train, dark=False)
-    return Evidence(
+    evidence = Evidence(
         run_id=candidate.run_id,
         data=candidate.images.name,
         data_digest=candidate.images.digest,
@@ -30,11 +40,23 @@ def measure(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> Ev
         test_images=len(candidate.test),
         val_dice=candidate.val_dice,
         test_dice=test.dice,
+        test_dice_low=low,
+        test_dice_high=high,
         test_global_dice=test.global_dice,
         test_iou=test.iou,
         otsu_dice=otsu_dice(candidate, candidate.test, dark),
         otsu_dark=dark,
     )
+    return evidence, per_image
+
+
+def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
+    """95 % percentile bootstrap (Efron 1979); nan of fewer than two values."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    rng = np.random.default_rng(0)
+    drawn = stats.bootstrap((values,), np.mean, n_resamples=BOOTSTRAPS, method="percentile", rng=rng)
+    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
 
 
 def otsu_dice(candidate: Candidate, indices: tuple[int, ...], dark: bool) -> float:

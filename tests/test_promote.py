@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
@@ -24,6 +25,7 @@ from serving import export, promote
 from serving.export import TOLERANCE, Difference, compare
 from training.data.reading import load_folder
 from training.engine import predict
+from training.pictures import cut_predictions
 from training.unet import UNet
 
 PYTHON = [sys.executable, "-m"]
@@ -104,6 +106,21 @@ def in_chain(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Chain:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", chain.uri)
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
     return chain
+
+
+def test_every_test_image_has_its_dice_and_the_worst_a_picture(chain: Chain, tmp_path: Path) -> None:
+    (promotion,) = promotions(chain)
+    kept = {
+        name: chain.client.download_artifacts(promotion.info.run_id, name, str(tmp_path))
+        for name in (promote.TEST_IMAGES, promote.WORST_IMAGES)
+    }
+    dice = pd.read_csv(kept["test_images.csv"], dtype={"image": "str"})
+    tags = chain.champion.tags
+    assert len(dice) == int(tags["test_images"])
+    assert dice["dice"].mean() == pytest.approx(float(tags["test_dice"]), abs=1e-6)
+    assert dice["dice"].is_monotonic_increasing, "the worst first"
+    assert float(tags["test_dice_low"]) <= float(tags["test_dice"]) <= float(tags["test_dice_high"])
+    assert len(cut_predictions(cv2.imread(kept["test_images_worst.png"]))) == min(4, len(dice))
 
 
 def trials(chain: Chain) -> list[Run]:

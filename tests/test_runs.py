@@ -1,6 +1,5 @@
 """Runs and printed tables become one table. The store is a real one; what its runs say is made up."""
 
-import io
 import math
 import shutil
 import time
@@ -8,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-import matplotlib.image
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis import runs
+from training.pictures import Row, draw_predictions
 from training.studies import STUDIES, carried_from_report
 from training.trial import Trial
 
@@ -82,16 +82,16 @@ def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverg
 
 
 def log_made_up_study(study: str, seeds: int = 2) -> str:
-    """A parent run with its trials; the last trial has a picture of predictions."""
+    """A parent run with its trials, each with a picture of predictions."""
     client = runs.connect()
     tags = {"study": study, "carry": "report", "protocol": "fixed", "preset": "demo"}
     parent = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
-    picture = io.BytesIO()
-    matplotlib.image.imsave(picture, np.random.default_rng(0).random((48, 144)), format="png", cmap="gray")
+    mask = np.eye(48, dtype=np.uint8)
+    picture = draw_predictions([Row(mask[..., None] * 200, mask, mask.astype(np.float32), 1.0)])
     for trial, beyond in made_up_trials(study, seeds):
         run_id = log_made_up_trial(trial, tags | {"row": "beyond" if beyond else "printed"}, parent)
         path = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
-        (path / "predictions.png").write_bytes(picture.getvalue())
+        cv2.imwrite(str(path / "predictions.png"), picture)
     client.set_terminated(parent)
     return str(parent)
 

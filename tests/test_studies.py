@@ -1,4 +1,4 @@
-"""The ten studies are the report's: every printed row is a trial, and every other trial says that it lies beyond."""
+"""Ten studies are the report's: every printed row is a trial, and every other trial says that it lies beyond."""
 
 import math
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.plan import PRESETS, Plan, Settings, estimate_work, make_plan
+from training.plan import PRESETS, Plan, Settings, estimate_work, find_widest, make_plan
 from training.search import Results, Search
-from training.studies import STUDIES, Carried, Study, carried_from_report, carried_from_winners
+from training.studies import REPORT_STUDIES, STUDIES, Carried, Study, carried_from_report, carried_from_winners
 from training.trial import Trial
 
 PUBLISHED = Path(__file__).parents[1] / "analysis" / "published"
@@ -64,6 +64,37 @@ def test_rows_beyond_the_report_are_those_its_text_speaks_of() -> None:
     assert {trial.augment for trial in plan("augmentation").beyond} == {"train"}
     assert [trial.augment for trial in trials(plan("augmentation"))] == ["none", "train", "both"]
     assert [trial.equalize_masks for trial in trials(plan("mask_equalization"))] == [False, True]
+
+
+def test_beyond_changes_one_thing_at_a_time() -> None:
+    made = plan("beyond")
+    found = trials(made)
+    assert set(found) == set(made.beyond), "none of it is printed"
+    settled = found[0]
+    changes = [{name for name, value in vars(trial).items() if value != getattr(settled, name)} for trial in found]
+    schedules = [set(), {"scheduler"}, {"scheduler"}, {"scheduler"}]
+    assert changes == [*schedules, {"optimizer"}, {"epochs"}, {"epochs", "augment"}, {"width"}]
+    assert [trial.scheduler for trial in found[:4]] == ["plateau", "cosine", "onecycle", "cyclic"]
+    assert (found[-1].width, found[-2].epochs) == (64, 400)
+
+
+def test_beyond_starts_from_what_was_settled_and_meets_plateau_and_adam() -> None:
+    lrs = {("switching", "sgd"): 0.1, ("switching", "adam"): 1e-3}
+    carried = Carried(optimizer="sgd", scheduler="none", lrs=lrs)
+    found = trials(make_plan(STUDIES["beyond"], carried, settings()))
+    assert [trial.scheduler for trial in found[:2]] == ["none", "plateau"]
+    pair = {trial.optimizer: trial.lr for trial in found if trial.optimizer != "sgd"}
+    assert pair == {"adam": 1e-3, "adamw": 1e-3}
+
+
+@pytest.mark.parametrize(("changes", "epochs"), [({"preset": "small"}, {20, 40}), ({"epochs": "7"}, {7, 14})])
+def test_twice_as_long_is_twice_whatever_the_study_s_epochs_are(changes: dict[str, object], epochs: set[int]) -> None:
+    assert {trial.epochs for trial in trials(plan("beyond", **changes))} == epochs
+
+
+def test_the_widest_trial_is_what_memory_has_to_hold() -> None:
+    assert find_widest(STUDIES.values(), settings()).width == 64
+    assert find_widest(REPORT_STUDIES, settings()).width == 16
 
 
 def test_the_fixed_protocol_leaves_out_100_percent_and_says_why() -> None:

@@ -27,7 +27,7 @@ def test_params_read_back_give_the_same_trial() -> None:
     [
         ("loss", "focal"),
         ("optimizer", "Adam"),
-        ("scheduler", "cosine"),
+        ("scheduler", "linear"),
         ("augment", "yes"),
         ("precision", "fp16"),
         ("lr", 0.0),

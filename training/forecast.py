@@ -15,7 +15,7 @@ from training.plan import Settings, make_plan
 from training.preparation import Prepared, prepare
 from training.progress import duration, leave
 from training.studies import Study, carried_from_report
-from training.trial import OPTIMIZERS, Trial
+from training.trial import Trial
 
 if TYPE_CHECKING:  # it would import torch
     from training.pool import Pace
@@ -57,25 +57,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(prepared: Prepared) -> dict[str, "Pace"]:
-    """Seconds a part takes under each optimizer, all workers being busy."""
+def measure(prepared: Prepared) -> dict[tuple[str, int], "Pace"]:
+    """Seconds a part takes under each optimizer and width that will be met, all workers being busy."""
     from training.pool import Pool
 
     base = prepared.settings.base(epochs=1)
-    trials = [Trial(loss="switching", optimizer=optimizer, lr=1e-3, **base) for optimizer in OPTIMIZERS]
+    met = (trial for study in prepared.studies for trial in _trials(study, prepared.settings))
+    kinds = list(dict.fromkeys((trial.optimizer, trial.width) for trial in met))
+    trials = [Trial(loss="switching", optimizer=name, lr=1e-3, width=width, **base) for name, width in kinds]
     pool = Pool(prepared.images, prepared.machine)
     try:
-        return dict(zip(OPTIMIZERS, pool.measure(trials, prepared.split), strict=True))
+        return dict(zip(kinds, pool.measure(trials, prepared.split), strict=True))
     finally:
         pool.close()
 
 
-def forecast(study: Study, prepared: Prepared, paces: Mapping[str, "Pace"]) -> Forecast:
+def forecast(study: Study, prepared: Prepared, paces: Mapping[tuple[str, int], "Pace"]) -> Forecast:
     """A study's trials and what they take. What earlier studies will settle is taken from the report meanwhile."""
     trials = _trials(study, prepared.settings)
     seconds = 0.0
     for trial in trials:
-        pace, split = paces[trial.optimizer], prepared.split_for(trial.train_percent)
+        pace, split = paces[trial.optimizer, trial.width], prepared.split_for(trial.train_percent)
         trained, evaluated = (
             sum(len(prepared.images.parts(index)) for index in part) for part in (split.train, split.val)
         )

@@ -3,6 +3,7 @@
 Pure: no data is read and nothing is run. Values a person gave are checked here, before any run exists.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from training.trial import Trial
 PROTOCOLS = ("fixed", "report")
 CARRIES = ("report", "measured")
 EVALUATION_COST = 0.35  # of a training image's; for estimates of the time left only
+WIDTH_COST = 1.5  # the power of the width that a step takes, likewise; between memory traffic (1) and arithmetic (2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +129,15 @@ def estimate_work(study: Study, settings: Settings) -> float:
 
 
 def trial_work(trial: Trial) -> float:
-    """Image passes of one trial, in percent of the data set."""
-    return trial.epochs * (trial.train_percent + 10 * EVALUATION_COST)
+    """Image passes of one trial, in percent of the data set; a wider network's count for more."""
+    passes = trial.epochs * (trial.train_percent + 10 * EVALUATION_COST)
+    return passes * (trial.width / Trial.width) ** WIDTH_COST
+
+
+def find_widest(studies: Iterable[Study], settings: Settings) -> Trial:
+    """The trial that takes the most memory."""
+    plans = (make_plan(study, carried_from_report(study), settings) for study in studies)
+    return max((search.propose({})[0] for plan in plans for search in plan.searches), key=lambda trial: trial.width)
 
 
 def describe(trial: Trial, factors: tuple[str, ...], seeds: int) -> str:
@@ -139,6 +148,8 @@ def describe(trial: Trial, factors: tuple[str, ...], seeds: int) -> str:
 
 def _search(study: Study, row: Row, settings: Settings) -> Search:
     base = settings.base(row.factors.get("epochs", study.epochs))
+    if "epochs" in study.scientific:  # a multiple of the study's, whatever a preset or a person makes of those
+        base["epochs"] = settings.base(study.epochs)["epochs"] * row.factors["epochs"] // study.epochs
     factors = {name: value for name, value in row.factors.items() if name != "epochs"}
     return study.search(Row(factors), base, seeds=settings.seeds, bisect=PRESETS[settings.preset].bisect)
 

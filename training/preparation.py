@@ -17,9 +17,9 @@ from training.data.image_set import ImageSet
 from training.data.reading import Reading, load_folder, look
 from training.data.split import Split, make_split
 from training.options import ALL, find_reading
-from training.plan import Settings, estimate_work
+from training.plan import Settings, estimate_work, find_widest
 from training.progress import reading_progress
-from training.studies import STUDIES, Study
+from training.studies import REPORT_STUDIES, STUDIES, Study
 from training.trial import Trial
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without
@@ -95,9 +95,9 @@ def prepare(options: argparse.Namespace) -> Prepared:
 
     device = find_device(options.device)
     settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
-    studies = list(STUDIES.values()) if options.study == ALL else [STUDIES[options.study]]
-    trial = Trial(loss="switching", optimizer="adam", lr=1e-3, **settings.base(1))
-    workers = find_workers(options.workers, device, trial.batch_size * settings.pixels**2)
+    studies = list(REPORT_STUDIES) if options.study == ALL else [STUDIES[options.study]]
+    trial = find_widest(studies, settings)
+    workers = find_workers(options.workers, device, trial.batch_size * settings.pixels**2 * trial.width // Trial.width)
     deterministic = find_deterministic(options.deterministic)
     images = load_folder(options.data, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
     split = _split(images, settings, settings.largest_train_percent)

@@ -1,4 +1,6 @@
-"""The report's ten studies, as data: what each asks, what it varies, what it takes from the studies before it.
+"""The studies, as data: what each asks, what it varies, what it takes from the studies before it.
+
+Ten are the report's; the eleventh is what it had no time for.
 
 A study is a table of rows; a row is the factors of one cell of the report's figure. Rows the report has not (declared
 `beyond`) test what its text only says. Nothing here runs anything.
@@ -11,6 +13,7 @@ from typing import Any
 from training.search import DecadeSearch, Grid, Search
 from training.trial import LOSSES, OPTIMIZERS, Trial
 
+REPORT_OPTIMIZERS = tuple(name for name in OPTIMIZERS if name != "adamw")
 LearningRates = Mapping[tuple[str, ...], float]  # by (loss, optimizer) or (loss, optimizer, scheduler)
 PERCENTS = (20, 40, 60, 80, 100)
 
@@ -46,8 +49,8 @@ class Row:
 @dataclass(frozen=True, kw_only=True)
 class Study:
     name: str
-    section: str  # of the report
-    figure: str  # the report's table, or its picture where there is no table
+    section: str  # of the report; empty where it has none
+    figure: str  # the report's table, or its picture where there is no table; empty likewise
     question: str
     scientific: tuple[str, ...]  # the factors it varies, in table order (the tuning playbook's word)
     rows: Callable[[Carried], Iterable[Row]]
@@ -83,13 +86,13 @@ def carried_from_winners(winners: Mapping[str, list[Trial]]) -> Carried:
 
 def _learning_rate(carried: Carried) -> Iterable[Row]:
     for loss in ("bce", "switching"):
-        for optimizer in OPTIMIZERS:
+        for optimizer in REPORT_OPTIMIZERS:
             yield Row({"loss": loss, "optimizer": optimizer, "lr": DecadeSearch.DECADES[0]})
 
 
 def _optimizers(carried: Carried) -> Iterable[Row]:
     for loss in ("bce", "switching"):
-        for optimizer in OPTIMIZERS:
+        for optimizer in REPORT_OPTIMIZERS:
             yield Row({"loss": loss, "optimizer": optimizer, "lr": 1e-4})
 
 
@@ -161,6 +164,24 @@ def _mask_equalization(carried: Carried) -> Iterable[Row]:
         yield Row(_fixed(carried) | {"equalize_masks": equalize_masks}, beyond=not equalize_masks)
 
 
+def _beyond(carried: Carried) -> Iterable[Row]:
+    """What was settled, and one thing changed at a time. AdamW takes Adam's learning rate, and is met by Adam."""
+    settled = _fixed(carried) | {"augment": "none", "epochs": BEYOND_EPOCHS, "width": Trial.width}
+    adam = {"lr": carried.lr(carried.loss, "adam", carried.scheduler)}
+    changes: list[dict[str, Any]] = [
+        *(
+            {"scheduler": name}
+            for name in dict.fromkeys([carried.scheduler, "plateau", "cosine", "onecycle", "cyclic"])
+        ),
+        *({"optimizer": name} | adam for name in ("adam", "adamw") if name != carried.optimizer),
+        *({"epochs": 2 * BEYOND_EPOCHS, "augment": augment} for augment in ("none", "train")),
+        {"width": 4 * Trial.width},
+    ]
+    for change in changes:
+        yield Row(settled | change, beyond=True)
+
+
+BEYOND_EPOCHS = 200
 _ADAM: LearningRates = {(loss, "adam"): 1e-3 for loss in LOSSES}
 _UP_TO_DROPOUT = ("learning_rate", "schedulers", "weight_decay", "dropout")
 
@@ -289,5 +310,17 @@ _ALL = (
         report_lrs=_ADAM,
         needs=(*_UP_TO_DROPOUT, "losses", "augmentation"),
     ),
+    Study(
+        name="beyond",
+        section="",
+        figure="",
+        question="What do later schedules, AdamW, longer training with augmentation and the full width add?",
+        scientific=("optimizer", "scheduler", "augment", "epochs", "width"),
+        rows=_beyond,
+        epochs=BEYOND_EPOCHS,
+        report_lrs=_ADAM,
+        needs=(*_UP_TO_DROPOUT, "losses"),
+    ),
 )
-STUDIES: dict[str, Study] = {study.name: study for study in _ALL}  # in the report's order
+STUDIES: dict[str, Study] = {study.name: study for study in _ALL}  # in the report's order, then ours
+REPORT_STUDIES = tuple(study for study in _ALL if study.section)

@@ -20,6 +20,7 @@ from mlflow.entities import DatasetInput, InputTag, RunTag
 from training.data.image_set import ImageSet, data_name
 from training.preparation import Prepared
 from training.provenance import provenance
+from training.saved_view import TAG, saved_view, view_link
 from training.trial import Trial
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
@@ -50,7 +51,9 @@ def connect() -> tuple[MlflowClient, str]:
 def describe_experiment(client: MlflowClient, experiment_id: str) -> None:
     """Let the UI open on training runs, and say what they are."""
     client.set_experiment_tag(experiment_id, "mlflow.experimentKind", "custom_model_development")
-    client.set_experiment_tag(experiment_id, "mlflow.note.content", EXPERIMENT_NOTE)
+    note = f"{EXPERIMENT_NOTE} [Trials by study]({view_link(experiment_id)}), with the columns that matter."
+    client.set_experiment_tag(experiment_id, "mlflow.note.content", note)
+    client.set_experiment_tag(experiment_id, TAG, saved_view())
 
 
 def connect_to(tracking_uri: str) -> MlflowClient:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 LOSSES = ("bce", "dice", "inverse_dice", "switching")
-OPTIMIZERS = ("adam", "adagrad", "adamax", "rmsprop", "sgd", "adadelta")
-SCHEDULERS = ("none", "step", "plateau")
+OPTIMIZERS = ("adam", "adagrad", "adamax", "rmsprop", "sgd", "adadelta", "adamw")
+SCHEDULERS = ("none", "step", "plateau", "cosine", "onecycle", "cyclic")
 AUGMENTS = ("none", "train", "both")
 PRECISIONS = ("fp32", "bf16")
 FITS = ("resize", "tile")
@@ -33,7 +33,7 @@ class Trial:
     lr: float
     epochs: int
     scheduler: str = "none"
-    weight_decay: float = 0.0  # torch's, coupled (L2); a Keras l2(a) is 2a here
+    weight_decay: float = 0.0  # torch's, coupled (L2) but for AdamW; a Keras l2(a) is 2a here
     dropout: float = 0.0  # share of values dropped after each block (not "keep")
     train_percent: int = 80  # percent of ALL images, whatever the protocol
     augment: str = "none"  # none; train; both (validation images too, as the report did)

@@ -17,7 +17,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from training.data.images import Pixels
 from training.engine import Epoch
-from training.pictures import draw_learning_curve
+from training.learning_curve import draw_learning_curve
 from training.provenance import now
 from training.tracking import Tags, begin_run, end_run
 from training.trial import Trial

@@ -1,0 +1,145 @@
+"""The pictures of a chapter: which figures a study gets, and its predictions on the same images, cell by cell.
+
+How a figure is drawn is said in `figures` and `panels`.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import panels
+from analysis.evidence import Evidence
+from analysis.figures import SCORES
+from analysis.labels import number
+from analysis.runs import Champion
+from analysis.tables import MOST_FACTORS, cell_factors, cell_names
+from training.data.images import Pixels
+from training.pictures import GAP, cut_predictions
+from training.studies import Study
+
+SIDE = 120  # pixels of an image in a strip
+QUALITY = 70  # of WebP: a strip of four takes some 10 KB
+HEAT_MAPS = {  # study: the factor beside the training data
+    "training_data": "optimizer",
+    "schedulers_by_data": "scheduler",
+    "weight_decay": "weight_decay",
+    "dropout": "dropout",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    svg: str
+    caption: str
+    folded: bool = False  # shown on request
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A cell's predictions on the study's validation images, side by side."""
+
+    label: str
+    dice: str  # of its best run; empty for the images and their truth
+    image: str  # base64 of a WebP
+    best: bool = False
+    link: str = ""  # to the run in the MLflow UI
+
+
+def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curves: pd.DataFrame) -> list[Picture]:
+    """The figures of one study; without runs, the printed numbers alone."""
+    made: list[Picture] = []
+
+    def add(what: str, caption: str, figure: Callable[[], Figure], *, folded: bool = False) -> None:
+        made.append(Picture(panels.render(figure, f"{study.name}: {what}"), caption, folded))
+
+    printed = table["printed_lr" if study.search_lr else "printed_val_dice"].notna().any()
+    if printed or len(trials):
+        caption = "Printed beside measured." if study.figure else "Every cell, the settled one first."
+        add("printed and measured", caption, lambda: panels.comparison_figure(study, table))
+    scored = trials.dropna(subset="val_dice")
+    if scored.empty:
+        return made
+    if study.search_lr:
+        caption = "How much each optimizer minds its learning rate; means over seeds."
+        add("Dice by learning rate", caption, lambda: panels.learning_rates_figure(trials))
+        caption = "The path of each search: rates in the order they were tried, the best ringed, failed ones crossed."
+        add("searches", caption, lambda: panels.searches_figure(trials), folded=True)
+    if study.name in HEAT_MAPS and len(scored["train_percent"].unique()) > 1:
+        caption = "Mean validation Dice of every pair of values."
+        add("heat map", caption, lambda: panels.heat_map_figure(scored, HEAT_MAPS[study.name]))
+    shown = trials
+    if study.search_lr:
+        best = table.dropna(subset="lr")[[*cell_factors(study), "lr"]]
+        shown = trials.merge(best, on=list(best.columns))
+    if curves["run_id"].isin(shown["run_id"]).any():
+        where = ", at each search's best learning rate" if study.search_lr else ""
+        for score, name in SCORES.items():
+            if score in curves:
+                what = f"{name[0].upper() + name[1:]} by epoch{where}"
+                caption = f"{what}. A line is the mean over a cell's seeds, a band their range."
+                add(what, caption, _curves(study, shown, curves, score), folded=score != "val_dice")
+    if 1 < len(cell_factors(study)) <= MOST_FACTORS:
+        caption = "What each value allows at best, over all values of the other factors; every run behind it."
+        add("isolation", caption, lambda: panels.isolation_figure(study, scored), folded=True)
+    return made
+
+
+def _curves(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, score: str) -> Callable[[], Figure]:
+    return lambda: panels.curves_figure(study, trials, curves, score)
+
+
+def study_strips(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found: Evidence) -> list[Strip]:
+    """The images, their truth, and what the best run of every cell predicts; nothing where no picture is kept."""
+    strips: list[Strip] = []
+    names = cell_names(study, table)
+    factors = [*cell_factors(study), "lr"] if study.search_lr else cell_factors(study)
+    runs = [_best_run(trials, row, factors) for row in table.to_dict("records")]
+    highest = max((run["val_dice"] for run in runs if run is not None), default=float("nan"))
+    for name, run in zip(names, runs, strict=True):
+        picture = found.load_picture(run["run_id"]) if run is not None else b""
+        rows = cut_predictions(_decode(picture)) if picture else []
+        if run is None or not rows:
+            continue
+        images, truths, predictions = zip(*rows, strict=True)
+        if not strips:
+            strips = [Strip("images", "", _encode(images)), Strip("truth", "", _encode(truths))]
+        link = found.link(run["experiment_id"], run["run_id"])
+        strips.append(Strip(name, number(run["val_dice"]), _encode(predictions), run["val_dice"] == highest, link))
+    return strips
+
+
+def champion_pictures(champion: Champion | None) -> dict[str, str]:
+    """`test_images`: an SVG; `worst_images`: base64 of a JPEG; empty where the promotion kept none."""
+    if champion is None or champion.test_images.empty:
+        return {"test_images": "", "worst_images": ""}
+    dice = champion.test_images.set_index("image")["dice"]
+    worst = cv2.imencode(".jpg", _decode(champion.worst_images))[1].tobytes() if champion.worst_images else b""
+    return {
+        "test_images": panels.render(lambda: panels.test_images_figure(dice), "Dice of each test image"),
+        "worst_images": base64.b64encode(worst).decode(),
+    }
+
+
+def _best_run(trials: pd.DataFrame, row: Mapping[Any, Any], factors: list[str]) -> pd.Series | None:
+    own = trials[np.logical_and.reduce([trials[factor] == row[factor] for factor in factors])]
+    own = own.dropna(subset="val_dice")
+    return None if own.empty else own.iloc[int(own["val_dice"].to_numpy().argmax())]
+
+
+def _decode(picture: bytes) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None, "a trial's own picture"
+    return pixels.astype(np.uint8)
+
+
+def _encode(parts: tuple[Pixels, ...]) -> str:
+    gap = np.full((SIDE, GAP, 3), 255, np.uint8)
+    small = [cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for part in parts]
+    strip = np.concatenate([piece for part in small for piece in (part, gap)][:-1], axis=1)
+    return base64.b64encode(cv2.imencode(".webp", strip, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1].tobytes()).decode()
