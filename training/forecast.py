@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # it would import torch
     from training.pool import Pace
 
 TRIAL_SECONDS = 0.7  # run, artifacts and metrics of one trial in MLflow: benchmarks/logging_overhead.py
-START_SECONDS = 12.0  # imports, the database, workers
+START_SECONDS = 8.0  # imports, the database, workers
 
 
 @dataclass(frozen=True, kw_only=True)
