@@ -5,12 +5,12 @@ ones filled.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis.labels import cell_label, factor_label, number, value_label
 from analysis.stats import interval
@@ -68,7 +68,7 @@ def draw_curves(
     if score.endswith("dice"):
         axes.set_ylim(0, 1)
     else:
-        axes.set_yscale("log")  # one bad epoch can be a hundred times the rest
+        _set_log(axes, "y")  # one bad epoch can be a hundred times the rest
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     return axes
 
@@ -181,7 +181,7 @@ def draw_cost(axes: Axes, trials: pd.DataFrame) -> Axes:
         axes.plot(own["seconds"], own["val_dice"], "o", color=colour, ms=4, alpha=0.7, mew=0)
     front = scored[scored["val_dice"] > scored["val_dice"].cummax().shift(fill_value=-1)]
     axes.step(front["seconds"], front["val_dice"], where="post", color=INK, lw=1)
-    axes.set_xscale("log")
+    _set_log(axes, "x")
     axes.set(xlabel="seconds of training", ylabel="validation Dice", ylim=(0, 1))
     return axes
 
@@ -199,6 +199,15 @@ def draw_test_images(axes: Axes, dice: pd.Series) -> Axes:
     axes.set(xlabel="Dice of each test image; line and band: mean, 95 % interval over images", xlim=(-0.02, 1.02))
     axes.set(yticks=[], ylim=(-0.8, len(ranked) - 0.2))
     return axes
+
+
+def _set_log(axes: Axes, which: Literal["x", "y"]) -> None:
+    """A logarithmic axis with plain numbers, three a decade."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axes.set_xscale("log") if which == "x" else axes.set_yscale("log")
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def sorted_values(values: pd.Series) -> list[Any]:

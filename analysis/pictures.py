@@ -69,7 +69,7 @@ def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curv
         caption = "How much each optimizer minds its learning rate; means over seeds."
         add("Dice by learning rate", caption, lambda: panels.learning_rates_figure(trials))
         caption = "The path of each search: rates in the order they were tried, the best ringed, failed ones crossed."
-        add("searches", caption, lambda: panels.searches_figure(trials), folded=True)
+        add("searches", caption, lambda: panels.searches_figure(trials))
     if study.name in HEAT_MAPS and len(scored["train_percent"].unique()) > 1:
         caption = "Mean validation Dice of every pair of values."
         add("heat map", caption, lambda: panels.heat_map_figure(scored, HEAT_MAPS[study.name]))

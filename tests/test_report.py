@@ -109,6 +109,25 @@ def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
     assert "&lt;b&gt;cells" in html  # names are escaped
 
 
+def test_a_broken_arm_is_flagged_wherever_it_is_shown() -> None:
+    """A learning rate a hundred times too high: one seed diverges, the other predicts nothing."""
+    settled = {"study": "augmentation", "loss": "switching", "optimizer": "adam", "lr": 1e-3, "source": "measured"}
+    settled |= {"train_percent": 80, "epochs": 20, "seconds": 9.0, "weight_decay": 0.01, "scheduler": "plateau"}
+    rows = [settled | {"augment": "none", "seed": seed, "val_dice": 0.8, "run_id": f"a{seed}"} for seed in (0, 1)]
+    broken = settled | {"augment": "train", "lr": 0.1}
+    rows += [broken | {"seed": 0, "diverged": True, "run_id": "b0"}]
+    rows += [broken | {"seed": 1, "collapsed": True, "val_dice": 0.0, "run_id": "b1"}]
+    found = dataclasses.replace(evidence.nothing(), trials=runs.tidy(rows))
+    content = report.compose(runs.load_published(), found)
+    (chapter,) = (chapter for chapter in content["chapters"] if chapter.study.name == "augmentation")
+    (row,) = (row for row in chapter.rows if row.cells == ("training only",))
+    assert (row.n, row.note) == ("1", "1 collapsed, 1 diverged")
+    (judged,) = chapter.claims
+    assert "1 run diverged and left no score" in judged.measured.caveats
+    assert "1 run collapsed: no foreground is predicted" in judged.measured.caveats
+    assert all("training only" not in choice["trial"] for choice in content["choices"]["Measured"])
+
+
 def test_the_tables_hold_what_the_page_shows(page: Path) -> None:
     tables = page.parent / "tables"
     assert {path.stem for path in tables.glob("*.csv")} == {*STUDIES, "claims", "comparisons", "trials"}

@@ -1,9 +1,16 @@
 """Runs and printed tables become one table. The store is a real one; what its runs say is made up."""
 
+import contextlib
 import math
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Iterable
+import urllib.request
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -180,6 +187,41 @@ def test_curves_are_the_epochs_of_the_trials() -> None:
 @pytest.mark.usefixtures("store")
 def test_nothing_promoted_is_no_champion() -> None:
     assert runs.load_champion() is None
+
+
+@pytest.mark.usefixtures("store")
+def test_a_tracking_server_gives_the_same_table_curves_and_pictures(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = runs.load_trials(DIGEST)
+    curves, picture = runs.load_curves(trials.head(3)), runs.load_predictions(trials["run_id"][0])
+    with mlflow_server(made_up_store(tmp_path_factory.getbasetemp()), tmp_path) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert runs.tracking_server() == address
+        pd.testing.assert_frame_equal(runs.load_trials(DIGEST), trials)
+        pd.testing.assert_frame_equal(runs.load_curves(trials.head(3)), curves)
+        assert runs.load_predictions(trials["run_id"][0]) == picture != b""
+
+
+@contextlib.contextmanager
+def mlflow_server(uri: str, folder: Path) -> Iterator[str]:
+    """A real `mlflow server` on loopback over a store; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--port", str(port)]
+    command += ["--workers", "1", "--artifacts-destination", str(folder / "artifacts")]
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
 
 
 @pytest.fixture
