@@ -195,8 +195,10 @@ def draw_test_images(axes: Axes, dice: pd.Series) -> Axes:
     axes.axvline(float(dice.mean()), color=ANSWER_COLOURS["supported"], lw=1.2)
     axes.plot(ranked, range(len(ranked)), "o", color=INK, ms=4)
     for y, (name, value) in enumerate(ranked.iloc[:WORST].items()):
-        axes.annotate(str(name)[:28], (value, y), (7, 0), textcoords="offset points", va="center", fontsize=7.5)
-    axes.set(xlabel="Dice of each test image; line and band: mean, 95 % interval over images", xlim=(-0.02, 1.02))
+        look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "ha": "right", "fontsize": 7.5}
+        axes.annotate(str(name)[:28], (value, y), (-7, 0), **look)
+    left = max(0.0, float(ranked.iloc[0]) - 0.2)
+    axes.set(xlabel="Dice of each test image; line and band: mean, 95 % interval over images", xlim=(left - 0.02, 1.02))
     axes.set(yticks=[], ylim=(-0.8, len(ranked) - 0.2))
     return axes
 

@@ -36,6 +36,7 @@ class Candidate:
     images: ImageSet
     reading: Reading
     train: tuple[int, ...]  # indices into images: at most these were trained on
+    val: tuple[int, ...]
     test: tuple[int, ...]
 
     def parts(self, indices: tuple[int, ...]) -> list[int]:
@@ -70,6 +71,7 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
             val_dice=run.data.metrics["best_val_dice"],
             images=images,
             train=parts["train"],
+            val=parts["val"],
             test=parts["test"],
         )
     raise ValueError(_why_none(folder, seen, [images.digest for images in sets.values()]))

@@ -5,6 +5,7 @@ Numbers and a trial in, text out; nothing here computes a score or knows where t
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ LIMITS = {
     "resize": "Every image is scaled to a long side of {size} pixels first, so detail finer than that is lost.",
     "tile": "Images are read in tiles of {size} pixels at their own resolution; what needs a wider view is missed.",
 }
+THRESHOLD = 0.5  # of a probability
 HOW_FRAMED = {
     "resize": "the long side is scaled to frame.image_size, area-averaged when it shrinks, else bilinear; put in the "
     "middle of the frame, or of as much as it needs (multiples of 16), and mirrored beyond its edges; the probability "
@@ -27,7 +29,7 @@ HOW_FRAMED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What is known about a promoted model. Scores are those of its exported form, in fp32, at image_size."""
+    """What is known about a promoted model. Test scores are those of the form that is served, at image_size."""
 
     run_id: str
     data: str
@@ -43,15 +45,17 @@ class Evidence:
     test_iou: float
     otsu_dice: float  # the floor: Otsu's threshold on the same test images
     otsu_dark: bool  # Otsu takes the dark side, as is better on the training images
+    precision: str  # that is served: int8, bf16 or fp32
 
 
-def preprocessing_json(images: ImageSet, reading: Reading) -> str:
+def preprocessing_json(images: ImageSet, reading: Reading, precision: str) -> str:
     """What a caller of the exported model must know. Only facts: the service needs no more than this and the file."""
     facts: dict[str, Any] = {
         "frame": dataclasses.asdict(images.frame),
         "channels": images.channels,
         "image_max": reading.white,
-        "threshold": 0.5,
+        "threshold": THRESHOLD,
+        "precision": precision,
         "steps": [
             "more than 8 bits are scaled to 0..255: by image_max, or (0) by what the file states, or by all its bits",
             HOW_FRAMED[images.frame.fit],
@@ -61,6 +65,13 @@ def preprocessing_json(images: ImageSet, reading: Reading) -> str:
         "output": "probability: float32 (n, 1, h, w), of the foreground; foreground is above the threshold",
     }
     return json.dumps(facts, indent=2)
+
+
+def card_json(trial: Trial, evidence: Evidence, val_dice: Mapping[str, float], version: str) -> str:
+    """The same for programs: what GET /model answers."""
+    finite = {key: None if value != value else value for key, value in dataclasses.asdict(evidence).items()}
+    facts = {"model": "unet", "version": version, "threshold": THRESHOLD, "val_dice_by_precision": dict(val_dice)}
+    return json.dumps({**facts, **finite, "trial": dataclasses.asdict(trial)}, indent=2)
 
 
 def model_card(trial: Trial, evidence: Evidence) -> str:
@@ -82,7 +93,7 @@ images (run `{evidence.run_id}`); the test images were read once, for this card.
 | test, pooled | {evidence.test_global_dice:.4f} | pixels of all test images together |
 | Otsu's threshold | {evidence.otsu_dice:.4f} | the floor, on the same test images ({side} side) |
 
-Test IoU {evidence.test_iou:.4f}, mean over images. Two empty masks score 1.
+Test IoU {evidence.test_iou:.4f}, mean over images. Two empty masks score 1. Served in {evidence.precision}.
 
 ## Data
 

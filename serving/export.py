@@ -69,15 +69,6 @@ def export_onnx(segmenter: Segmenter, channels: int, path: Path) -> None:
     )
 
 
-def predict_onnx(path: Path, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
-    """Probabilities from an ONNX file, by the runtime that will serve it."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    batches = [batch.float().numpy() for batch in images.split(EVALUATION_BATCH)]
-    return torch.cat([torch.from_numpy(session.run(None, {"pixels": pixels})[0]) for pixels in batches])
-
-
 @torch.inference_mode()
 def predict_module(module: nn.Module, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
     """Probabilities from a module of pixels, such as MLflow gives back."""

@@ -21,13 +21,13 @@ from training.metrics import Counts, concatenate, count, dice_per_image, pool, s
 BOOTSTRAPS = 10_000
 
 
-def measure(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> tuple[Evidence, list[float]]:
+def measure(
+    candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"], precision: str
+) -> tuple[Evidence, list[float]]:
     """Scores of these predictions of the parts of the candidate's test images, at the size it was trained on; and the
     Dice of each test image.
     """
-    parts = candidate.parts(candidate.test)
-    counts = count(probabilities.logit(), images_tensor(candidate.images.masks[parts, ..., None]))
-    pooled = pool(counts, torch.tensor(candidate.images.owners)[parts], candidate.test)
+    pooled = _count(candidate, candidate.test, probabilities)
     test, per_image = score(pooled), dice_per_image(pooled).tolist()
     low, high = interval_of_mean(per_image)
     dark = otsu_dice(candidate, candidate.train, dark=True) > otsu_dice(candidate, candidate.train, dark=False)
@@ -46,8 +46,21 @@ def measure(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> tu
         test_iou=test.iou,
         otsu_dice=otsu_dice(candidate, candidate.test, dark),
         otsu_dark=dark,
+        precision=precision,
     )
     return evidence, per_image
+
+
+def val_dice(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> float:
+    """Mean Dice over the validation images, of predictions of their parts."""
+    return score(_count(candidate, candidate.val, probabilities)).dice
+
+
+def _count(candidate: Candidate, indices: tuple[int, ...], probabilities: Float[Tensor, "n 1 h w"]) -> Counts:
+    """Of each image, its parts together."""
+    parts = candidate.parts(indices)
+    counts = count(probabilities.logit(), images_tensor(candidate.images.masks[parts, ..., None]))
+    return pool(counts, torch.tensor(candidate.images.owners)[parts], indices)
 
 
 def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:

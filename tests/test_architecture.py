@@ -88,8 +88,15 @@ def test_analysis_imports_no_torch_and_of_training_the_pure_modules_only(name: s
     assert {module for module in ours(name) if module.startswith("training")} <= {*PURE, "training"}
 
 
-def test_the_service_imports_of_ours_only_what_prepares_an_image() -> None:
-    assert ours("serving.service") <= {"training", "training.data.images", "training.data.framing", "serving"}
+@pytest.mark.parametrize("name", ["service", "api", "guard", "objects", "segmenter"])
+def test_what_serves_imports_of_ours_only_what_prepares_an_image_and_neither_torch_nor_mlflow(name: str) -> None:
+    module = f"serving.{name}"
+    assert {found for found in ours(module) if found.startswith("training.")} <= {
+        "training.data.images",
+        "training.data.framing",
+    }
+    assert not packages(module) & {"torch", "mlflow", "analysis"}
+    assert ours(module) & {"serving.promote", "serving.precision", "serving.export", "serving.candidate"} == set()
 
 
 @pytest.mark.parametrize("name", FILES)

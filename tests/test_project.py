@@ -88,3 +88,10 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
         path = ROOT / name
         if path.suffix in (".py", ".md", ".txt", ".in", ".yml", ".toml", ".html", ".css", "") and path.is_file():
             assert not re.search(r"(?<!\w)/(work|root|home|Users)/\w", path.read_text()), name
+
+
+def test_a_container_gets_the_same_pins_as_everybody() -> None:
+    pins = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = [line for line in (ROOT / "serving" / "requirements.txt").read_text().splitlines() if line[:1] != "#"]
+    assert wanted
+    assert set(wanted) <= set(pins)

@@ -23,6 +23,8 @@ from mlflow.exceptions import MlflowException
 
 from serving import export, promote
 from serving.export import TOLERANCE, Difference, compare
+from serving.precision import predict_served
+from serving.segmenter import PRECISIONS
 from training.data.reading import load_folder
 from training.engine import predict
 from training.pictures import cut_predictions
@@ -171,7 +173,7 @@ def test_both_exports_agree_with_the_trained_model_at_sizes_they_were_not_export
     for shape in ((1, 1, 64, 64), (3, 1, 96, 160)):
         images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
         eager = predict(model, images, "fp32")
-        onnx = export.predict_onnx(artifacts / "extra_files" / "model.onnx", images)
+        onnx = predict_served(artifacts / "extra_files", "fp32", images)
         pt2 = export.predict_module(logged, images)
         assert compare(eager, onnx).tolerable
         assert compare(eager, pt2).tolerable
@@ -196,6 +198,12 @@ def test_store_holds_the_onnx_file_and_what_a_caller_must_know(chain: Chain) -> 
     assert facts["frame"] == {"fit": "resize", "image_size": 64, "height": 64, "width": 64}
     assert (facts["channels"], facts["threshold"], facts["image_max"]) == (1, 0.5, 0)
     assert (folder / "model.onnx").is_file()
+    card = json.loads((folder / "card.json").read_text())
+    assert card["precision"] == facts["precision"] in PRECISIONS
+    assert card["version"] == "1"
+    assert card["trial"]["image_size"] == 64
+    assert card["test_dice"] == pytest.approx(float(chain.champion.tags["test_dice"]))
+    assert (folder / "model_int8.xml").exists() == (card["precision"] == "int8")
 
 
 def test_without_runs_promotion_stops_with_the_cure_and_leaves_no_alias(

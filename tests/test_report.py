@@ -102,10 +102,13 @@ def test_before_anything_is_run_the_printed_side_stands_alone(printed_only: str)
 def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
     images = pd.DataFrame({"image": ["a", "b"], "dice": [0.7, 0.83]})
     tags = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.7654", "otsu_dice": "0.321", "test_images": "24"}
+    tags |= {"test_dice_low": "0.70", "test_dice_high": "0.83"}
     champion = runs.Champion("3", tags | {"data": "<b>cells</b>"}, {}, "", images, b"")
     found = dataclasses.replace(evidence.nothing(), champion=champion)
     html = exports.render("report.html", report.compose(runs.tidy([]), found))
     assert html.index("0.765") < html.index("0.321") < html.index("27 conclusions")
+    assert "test Dice, 95 % 0.700 to 0.830" in html
+    assert "The champion, test image by test image" in html
     assert "&lt;b&gt;cells" in html  # names are escaped
 
 

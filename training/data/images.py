@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 FORMATS = "png, jpg, bmp, tif, webp, gif"
-MAX_MEGAPIXELS = 64
+MAX_MEGAPIXELS = 100
 STATED = 0  # image_max: what the file states, else all its 16 bits
 TIFF_MAX_TAGS = (281, 341)  # MaxSampleValue, SMaxSampleValue
 EXIF_ORIENTATION = 0x0112

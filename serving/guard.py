@@ -1,0 +1,94 @@
+"""What stands before the endpoints: who may ask, how large and how slow a request may be. ASGI; knows no image.
+
+Bytes are counted as they come, because a chunked body says no length and a stated one may be a lie.
+"""
+
+import asyncio
+import hmac
+import json
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+TOKEN = "SEGMENT_TOKEN"
+OPEN = ("/", "/healthz", "/livez", "/readyz")  # the page holds nothing of the model; what it shows needs the token
+MAX_BODY = 320 * 2**20  # bytes: 100 megapixels of raw RGB
+SLOW_SECONDS = 20.0  # without a byte
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class Refused(Exception):
+    """The rest of the body is not read; the answer was decided."""
+
+
+class Guard:
+    """401 without the token, 413 for a body that is too large, 408 for a client that stops sending."""
+
+    def __init__(self, app: App) -> None:
+        self.app, self.token = app, os.environ.get(TOKEN, "")
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        if self.token and scope["path"] not in OPEN and not _authorized(headers, self.token):
+            cure = "send the header `Authorization: Bearer TOKEN`"
+            await refuse(send, 401, f"this server asks for a token; {cure}", [(b"www-authenticate", b"Bearer")])
+            return
+        stated = headers.get(b"content-length", b"0")
+        if stated.isdigit() and int(stated) > MAX_BODY:
+            await refuse(send, 413, too_large())
+            return
+        answered, received = False, 0
+        refusal: tuple[int, str] | None = None
+
+        async def count() -> Message:
+            nonlocal received, refusal
+            try:
+                message = await receive() if answered else await asyncio.wait_for(receive(), SLOW_SECONDS)
+            except TimeoutError:
+                refusal = (408, f"nothing came for {SLOW_SECONDS:.0f} s; send the request again, without a pause")
+                raise Refused from None
+            received += len(message.get("body", b""))
+            if received > MAX_BODY:
+                refusal = (413, too_large())
+                raise Refused
+            return message
+
+        async def answer(message: Message) -> None:
+            """What the app would answer to a body that broke off is not sent."""
+            nonlocal answered
+            if refusal is None or answered:
+                answered = True
+                await send(message)
+
+        try:
+            await self.app(scope, count, answer)
+        except Refused:
+            if answered:
+                raise
+        if refusal and not answered:
+            await refuse(send, *refusal)
+
+
+def too_large() -> str:
+    return f"the request is longer than {MAX_BODY // 2**20} MiB; send a smaller image, or a compressed one"
+
+
+async def refuse(send: Send, status: int, detail: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    """A JSON answer, and the end of the connection: what else the client sends is not wanted."""
+    body = json.dumps({"detail": detail}).encode()
+    common = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    common.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": [*common, *(headers or [])]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _authorized(headers: dict[bytes, bytes], token: str) -> bool:
+    kind, _, given = headers.get(b"authorization", b"").partition(b" ")
+    return kind.lower() == b"bearer" and hmac.compare_digest(given.strip(), token.encode())

@@ -1,0 +1,132 @@
+"""A mask object by object: measured, outlined, written as GeoJSON or COCO. Arrays in, plain values out."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from training.data.images import Pixels
+
+Format = Literal["geojson", "coco"]
+FOREGROUND = 1  # COCO's category
+
+
+@dataclass(frozen=True, kw_only=True)
+class Object:
+    """A connected part of the foreground (8 neighbours); pixels, x to the right and y down."""
+
+    number: int  # 1, 2, ... from the top
+    area: int
+    box: tuple[int, int, int, int]  # x, y, width, height
+    centroid: tuple[float, float]
+    mean_probability: float
+    polygons: list[list[list[list[int]]]]  # GeoJSON's MultiPolygon: rings, the first the outline, then its holes
+    rle: dict[str, Any]  # COCO's compressed run lengths
+
+
+def threshold_mask(probability: NDArray[np.float32], threshold: float, min_size: int) -> Pixels:
+    """(h, w) of 0 and 1: above the threshold, without objects of fewer than `min_size` pixels."""
+    mask = (probability > threshold).astype(np.uint8)
+    if min_size > 1:
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        keep = stats[:, cv2.CC_STAT_AREA] >= min_size
+        keep[0] = False
+        mask = keep[labels].astype(np.uint8)
+    return mask
+
+
+def find_objects(mask: Pixels, probability: NDArray[np.float32]) -> list[Object]:
+    """Every object of a mask of 0 and 1, from the top."""
+    count, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    found = []
+    for label in range(1, count):
+        x, y, width, height, area = (int(value) for value in stats[label])
+        own = (labels[y : y + height, x : x + width] == label).astype(np.uint8)
+        found.append(
+            Object(
+                number=label,
+                area=area,
+                box=(x, y, width, height),
+                centroid=(round(float(centroids[label][0]), 2), round(float(centroids[label][1]), 2)),
+                mean_probability=round(float(probability[y : y + height, x : x + width][own > 0].mean()), 4),
+                polygons=_polygons(own, x, y),
+                rle=_rle(own, x, y, mask.shape),
+            )
+        )
+    return found
+
+
+def to_geojson(objects: list[Object], height: int, width: int) -> dict[str, Any]:
+    """A FeatureCollection (RFC 7946) in pixel coordinates, y down, as QuPath reads it."""
+    features = [
+        {
+            "type": "Feature",
+            "id": one.number,
+            "geometry": {"type": "MultiPolygon", "coordinates": one.polygons},
+            "properties": {
+                "area": one.area,
+                "box": one.box,
+                "centroid": one.centroid,
+                "mean_probability": one.mean_probability,
+            },
+        }
+        for one in objects
+    ]
+    return {"type": "FeatureCollection", "height": height, "width": width, "features": features}
+
+
+def to_coco(objects: list[Object], height: int, width: int) -> dict[str, Any]:
+    """COCO's object detection format, its masks as compressed run lengths."""
+    annotations = [
+        {
+            "id": one.number,
+            "image_id": 1,
+            "category_id": FOREGROUND,
+            "area": one.area,
+            "bbox": one.box,
+            "segmentation": one.rle,
+            "iscrowd": 0,
+            "score": one.mean_probability,
+        }
+        for one in objects
+    ]
+    return {
+        "images": [{"id": 1, "height": height, "width": width}],
+        "categories": [{"id": FOREGROUND, "name": "foreground"}],
+        "annotations": annotations,
+    }
+
+
+def _polygons(own: Pixels, x: int, y: int) -> list[list[list[list[int]]]]:
+    """Outlines through pixel corners, so that an object of one pixel has an area, too."""
+    twice = np.kron(np.pad(own, 1), np.ones((2, 2), np.uint8)).astype(
+        np.uint8
+    )  # contours run through pixels; here, through half ones
+    contours, hierarchy = cv2.findContours(twice, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    rings = [_ring(contour[:, 0], x, y) for contour in contours]
+    holes_of = hierarchy[0][:, 3]
+    outer = np.flatnonzero(holes_of < 0)
+    return [[rings[index], *(rings[hole] for hole in np.flatnonzero(holes_of == index))] for index in outer]
+
+
+def _ring(points: NDArray[Any], x: int, y: int) -> list[list[int]]:
+    """Closed; from the pixels of the doubled mask, padded by one, to the corners of the pixels of the image."""
+    corners = ((points + 1) // 2 - 1 + (x, y)).tolist()
+    distinct = [corner for before, corner in zip([None, *corners], corners, strict=False) if corner != before]
+    return distinct if distinct[0] == distinct[-1] else [*distinct, distinct[0]]
+
+
+def _rle(own: Pixels, x: int, y: int, shape: tuple[int, ...]) -> dict[str, Any]:
+    """From the runs of the object's own box: its image may be a thousand times as large."""
+    height, width = shape[:2]
+    columns, rows = np.nonzero(own.T)
+    places = (columns + x) * height + rows + y  # column by column
+    begins = np.flatnonzero(np.diff(places, prepend=-2) > 1)
+    ends = np.append(begins[1:], len(places)) - 1
+    edges = np.stack([places[begins], places[ends] + 1], axis=1).ravel()
+    counts = np.diff(np.concatenate([[0], edges, [height * width]])).tolist()
+    encoded = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": encoded["counts"].decode()}

@@ -1,0 +1,126 @@
+"""The promoted model at work: an image of any size in, the probability of the foreground at that size out.
+
+OpenVINO in the precision that the promotion chose, so that the same image always gives the same mask. Knows the files
+of a promotion and how an image is framed; nothing of requests, stores or torch.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from training.data.framing import Frame, frame_image, join
+from training.data.images import Pixels, to_channels
+
+MODEL, QUANTIZED, FACTS = "model.onnx", "model_int8.xml", "preprocessing.json"
+PRECISIONS = ("int8", "bf16", "fp32")  # the fastest first
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}  # of int8, what the layers compute in that stay unquantized
+OVERLAP = 4  # tiles overlap by a quarter of their side, and are blended there
+FLIPS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (0, 1))  # of test-time augmentation: axes that are mirrored
+
+Probability = NDArray[np.float32]
+Infer = Callable[[NDArray[np.float32]], Probability]
+
+
+class Segmenter:
+    """The promoted model, and how its input is prepared. May be called from several threads; one computes at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        facts = json.loads((folder / FACTS).read_text())
+        self.frame, self.channels, self.threshold = Frame(**facts["frame"]), facts["channels"], facts["threshold"]
+        self.image_max: int = facts["image_max"]
+        self.precision = servable(facts["precision"])
+        self._infer = load_network(folder, self.precision)
+        self._lock = threading.Lock()
+
+    def probability(self, image: Pixels, *, tta: bool = False) -> Probability:
+        """(h, w, c) of any size -> (h, w): framed as in training, and back again.
+
+        tta: the mean over the image and its three mirror images.
+        """
+        image = to_channels(image, self.channels)
+        if not tta:
+            return self._probability(image)
+        total = np.zeros(image.shape[:2], np.float32)
+        for axes in FLIPS:
+            total += np.flip(self._probability(np.ascontiguousarray(np.flip(image, axes))), axes)
+        total /= len(FLIPS)
+        return total
+
+    def warm_up(self) -> None:
+        """Compile for the usual shape, so that the first request does not wait for it."""
+        self.probability(np.zeros((self.frame.height, self.frame.width, self.channels), np.uint8))
+
+    def _probability(self, image: Pixels) -> Probability:
+        height, width = image.shape[:2]
+        if self.frame.fit == "tile" and max(height, width) > self.frame.image_size:
+            return blend_tiles(image, self.frame.image_size, self._predict)
+        return np.asarray(join(self._predict(frame_image(image, self.frame)), self.frame, height, width), np.float32)
+
+    def _predict(self, parts: Pixels) -> Probability:
+        with self._lock:
+            return self._infer(np.ascontiguousarray(parts.transpose(0, 3, 1, 2), dtype=np.float32))[:, 0]
+
+
+def servable(precision: str) -> str:
+    """The precision itself, or fp32 on a processor without bf16."""
+    has_bf16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return precision if precision == "fp32" or has_bf16 else "fp32"
+
+
+def load_network(folder: Path, precision: str) -> Infer:
+    """Pixels 0..255 (n, c, h, w) -> probabilities (n, 1, h, w), in one of PRECISIONS."""
+    core = openvino.Core()
+    model = core.read_model(folder / (QUANTIZED if precision == "int8" else MODEL))
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+    request = core.compile_model(model, "CPU", options).create_infer_request()
+    return lambda pixels: np.asarray(request.infer({0: pixels})[0], np.float32).copy()
+
+
+def blend_tiles(image: Pixels, size: int, predict: Callable[[Pixels], Probability]) -> Probability:
+    """(h, w, c) -> (h, w): overlapping tiles of `size`, faded into each other, so that no seam shows.
+
+    A tile at a time, so memory is that of the image and of its probability.
+    """
+    height, width, channels = image.shape
+    padded_height, padded_width = max(height, size), max(width, size)
+    if (padded_height, padded_width) != (height, width):
+        borders = (0, padded_height - height, 0, padded_width - width)
+        padded = cv2.copyMakeBorder(image, *borders, cv2.BORDER_REFLECT_101)
+        image = padded.reshape(padded_height, padded_width, channels).astype(np.uint8)
+    tops, lefts = starts(padded_height, size), starts(padded_width, size)
+    ramp = fade(size)
+    total = np.zeros((padded_height, padded_width), np.float32)
+    for top in tops:
+        for left in lefts:
+            tile = predict(image[None, top : top + size, left : left + size])[0]
+            total[top : top + size, left : left + size] += tile * ramp[:, None] * ramp
+    total /= summed(ramp, tops, padded_height)[:, None]
+    total /= summed(ramp, lefts, padded_width)
+    return total[:height, :width]
+
+
+def starts(length: int, size: int) -> list[int]:
+    """Where tiles begin: the first and the last at the edges, evenly spread, overlapping by size / OVERLAP at least."""
+    count = 1 + -(-(length - size) // (size - size // OVERLAP))
+    return [round(k * (length - size) / (count - 1)) for k in range(count)] if count > 1 else [0]
+
+
+def fade(size: int) -> NDArray[np.float32]:
+    """A tile's weight along a side: 1 in its middle, falling to almost 0 over the overlap."""
+    distance = np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5
+    return np.clip(distance / (size // OVERLAP), 0, 1).astype(np.float32)
+
+
+def summed(ramp: NDArray[np.float32], begins: Iterable[int], length: int) -> NDArray[np.float32]:
+    """The weights of all tiles along a side."""
+    total = np.zeros(length, np.float32)
+    for begin in begins:
+        total[begin : begin + len(ramp)] += ramp
+    return total

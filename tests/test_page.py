@@ -1,0 +1,126 @@
+"""The page at / in a real browser: an image is dropped, its mask is seen, its objects are downloaded."""
+
+import json
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+import uvicorn
+from playwright.sync_api import Error, Page, expect, sync_playwright
+from test_promote import Chain, make_chain
+
+from serving.api import Serving, card_of, make_app
+from serving.segmenter import Segmenter
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    return make_chain(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def address(chain: Chain) -> Iterator[str]:
+    """The endpoints on loopback."""
+    (folder,) = (path for path in (chain.bentoml_home / "models" / "unet").iterdir() if path.is_dir())
+    segmenter = Segmenter(folder)
+    current = Serving(segmenter, card_of(folder, segmenter))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(make_app(lambda: current), port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def page(address: str) -> Iterator[Page]:
+    """The page, at the width of a phone; whatever the browser complains about fails the test."""
+    installed = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
+        except Error:
+            pytest.skip("no Chromium here: the page was not tried in a browser")
+        page = browser.new_page(viewport={"width": 400, "height": 900})
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto(address)
+        yield page
+        browser.close()
+        assert not complaints
+
+
+def upload(page: Page, path: Path) -> None:
+    page.set_input_files("#file", path)
+    expect(page.locator("#say")).to_contain_text("answered in", timeout=20_000)
+
+
+def test_it_shows_the_model_card(page: Page) -> None:
+    expect(page.locator("#card")).to_contain_text("test Dice")
+    expect(page.locator("#card")).to_contain_text("circles")
+
+
+def test_an_uploaded_image_is_shown_with_its_mask_and_objects(page: Page, chain: Chain) -> None:
+    upload(page, chain.data / "images" / "00.png")
+    expect(page.locator("#say")).to_contain_text(re.compile("64 . 64 pixels"))
+    page.locator("#threshold").fill("1")
+    everything = float(page.inner_text("#count").split(", ")[1].split(" %")[0])
+    page.locator("#threshold").fill("99")
+    assert float(page.inner_text("#count").split(", ")[1].split(" %")[0]) < everything, "the threshold acts at once"
+    page.locator("#threshold").fill("50")
+
+
+def test_small_objects_vanish_as_the_limit_rises(page: Page, chain: Chain) -> None:
+    upload(page, chain.data / "images" / "00.png")
+    page.locator("#threshold").fill("1")
+    page.locator("#size").fill("100")
+    expect(page.locator("#size-is")).to_have_text("10000")
+    expect(page.locator("#count")).to_contain_text("0 objects")
+    page.locator("#size").fill("0")
+    page.locator("#threshold").fill("50")
+
+
+def test_mask_and_objects_are_downloaded(page: Page, chain: Chain) -> None:
+    upload(page, chain.data / "images" / "00.png")
+    with page.expect_download() as mask:
+        page.click("#png")
+    assert mask.value.suggested_filename == "00_mask.png"
+    assert cv2.imread(str(mask.value.path()), cv2.IMREAD_GRAYSCALE).shape == (64, 64)
+    with page.expect_download() as objects:
+        page.click("#geojson")
+    found = json.loads(Path(objects.value.path()).read_text())
+    assert found["type"] == "FeatureCollection"
+    shown = page.locator("#rows tr").count()
+    assert len(found["features"]) == shown
+
+
+def test_a_sample_needs_no_file(page: Page) -> None:
+    page.click("#sample")
+    expect(page.locator("#say")).to_contain_text(re.compile("256 . 256 pixels"), timeout=20_000)
+
+
+def test_nothing_is_wider_than_a_phone(page: Page) -> None:
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 400
+
+
+def test_every_control_has_a_name_for_those_who_do_not_see_it(page: Page) -> None:
+    for role, names in {
+        "slider": ["Opacity", "Threshold", "Smallest object"],
+        "button": ["Take a sample", "Mask, PNG", "Objects, GeoJSON"],
+    }.items():
+        for name in names:
+            assert page.get_by_role(role, name=name).count() == 1, name  # type: ignore[arg-type]
+    assert page.get_by_label("Choose an image").count() == 1
