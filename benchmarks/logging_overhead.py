@@ -16,7 +16,7 @@ from training import tracking
 from training.batches import DeviceSet
 from training.data.reading import load_folder
 from training.data.split import make_split
-from training.engine import make_model, train
+from training.engine import begin, make_model, train
 from training.machine import find_device, find_precision, keep_memory
 from training.synthetic import write_folder
 from training.trial import Trial
@@ -50,7 +50,7 @@ def main() -> None:
         images = DeviceSet.on(device, cells)
         split = make_split(cells.groups, [facts.foreground for facts in cells.facts], "fixed", trial.train_percent)
         model = make_model(trial, cells.channels, device)
-        epochs = train(model, trial, images, split)
+        epochs = train(begin(model, trial), images, split)
         next(epochs)  # warm
         epoch = next(epochs)
         client = tracking.connect_to(f"sqlite:///{folder}/mlflow.db")

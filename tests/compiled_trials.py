@@ -14,7 +14,7 @@ from training.batches import DeviceSet
 from training.data.image_set import ImageSet
 from training.data.reading import load_folder
 from training.data.split import make_split
-from training.engine import make_model, train
+from training.engine import begin, make_model, train
 from training.step import Step, compile_step, forward_pass
 from training.trial import LOSSES, OPTIMIZERS, Trial
 from training.unet import UNet
@@ -26,7 +26,7 @@ SPLIT = make_split(tuple(map(str, range(20))), (0.1,) * 20, "fixed", 80)
 
 def run(trial: Trial, images: DeviceSet, step: Step, model: UNet) -> list[list[float]]:
     model.load_state_dict(make_model(trial, 1, CPU).state_dict())
-    epochs = train(model, trial, images, SPLIT, step)
+    epochs = train(begin(model, trial), images, SPLIT, step)
     return [[epoch.train_loss, epoch.val_loss, epoch.train_dice, epoch.val_dice] for epoch in epochs]
 
 

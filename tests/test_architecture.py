@@ -78,6 +78,11 @@ def test_only_the_edges_import_mlflow(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_only_its_pool_imports_ray(name: str) -> None:
+    assert "ray" not in packages(name) or name == "training.ray_pool"
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_only_serving_imports_bentoml(name: str) -> None:
     assert "bentoml" not in packages(name) or name.startswith("serving")
 

@@ -13,6 +13,7 @@ from training.data.split import Split, make_split
 from training.engine import (
     Diverged,
     Epoch,
+    begin,
     evaluate,
     make_model,
     predict,
@@ -39,7 +40,7 @@ def split() -> Split:
 
 
 def run(trial: Trial, images: DeviceSet, split: Split) -> list[Epoch]:
-    return list(train(make_model(trial, 1, CPU), trial, images, split))
+    return list(train(begin(make_model(trial, 1, CPU), trial), images, split))
 
 
 def same(first: Epoch, second: Epoch) -> bool:
@@ -116,7 +117,7 @@ def test_a_tiled_image_is_scored_as_a_whole(discs: Path) -> None:
     tiled = load_folder(discs, 32, "tile")
     on_cpu = DeviceSet.on(CPU, tiled)
     model, trial = make_model(TRIAL, 1, CPU), TRIAL.replace(image_size=32, fit="tile")
-    list(train(model, trial.replace(epochs=3), on_cpu, Split(train=tuple(range(16)), val=(16, 17), test=())))
+    list(train(begin(model, trial.replace(epochs=3)), on_cpu, Split(train=tuple(range(16)), val=(16, 17), test=())))
     _, counts = evaluate(model, trial, on_cpu, (9, 4))
     for place, index in enumerate((9, 4)):
         parts = list(tiled.parts(index))
@@ -165,6 +166,6 @@ def test_a_device_or_precision_that_is_not_there_is_named() -> None:
 def test_cuda_and_cpu_agree_over_the_first_epoch_in_fp32(discs: Path, split: Split) -> None:
     cuda = torch.device("cuda")
     on_cuda = DeviceSet.on(cuda, load_folder(discs, 64))
-    epoch = next(train(make_model(TRIAL, 1, cuda), TRIAL, on_cuda, split))
+    epoch = next(train(begin(make_model(TRIAL, 1, cuda), TRIAL), on_cuda, split))
     on_cpu = run(TRIAL.replace(epochs=1), DeviceSet.on(CPU, load_folder(discs, 64)), split)[0]
     assert epoch.train_loss == pytest.approx(on_cpu.train_loss, rel=1e-3)

@@ -31,7 +31,16 @@ def jobs(trials: list[Trial], split: Split = SPLIT) -> list[Job]:
     client, experiment = tracking.connect()
     parent = tracking.begin_run(client, experiment, "study", {})
     return [
-        Job(trial=trial, name=str(number), experiment_id=experiment, parent=parent, tags={}, split=split)
+        Job(
+            trial=trial,
+            name=str(number),
+            experiment_id=experiment,
+            parent=parent,
+            tags={},
+            trial_hash=f"{trial.digest}{number}",
+            split=split,
+            checkpoint=Path(f"{number}.safetensors"),
+        )
         for number, trial in enumerate(trials)
     ]
 
@@ -52,7 +61,7 @@ def test_a_killed_process_costs_its_own_trial_only_and_is_replaced(pool: Pool) -
     assert [outcomes[trial].failure for trial in trials[1:]] == [""] * 4
     assert all(outcomes[trial].dice >= 0 for trial in trials[1:])
     assert not any(pid in slot.executor._processes for slot in pool.slots for pid in killed)
-    again = list(pool.run(jobs([TRIAL, TRIAL.replace(seed=9)]), lambda tick: None))
+    again = list(pool.run(jobs([TRIAL.replace(seed=8), TRIAL.replace(seed=9)]), lambda tick: None))
     assert [outcome.failure for outcome in again] == ["", ""], "both workers are at work again"
 
 

@@ -1,17 +1,18 @@
 """Training one trial: a generator of epochs.
 
-`train` knows a model, a trial, images and a split. It neither logs nor prints, and what to do with an epoch (keep the
+`train` knows a training, images and a split. It neither logs nor prints, and what to do with an epoch (keep the
 weights, stop, draw a bar) is its caller's business. A trial that turns non-finite raises Diverged.
 """
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.optim import Optimizer
 
 from training.batches import EVALUATION_BATCH, DeviceSet, augment
 from training.data.split import Split
@@ -59,16 +60,33 @@ def make_model(trial: Trial, channels: int, device: torch.device) -> UNet:
     return model.to(device, memory_format=torch.channels_last)
 
 
-def train(model: UNet, trial: Trial, images: DeviceSet, split: Split, compiled: Step = forward_pass) -> Iterator[Epoch]:
-    """Train in place, epoch by epoch; batches of full size go through `compiled`.
+@dataclass
+class Training:
+    """What the next epoch depends on, beside images and split. Between two epochs a checkpoint can hold all of it."""
+
+    model: UNet
+    trial: Trial
+    optimizer: Optimizer
+    after_epoch: Callable[[float], None]  # the schedule; told the validation loss
+    generator: torch.Generator  # batch order and augmentation; dropout draws from torch's global one
+    done: int = 0  # epochs
+
+
+def begin(model: UNet, trial: Trial) -> Training:
+    """A training before its first epoch; seeds torch's global generator, because dropout takes no other."""
+    optimizer = make_optimizer(trial, model.parameters())
+    torch.manual_seed(trial.seed)
+    generator = torch.Generator().manual_seed(trial.seed)
+    return Training(model, trial, optimizer, make_scheduler(trial, optimizer), generator)
+
+
+def train(training: Training, images: DeviceSet, split: Split, compiled: Step = forward_pass) -> Iterator[Epoch]:
+    """Train in place, epoch by epoch, from where the training is; batches of full size go through `compiled`.
 
     Raises Diverged once a loss is not finite. The host waits for the device once an epoch.
     """
-    optimizer = make_optimizer(trial, model.parameters())
-    after_epoch = make_scheduler(trial, optimizer)
-    generator = torch.Generator().manual_seed(trial.seed)
-    torch.manual_seed(trial.seed)  # dropout draws from the global generator and takes no other
-    for number in range(1, trial.epochs + 1):
+    model, trial, optimizer, generator = training.model, training.trial, training.optimizer, training.generator
+    for number in range(training.done + 1, trial.epochs + 1):
         start = time.perf_counter()
         model.train()
         lr = optimizer.param_groups[0]["lr"]
@@ -95,7 +113,8 @@ def train(model: UNet, trial: Trial, images: DeviceSet, split: Split, compiled: 
             raise Diverged(f"train_loss={train_loss} in epoch {number}")
         if not math.isfinite(val_loss):
             raise Diverged(f"val_loss={val_loss} in epoch {number}")
-        after_epoch(val_loss)
+        training.after_epoch(val_loss)
+        training.done = number
         val = Scores.of(values[4:])
         yield Epoch(
             epoch=number,

@@ -16,6 +16,7 @@ from training.studies import STUDIES
 from training.trial import FOLDS, PRECISIONS
 
 ALL = "all"  # the report's strategy: every study in order, each taking over what the ones before it settled
+EXECUTORS = ("processes", "ray")
 FIT_HELP = "resize: the whole image, its long side image_size pixels; tile: cut into squares of image_size, uncrushed"
 DESCRIPTION = "Run one study, or all of them: every trial becomes an MLflow run."
 
@@ -47,7 +48,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--compile", default="auto", choices=("auto", "true", "false"), help="torch.compile; auto: long work on a GPU"
     )
+    parser.add_argument("--retries", type=_whole, default=0, help="how often a trial that failed is trained again")
+    parser.add_argument(
+        "--executor",
+        default="processes",
+        choices=EXECUTORS,
+        help="ray: trials as tasks of a Ray cluster (docs/scale.md)",
+    )
     options = parse_known(parser, arguments)
+    if options.retries < 0:
+        raise ValueError(f"retries={options.retries} is out of range; it must be at least 0")
     if options.study not in (*STUDIES, ALL):
         raise ValueError(f"study={options.study!r} is unknown; it must be one of {', '.join(STUDIES)}, {ALL}")
     return options

@@ -13,11 +13,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
+from pathlib import Path
 from typing import Any
 
 from training.data.image_set import ImageSet
 from training.data.split import Split
 from training.machine import Machine
+from training.provenance import this_process
 from training.trial import Trial
 
 HANDED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")  # a worker is forked from a server that may be older
@@ -32,7 +34,9 @@ class Job:
     experiment_id: str
     parent: str
     tags: dict[str, str]
+    trial_hash: str  # training/identity.py
     split: Split
+    checkpoint: Path  # where the trial is kept while it trains
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,7 @@ class Outcome:
     seconds: float
     note: str = ""  # diverged or collapsed, in words
     failure: str = ""
+    elsewhere: bool = False  # another process trains it, or has: nothing was done here
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Slot:
         self.trial: Trial | None = None
         settings = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
         self.executor = ProcessPoolExecutor(
-            1, context, initializer=_start, initargs=(images, machine, self.ticks, settings)
+            1, context, initializer=_start, initargs=(this_process(), images, machine, self.ticks, settings)
         )
 
     def train(self, job: Job) -> "Future[Outcome]":
@@ -83,6 +88,12 @@ class Slot:
     def news(self) -> Iterator[Tick]:
         while not self.ticks.empty():
             yield self.ticks.get()
+
+    def kill(self) -> None:
+        """At once, whatever it does; what it had saved of its trial stays."""
+        for process in list(self.executor._processes.values()):
+            process.kill()
+            process.join()
 
 
 class Pool:
@@ -126,6 +137,10 @@ class Pool:
         for slot in self.slots:
             slot.executor.shutdown(wait=True, cancel_futures=True)
 
+    def kill(self) -> None:
+        for slot in self.slots:
+            slot.kill()
+
 
 def _read(future: Future[Outcome], job: Job) -> Outcome:
     try:
@@ -137,9 +152,10 @@ def _read(future: Future[Outcome], job: Job) -> Outcome:
     return Outcome(trial=job.trial, dice=float("nan"), best_epoch=0, seconds=0, failure=failure)
 
 
-def _start(*arguments: Any) -> None:
+def _start(caller: str, *arguments: Any) -> None:
     from training import workers  # the worker's side takes seconds to import, and a pool does without
 
+    workers.end_with(caller)
     workers.start(*arguments)
 
 

@@ -37,6 +37,8 @@ class Prepared:
     split: Split  # with the largest training set; each trial trains on its share of it
     warnings: list[str]
     machine: "Machine"
+    retries: int  # of a trial that failed
+    executor: str  # one of options.EXECUTORS
 
     @property
     def stems(self) -> dict[str, list[str]]:
@@ -114,6 +116,8 @@ def prepare(options: argparse.Namespace) -> Prepared:
         split=split,
         warnings=[describe_finding(found) for found in findings],
         machine=Machine(device=device, workers=workers, deterministic=deterministic, compiled=compiled),
+        retries=options.retries,
+        executor=options.executor,
     )
 
 

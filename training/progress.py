@@ -6,7 +6,7 @@ On a terminal the last line is rewritten at every epoch; in a log there is one l
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn, TextIO
 
@@ -46,6 +46,12 @@ class Progress:
         self.done_work += trial_work(trial)
         self.finished += 1
         self.say(f"  {self.finished:3d}/{self.num_trials}  {name:<52} {result}  {self.left()}")
+
+    def skip(self, trials: Iterable[Trial]) -> None:
+        """Trials that cost no time."""
+        for trial in trials:
+            self.total_work -= trial_work(trial)
+            self.finished += 1
 
     def say(self, text: str) -> None:
         self.out.write(("\r\x1b[K" if self.out.isatty() else "") + text + "\n")

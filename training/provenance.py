@@ -5,16 +5,29 @@ import os
 import socket
 import subprocess
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
+
+import psutil
 
 
 def provenance() -> dict[str, str]:
     """Which process, on which machine and of which commit, writes a run; and when it was last heard of."""
-    return {"process": f"{socket.gethostname()}:{os.getpid()}", "heartbeat": now(), "git_commit": _git_commit()}
+    return {"process": this_process(), "heartbeat": now(), "git_commit": _git_commit(), "torch": _version("torch")}
+
+
+def this_process() -> str:
+    """`host:pid:start`, which names a process for good; start in seconds since 1970."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@functools.cache
+def _version(package: str) -> str:
+    return metadata.version(package)
 
 
 @functools.cache

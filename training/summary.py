@@ -25,7 +25,7 @@ def find_winners(plan: Plan, outcomes: list["Outcome"]) -> list[Trial]:
 
 def describe_outcome(outcome: "Outcome") -> str:
     if outcome.failure:
-        return f"FAILED ({outcome.failure.splitlines()[0][:80]})"
+        return f"FAILED ({outcome.failure.splitlines()[0][:160]})"
     if math.isnan(outcome.dice):
         return f"diverged ({outcome.note})"
     note = f" ({outcome.note})" if outcome.note else ""

@@ -15,11 +15,13 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.data.dataset_source_registry import get_registered_sources, resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, RunTag
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from training.data.image_set import ImageSet, data_name
+from training.lease import end_dead_runs
+from training.patience import patient, patiently
 from training.preparation import Prepared
-from training.provenance import provenance
+from training.provenance import provenance, this_process
 from training.saved_view import TAG, saved_view, view_link
 from training.trial import Trial
 
@@ -30,11 +32,16 @@ EXPERIMENT_NOTE = (
     "Compare children by `best_val_dice`; a study's description holds its question, its winner and its table."
 )
 
+SUMMARY = (  # metrics that sum a trial up: those of its best epoch, and what it cost
+    *("best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss"),
+    *("best_epoch", "epochs_to_converge", "seconds"),
+)
+
 Tags = Mapping[str, str]
 
 
 def connect() -> tuple[MlflowClient, str]:
-    """The client and the id of the experiment. MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_ID win where they are set.
+    """A patient client and the id of the experiment; MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_ID win where set.
 
     Creates the database: to be called once, before workers start, because they would meet in its migration.
     """
@@ -57,9 +64,9 @@ def describe_experiment(client: MlflowClient, experiment_id: str) -> None:
 
 
 def connect_to(tracking_uri: str) -> MlflowClient:
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # its table-making is no news
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # table-making is no news, nor are retries
     mlflow.set_tracking_uri(tracking_uri)
-    return MlflowClient()
+    return patient(patiently(MlflowClient))
 
 
 def uri() -> str:
@@ -105,6 +112,36 @@ def adopt_run(client: MlflowClient, run_id: str, name: str, tags: Tags) -> None:
 
 def end_run(client: MlflowClient, run_id: str, failed: bool = False) -> None:
     client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
+
+
+def end_all_dead(client: MlflowClient) -> list[str]:
+    """End whatever processes that are gone left RUNNING, in every experiment; the ids of these runs."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return end_dead_runs(client, client.search_runs(experiments, "attributes.status = 'RUNNING'"))
+
+
+def end_own_runs(client: MlflowClient) -> None:
+    """KILLED: whatever this process and its workers, which are gone, left RUNNING."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    for run in client.search_runs(experiments, "attributes.status = 'RUNNING'"):
+        if run.data.tags.get("process") == this_process():
+            client.set_terminated(run.info.run_id, "KILLED")
+    end_all_dead(client)
+
+
+def log_reused(client: MlflowClient, experiment_id: str, name: str, trained: Run, tags: Tags, parent: str) -> None:
+    """The child run of a trial that another run trained: same factors and scores; what it wrote stays with that one.
+
+    `tags` are those of the study that takes it over.
+    """
+    known = trained.data
+    kept = ("trial", "diverged", "collapsed", "device", "failure")
+    tags = {**tags, "role": "trial", "reused_from": trained.info.run_id}
+    tags |= {key: known.tags[key] for key in kept if key in known.tags}
+    run_id = begin_run(client, experiment_id, name, tags, parent)
+    summary = [Metric(key, known.metrics[key], 0, 0) for key in SUMMARY if key in known.metrics]
+    client.log_batch(run_id, metrics=summary, params=[Param(key, value) for key, value in known.params.items()])
+    end_run(client, run_id)
 
 
 def describe_study(client: MlflowClient, run_id: str, markdown: str, winners: Sequence[Trial]) -> None:

@@ -1,9 +1,12 @@
 """A worker process: trains a trial, keeps the best epoch's weights, writes its MLflow run, and returns an Outcome.
 
-A trial that fails is recorded with its reason. training/pool.py is the caller's side.
+A trial that fails is recorded with its reason; one that somebody else trains is left to them; one that was cut off goes
+on from its checkpoint. training/pool.py is the caller's side.
 """
 
 import os
+import signal
+import threading
 import time
 import traceback
 from dataclasses import dataclass
@@ -13,11 +16,13 @@ import torch
 
 from training import tracking
 from training.batches import DeviceSet
+from training.checkpoint import Kept, drop_checkpoint, read_checkpoint, write_checkpoint
 from training.data.framing import assemble
 from training.data.image_set import ImageSet
 from training.data.images import Pixels
 from training.data.split import Split
-from training.engine import Diverged, evaluate, make_model, predict, train
+from training.engine import Diverged, Training, begin, evaluate, make_model, predict, train
+from training.lease import Heartbeat, LeaseLost, claim, end_dead_runs, look_up, process_exists
 from training.machine import Machine, keep_memory, set_deterministic
 from training.metrics import dice_per_image
 from training.pictures import Row, draw_predictions
@@ -28,6 +33,8 @@ from training.trial_run import TrialRun
 from training.unet import UNet
 
 MEASURED_BATCHES = 4
+CHECKPOINT_SECONDS = float(os.environ.get("UNET_STUDIES_CHECKPOINT_SECONDS", "60"))  # of training between two
+WATCH_SECONDS = 1.0
 SHOWN_IMAGES = 4  # of the validation set, in predictions.png
 
 
@@ -55,6 +62,7 @@ _worker: _Worker
 def start(images: ImageSet, machine: Machine, ticks: Any, settings: dict[str, str]) -> None:
     global _worker  # noqa: PLW0603 - a process pool hands its initializer's work over in no other way
     os.environ.update(settings)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the runner stops its workers itself
     keep_memory()
     set_deterministic(machine.deterministic)
     torch.set_num_threads(machine.threads)
@@ -63,15 +71,41 @@ def start(images: ImageSet, machine: Machine, ticks: Any, settings: dict[str, st
     _worker = _Worker(images, on_device, ticks, step, {} if machine.compiled else None)
 
 
+def end_with(caller: str) -> None:
+    """End this process once that one is gone: a worker that nobody waits for would train on, and wait for ever."""
+
+    def watch() -> None:
+        while process_exists(caller):
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run(job: Job) -> Outcome:
     client, _ = tracking.connect()
-    trial_run = TrialRun(client, job.experiment_id, job.name, job.trial, job.tags, job.parent)
+    known = look_up(client, job.trial_hash)
+    end_dead_runs(client, known.dead)
+    if known.finished or known.training:
+        return _elsewhere(job)
+    tags = job.tags | {"trial_hash": job.trial_hash}
+    trial_run = TrialRun(client, job.experiment_id, job.name, job.trial, tags, job.parent)
+    if not claim(client, job.trial_hash, trial_run.run_id):
+        trial_run.withdraw()
+        return _elsewhere(job)
     try:
-        return _train(job, trial_run)
+        with Heartbeat(client, trial_run.run_id) as heartbeat:
+            return _train(job, trial_run, heartbeat)
+    except LeaseLost:
+        return _elsewhere(job)
     except Exception as error:
         trial_run.fail(traceback.format_exc())
         reason = f"{type(error).__name__}: {error}"
         return Outcome(trial=job.trial, dice=float("nan"), best_epoch=0, seconds=0, failure=reason)
+
+
+def _elsewhere(job: Job) -> Outcome:
+    return Outcome(trial=job.trial, dice=float("nan"), best_epoch=0, seconds=0, elsewhere=True)
 
 
 def measure(trial: Trial, split: Split) -> Pace:
@@ -79,7 +113,7 @@ def measure(trial: Trial, split: Split) -> Pace:
     images = _worker.on_device
     model = _worker.make_model(trial)
     few = Split(train=split.train[: MEASURED_BATCHES * trial.batch_size], val=split.val[:1], test=())
-    *_, last = train(model, trial.replace(epochs=2), images, few, _worker.step)
+    *_, last = train(begin(model, trial.replace(epochs=2)), images, few, _worker.step)
     start = time.perf_counter()
     evaluate(model, trial, images, few.train)
     val_seconds = (time.perf_counter() - start) / images.num_parts(few.train)
@@ -87,29 +121,62 @@ def measure(trial: Trial, split: Split) -> Pace:
     return Pace(train_seconds=spent / images.num_parts(few.train), val_seconds=val_seconds)
 
 
-def _train(job: Job, run: TrialRun) -> Outcome:
+def _train(job: Job, run: TrialRun, heartbeat: Heartbeat) -> Outcome:
     trial, images, split = job.trial, _worker.on_device, job.split
-    model = _worker.make_model(trial)
-    best_weights, diverged = {}, ""
-    start = time.perf_counter()
+    training, kept = _begin(job, run)
+    before, start = kept.seconds, time.perf_counter()
+    saved, diverged = start, ""
     try:
-        for epoch in train(model, trial, images, split, _worker.step):
+        for epoch in train(training, images, split, _worker.step):
+            heartbeat.check()
             run.log(epoch)
             _worker.ticks.put(Tick(trial, epoch.epoch, epoch.val_dice))
             if run.best is epoch:
-                best_weights = {name: value.clone() for name, value in model.state_dict().items()}
+                kept.best_weights = {name: value.clone() for name, value in training.model.state_dict().items()}
+            kept.epochs, kept.seconds = run.epochs, before + time.perf_counter() - start
+            if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                write_checkpoint(job.checkpoint, training, kept)
+                saved = time.perf_counter()
     except Diverged as error:
-        diverged = str(error)
-    seconds = time.perf_counter() - start
-    if best_weights:
-        model.load_state_dict(best_weights)
-    shown = split.val[:SHOWN_IMAGES]
-    run.finish(model, draw_sheet(model, trial, _worker.images, images, shown), seconds, diverged)
+        diverged, kept.seconds = str(error), before + time.perf_counter() - start
+    try:
+        outcome = _finish(job, run, training, kept, diverged)
+    except Exception:
+        if not diverged:
+            write_checkpoint(job.checkpoint, training, kept)  # trained to its end: only what failed is done again
+        raise
+    drop_checkpoint(job.checkpoint)
+    return outcome
+
+
+def _begin(job: Job, run: TrialRun) -> tuple[Training, Kept]:
+    """A training at its beginning, or where a process that is gone left it."""
+    training = begin(_worker.make_model(job.trial), job.trial)
+    if not job.checkpoint.exists():
+        return training, Kept(epochs=[], best_weights={}, seconds=0.0)
+    kept = read_checkpoint(job.checkpoint, training)
+    for epoch in kept.epochs:
+        run.log(epoch)
+    run.client.set_tag(run.run_id, "resumed_after_epoch", str(training.done))
+    return training, kept
+
+
+def _finish(job: Job, run: TrialRun, training: Training, kept: Kept, diverged: str) -> Outcome:
+    """Everything that is kept of a trained trial."""
+    trial, model, shown = job.trial, training.model, job.split.val[:SHOWN_IMAGES]
+    last = {name: value.clone() for name, value in model.state_dict().items()}
+    if kept.best_weights:
+        model.load_state_dict(kept.best_weights)
+    sheet = draw_sheet(model, trial, _worker.images, _worker.on_device, shown)
+    try:
+        run.finish(model, sheet, kept.seconds, diverged)
+    finally:
+        model.load_state_dict(last)
     dice = float("nan") if diverged else run.best.val_dice
     best_epoch = run.best.epoch if run.epochs else 0
     collapsed = run.epochs and run.epochs[-1].val_predicted_percent == 0
     note = diverged or ("predicts no foreground" if collapsed else "")
-    return Outcome(trial=trial, dice=dice, best_epoch=best_epoch, seconds=seconds, note=note)
+    return Outcome(trial=trial, dice=dice, best_epoch=best_epoch, seconds=kept.seconds, note=note)
 
 
 def draw_sheet(model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet, shown: tuple[int, ...]) -> Pixels:

@@ -69,6 +69,10 @@ class ImageSet:
         """Another process maps the arrays itself."""
         return {key: value for key, value in self.__dict__.items() if key not in ("images", "masks")}
 
+    def attach(self, images: Pixels, masks: Pixels) -> None:
+        """Arrays that were brought along, on a machine that has none on disk."""
+        self.__dict__.update(images=images, masks=masks)
+
     @property
     def num_images(self) -> int:
         return len(self.stems)

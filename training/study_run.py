@@ -1,0 +1,200 @@
+"""The trials of one study: those that somebody trained already are taken over, those that are missing are trained.
+
+Whatever stopped a study, the same command goes on with it: nothing is remembered but what the store holds. Two
+processes may run the same study at once; each trains what the other does not.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from training.data.split import split_digest
+from training.identity import code_digest, trial_hash
+from training.lease import Known, end_dead_runs, look_up
+from training.patience import is_full
+from training.plan import Plan, Settings, describe, trial_work
+from training.preparation import Prepared
+from training.progress import Progress
+from training.summary import describe_outcome
+from training.trial import Trial
+
+if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
+    from collections.abc import Callable
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+    from training.pool import Job, Outcome, Tick
+
+CHECKPOINTS = Path("mlruns/checkpoints")  # of trials that are being trained
+LOOK_AGAIN_SECONDS = 2.0  # after a trial that another process trains
+
+
+class DiskFull(Exception):
+    """Nothing more can be written; what was written is whole."""
+
+
+class Workers(Protocol):
+    """What trains: processes of this machine (training/pool.py), or tasks of a Ray cluster (training/ray_pool.py)."""
+
+    def run(self, jobs: "Iterable[Job]", on_tick: "Callable[[Tick], None]") -> "Iterator[Outcome]": ...
+
+    def close(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One invocation: what its studies share."""
+
+    prepared: Prepared
+    client: "MlflowClient"
+    experiment_id: str
+    pool: Workers
+    progress: Progress
+
+    @property
+    def settings(self) -> Settings:
+        return self.prepared.settings
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {
+            "carry": self.settings.carry,
+            "protocol": self.settings.protocol,
+            "preset": self.settings.preset,
+            "data": self.prepared.images.name,
+            "data_digest": self.prepared.images.digest,
+            "split_digest": split_digest(self.prepared.stems),
+            "code_digest": code_digest(),
+            "device": str(self.prepared.machine.device),
+            "deterministic": str(self.prepared.machine.deterministic).lower(),
+            "compiled": str(self.prepared.machine.compiled).lower(),
+        }
+
+    def hash_of(self, trial: Trial) -> str:
+        tags = self.tags
+        return trial_hash(trial, tags["data_digest"], tags["protocol"], tags["split_digest"])
+
+
+def run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
+    """Propose and train until no search proposes any more. Independent searches keep all workers busy together."""
+    outcomes: dict[Trial, Outcome] = {}
+    failures: Counter[Trial] = Counter()
+    waits = False
+    while True:
+        results = {trial: outcome.dice for trial, outcome in outcomes.items()}
+        proposed = dict.fromkeys(trial for search in plan.searches for trial in search.propose(results))
+        if not proposed:
+            return list(outcomes.values())
+        known = {trial: look_up(session.client, session.hash_of(trial)) for trial in proposed}
+        there = _settled(session, plan, parent, known)
+        outcomes |= there
+        missing = [trial for trial in proposed if trial not in there]
+        trained = 0
+        for outcome in _train(session, plan, parent, missing):
+            trial = outcome.trial
+            if outcome.elsewhere:
+                continue
+            trained += 1
+            if outcome.failure:
+                _note_failure(session, outcome)
+                failures[trial] += 1
+                if failures[trial] <= session.prepared.retries:
+                    continue
+            outcomes[trial] = outcome
+            session.progress.trial(trial, _name(session, plan, trial), describe_outcome(outcome))
+        if missing and not trained:
+            if not waits:
+                session.progress.say(f"  waiting for {len(missing)} trial(s) that another process trains")
+            waits = True
+            time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _settled(session: Session, plan: Plan, parent: str, known: "dict[Trial, Known]") -> "dict[Trial, Outcome]":
+    """Outcomes of the trials that need no training: trained before, or failed as often as they may."""
+    from training import tracking
+
+    there: dict[Trial, Outcome] = {}
+    taken_over = 0
+    for trial, runs in known.items():
+        end_dead_runs(session.client, runs.dead)
+        if runs.finished:
+            name = _name(session, plan, trial)
+            tags = _tags(session, plan, trial)
+            tracking.log_reused(session.client, session.experiment_id, name, runs.finished, tags, parent)
+            there[trial] = _outcome_of(trial, runs.finished)
+            taken_over += 1
+        elif len(runs.failed) > session.prepared.retries:
+            reason = runs.failed[-1].data.tags.get("failure", "").strip().splitlines() or ["for no known reason"]
+            cure = f"failed before, retries={len(runs.failed)} trains it again"
+            there[trial] = _outcome_of(trial, runs.failed[-1], f"{cure}: {reason[-1]}")
+    session.progress.skip(there)
+    if taken_over:
+        session.progress.say(f"  {taken_over} trial(s) were trained before and are taken over")
+    for trial, outcome in there.items():
+        if outcome.failure:
+            session.progress.say(f"  {_name(session, plan, trial)}  {describe_outcome(outcome)}")
+    return there
+
+
+def _train(session: Session, plan: Plan, parent: str, trials: list[Trial]) -> "Iterator[Outcome]":
+    names, seeds = plan.study.scientific, session.settings.seeds
+    longest_first = sorted(trials, key=trial_work, reverse=True)  # so that no worker waits long at the end
+    jobs = [_job(session, plan, trial, parent) for trial in longest_first]
+    return session.pool.run(
+        jobs, lambda tick: session.progress.epoch(tick.trial, tick.epoch, tick.dice, describe(tick.trial, names, seeds))
+    )
+
+
+def _note_failure(session: Session, outcome: "Outcome") -> None:
+    """End the run of a worker that died. Raises DiskFull where no other trial could be written either."""
+    if is_full(Exception(outcome.failure)):
+        raise DiskFull(outcome.failure)
+    dead = look_up(session.client, session.hash_of(outcome.trial)).dead
+    end_dead_runs(session.client, dead, "FAILED")
+
+
+def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> "Outcome":
+    from training.pool import Outcome
+
+    metrics, tags = run.data.metrics, run.data.tags
+    note = "predicts no foreground" if tags.get("collapsed") == "true" else ""
+    diverged = tags.get("diverged") == "true" or failure
+    return Outcome(
+        trial=trial,
+        dice=float("nan") if diverged else metrics["best_val_dice"],
+        best_epoch=int(metrics.get("best_epoch", 0)),
+        seconds=metrics.get("seconds", 0.0),
+        note=tags.get("failure", note) if not failure else "",
+        failure=failure,
+    )
+
+
+def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
+    from training.pool import Job
+
+    name = session.hash_of(trial)
+    return Job(
+        trial=trial,
+        name=_name(session, plan, trial),
+        experiment_id=session.experiment_id,
+        parent=parent,
+        tags=_tags(session, plan, trial),
+        trial_hash=name,
+        split=session.prepared.split_for(trial.train_percent),
+        checkpoint=CHECKPOINTS.resolve() / f"{name}.safetensors",
+    )
+
+
+def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:
+    row = "beyond" if trial in plan.beyond else "printed"
+    return session.tags | {"study": plan.study.name, "section": plan.study.section, "row": row}
+
+
+def _name(session: Session, plan: Plan, trial: Trial) -> str:
+    return describe(trial, plan.study.scientific, session.settings.seeds)
