@@ -3,9 +3,10 @@
 Reads runs through the client it is given. It knows nothing of exports, registries or test scores.
 """
 
+import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class Candidate:
     """A trial worth promoting, with the images it was trained on, prepared its way."""
 
     run_id: str
+    hashes: dict[str, str]  # SHA-256 of the files that the trial wrote, by name
     trial: Trial
     val_dice: float  # best epoch, mean over the validation images
     images: ImageSet
@@ -64,9 +66,13 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
         if run.data.tags["data_digest"] != images.digest:
             continue
         parts = _find_parts(_read_json(client, study, "split.json"), images)
+        hashes = json.loads(run.data.tags.get("artifacts", "{}"))
+        with tempfile.TemporaryDirectory() as scratch:
+            described = download(client, run.info.run_id, hashes, "trial.json", Path(scratch)).read_text()
         return Candidate(
             run_id=run.info.run_id,
-            trial=Trial(**_read_json(client, run.info.run_id, "trial.json")),
+            hashes=hashes,
+            trial=Trial.from_json(described),
             reading=readings[study],
             val_dice=run.data.metrics["best_val_dice"],
             images=images,
@@ -77,16 +83,32 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
     raise ValueError(_why_none(folder, seen, [images.digest for images in sets.values()]))
 
 
+def download(client: "MlflowClient", run_id: str, hashes: Mapping[str, str], name: str, folder: Path) -> Path:
+    """A file or folder that a trial wrote. Raises ValueError when a file is not the one that the trial wrote."""
+    found = Path(client.download_artifacts(run_id, name, str(folder)))
+    files = [path for path in found.rglob("*") if path.is_file()] if found.is_dir() else [found]
+    for path in files:
+        place = str(path.relative_to(folder))
+        if hashlib.sha256(path.read_bytes()).hexdigest() != hashes.get(place):
+            raise ValueError(
+                f"run {run_id}: {place} is not the file that the trial wrote (tag `artifacts` holds its SHA-256), so "
+                "it is not read; delete the run and start its study again"
+            )
+    return found
+
+
 def _eligible_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
     """Best first, over all experiments, page by page."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     quote = '"' if "'" in data else "'"
     query, order = f"{ELIGIBLE} and tags.data = {quote}{data}{quote}", ["metrics.best_val_dice DESC"]
-    page = client.search_runs(experiments, query, order_by=order, max_results=PAGE)
-    yield from page
-    while page.token:
-        page = client.search_runs(experiments, query, order_by=order, max_results=PAGE, page_token=page.token)
-        yield from page
+    token: str | None = None
+    while True:
+        page = client.search_runs(experiments, query, order_by=order, max_results=PAGE, page_token=token)
+        yield from (run for run in page if "reused_from" not in run.data.tags)  # the run that trained it is there, too
+        token = page.token
+        if not token:
+            return
 
 
 def _find_parts(stems: dict[str, list[str]], images: ImageSet) -> dict[str, tuple[int, ...]]:

@@ -84,6 +84,7 @@ def promote(folder: Path) -> None:
 
 def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> None:
     """Export, compare, score, register; in a run that exists."""
+    from serving.candidate import download
     from serving.card import card_json, model_card, preprocessing_json
     from serving.export import Segmenter, export_onnx
     from serving.precision import choose, predict_served
@@ -100,7 +101,7 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
     )
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        model = UNet.from_pretrained(client.download_artifacts(candidate.run_id, "model", name))
+        model = UNet.from_pretrained(download(client, candidate.run_id, candidate.hashes, "model", scratch))
         segmenter = Segmenter(model).eval()
         export_onnx(segmenter, images.channels, scratch / ONNX)
         eager = predict(model, test_images, "fp32")
@@ -123,8 +124,7 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
         model_uri = _log_model(client, run_id, segmenter, images.channels, files)
         _compare(client, run_id, "pt2", eager, _predict_logged(model_uri, test_images))
         version = _register(client, model_uri, evidence, trial.image_size, (scratch / CARD).read_text())
-        _store(files, evidence, version, card_json(trial, evidence, choice.val_dice, version))
-    client.set_registered_model_alias(MODEL, ALIAS, version)
+        _publish(client, files, evidence, version, card_json(trial, evidence, choice.val_dice, version))
     client.set_tag(run_id, "model_version", version)
     print(_summary(evidence, version))
 
@@ -208,8 +208,8 @@ def _register(client: "MlflowClient", model_uri: str, evidence: "Evidence", imag
     return version
 
 
-def _store(files: Sequence[Path], evidence: "Evidence", version: str, card: str) -> None:
-    """Copy what the service needs into the BentoML store."""
+def _publish(client: "MlflowClient", files: Sequence[Path], evidence: "Evidence", version: str, card: str) -> None:
+    """Copy what the service needs into the BentoML store and move the alias: both, or neither."""
     import bentoml
 
     labels = {"mlflow_version": version, "run_id": evidence.run_id, "data": evidence.data}
@@ -217,6 +217,11 @@ def _store(files: Sequence[Path], evidence: "Evidence", version: str, card: str)
         for file in files:
             shutil.copy(file, stored.path)
         Path(stored.path_of("card.json")).write_text(card)
+    try:
+        client.set_registered_model_alias(MODEL, ALIAS, version)
+    except Exception:
+        bentoml.models.delete(stored.tag)
+        raise
 
 
 def _summary(evidence: "Evidence", version: str) -> str:

@@ -241,6 +241,37 @@ def test_alias_stays_when_an_export_differs(
     assert promotions(in_chain)[0].info.status == "FAILED"
 
 
+def test_weights_that_the_trial_did_not_write_are_not_read(
+    in_chain: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = in_chain.champion.version
+    run_id = in_chain.champion.tags["run_id"]
+    (weights,) = in_chain.folder.glob(f"mlruns/**/{run_id}/artifacts/model/model.safetensors")
+    shutil.copy(weights, tmp_path)
+    try:
+        damaged = bytearray(weights.read_bytes())
+        damaged[-1] ^= 1
+        weights.write_bytes(damaged)
+        assert promote.main(["--data", str(in_chain.data)]) == 2
+    finally:
+        shutil.copy(tmp_path / weights.name, weights)
+    assert "model/model.safetensors is not the file that the trial wrote" in capsys.readouterr().err
+    assert in_chain.champion.version == before
+
+
+def test_a_model_is_in_the_store_only_when_the_alias_names_it(in_chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, stored = in_chain.champion.version, set((in_chain.bentoml_home / "models" / "unet").iterdir())
+
+    def fail(*arguments: object) -> None:
+        raise MlflowException("the store is gone")
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", fail)
+    with pytest.raises(MlflowException, match="the store is gone"):
+        promote.main(["--data", str(in_chain.data)])
+    assert in_chain.champion.version == before
+    assert set((in_chain.bentoml_home / "models" / "unet").iterdir()) == stored
+
+
 @pytest.mark.parametrize("role", ["", "main"])
 def test_run_that_mlflow_made_is_discarded_only_while_it_is_empty(
     role: str, in_chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,94 @@
+"""What a large store costs: `python -m benchmarks.growth [--most 100000]`.
+
+A trial's rows, as the runner logs them, are multiplied in a SQLite store to 100, 1,000, ... trials. At each size: the
+file's size, the search for one trial (what every trial pays before it is trained), the search for dead runs (once a
+study) and the analysis reading all. Then a million points of one metric are added, for what an epoch's metrics cost.
+"""
+
+import argparse
+import os
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.loading import DIGEST, REPORTED, log_study, multiply
+
+FIRST, FACTOR = 100, 10
+POINTS = 1_000_000
+REPEATS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--most", type=int, default=100_000)
+    most = parser.parse_args().most
+    print(
+        "| trials | file, MB | find a trial, ms | find dead runs, ms | read all, s |\n| --- | --- | --- | --- | --- |"
+    )
+    size = FIRST
+    while size <= most:
+        with tempfile.TemporaryDirectory() as name:
+            print(measure(Path(name), size), flush=True)
+            if size * FACTOR > most:
+                print(f"\n{points_cost(Path(name) / 'mlflow.db'):.0f} bytes a point of a metric, its index included")
+        size *= FACTOR
+
+
+def measure(folder: Path, size: int) -> str:
+    """A row of the table."""
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+    from analysis.runs import load_trials
+    from training import tracking
+    from training.lease import look_up
+
+    for study in REPORTED:
+        log_study(study)
+    multiply(folder / "mlflow.db", size // len(REPORTED))
+    spread_hashes(folder / "mlflow.db")
+    client, _ = tracking.connect()
+    find = seconds(lambda: look_up(client, f"{size // 2:016x}"))
+    dead = seconds(lambda: tracking.end_all_dead(client))
+    start = time.perf_counter()
+    read = len(load_trials(DIGEST))
+    took = time.perf_counter() - start
+    assert read == size
+    megabytes = (folder / "mlflow.db").stat().st_size / 1e6
+    return f"| {size:,} | {megabytes:,.1f} | {1e3 * find:.1f} | {1e3 * dead:.1f} | {took:.2f} |"
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """The median of a few calls, after one."""
+    call()
+    took = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+def spread_hashes(database: Path) -> None:
+    """A hash of its own for every trial, as they have in a real store."""
+    with sqlite3.connect(database) as store:
+        runs = store.execute("select run_uuid from tags where key = 'role' and value = 'trial'").fetchall()
+        rows = [("trial_hash", f"{number:016x}", run) for number, (run,) in enumerate(runs)]
+        store.executemany("insert or replace into tags (key, value, run_uuid) values (?, ?, ?)", rows)
+
+
+def points_cost(database: Path) -> float:
+    """Bytes that a point of a metric takes in the file."""
+    before = database.stat().st_size
+    with sqlite3.connect(database) as store:
+        runs = [run for (run,) in store.execute("select run_uuid from runs limit 100")]
+        rows = (("val_dice", 0.5, 1_700_000_000_000 + k, runs[k % len(runs)], k, 0) for k in range(POINTS))
+        store.executemany(
+            "insert into metrics (key, value, timestamp, run_uuid, step, is_nan) values (?, ?, ?, ?, ?, ?)", rows
+        )
+    return (database.stat().st_size - before) / POINTS
+
+
+if __name__ == "__main__":
+    main()
