@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import runs
+from analysis import runs, store
+from analysis.schema import SCHEMA, tidy
 
 NO_CURVES = ("run_id", "epoch", "val_dice")
 TRIALS, CURVES = "trials.parquet", "curves.parquet"
@@ -17,9 +18,9 @@ TRIALS, CURVES = "trials.parquet", "curves.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    trials: pd.DataFrame  # of runs.SCHEMA
+    trials: pd.DataFrame  # of schema.SCHEMA
     curves: pd.DataFrame  # run_id and the columns of epochs.csv
-    champion: runs.Champion | None
+    champion: store.Champion | None
     load_picture: Callable[[str], bytes]  # of a run's predictions
     server: str  # address of the tracking server; empty where it is not known
 
@@ -32,7 +33,7 @@ class Evidence:
 def nothing() -> Evidence:
     """Before anything is measured."""
     return Evidence(
-        trials=runs.tidy([]),
+        trials=tidy([]),
         curves=pd.DataFrame(columns=NO_CURVES),
         champion=None,
         load_picture=lambda run_id: b"",
@@ -50,9 +51,9 @@ def from_store(data_digest: str, server: str) -> Evidence:
     return Evidence(
         trials=trials,
         curves=runs.load_curves(trials),
-        champion=runs.load_champion(),
+        champion=store.load_champion(),
         load_picture=runs.load_predictions,
-        server=server or runs.tracking_server(),
+        server=server or store.tracking_server(),
     )
 
 
@@ -61,11 +62,11 @@ def from_tables(folder: Path, server: str) -> Evidence:
     if not (folder / TRIALS).is_file():
         raise ValueError(f"tables={folder}: it has no {TRIALS}; it must be the tables/ folder beside a report")
     trials = pd.read_parquet(folder / TRIALS)
-    if missing := [name for name in runs.SCHEMA if name not in trials]:
+    if missing := [name for name in SCHEMA if name not in trials]:
         raise ValueError(f"tables={folder}: {TRIALS} lacks {', '.join(missing)}; write that report again")
     curves = folder / CURVES
     return Evidence(
-        trials=trials[list(runs.SCHEMA)].astype(runs.SCHEMA),
+        trials=trials[list(SCHEMA)].astype(SCHEMA),
         curves=pd.read_parquet(curves) if curves.is_file() else pd.DataFrame(columns=NO_CURVES),
         champion=None,
         load_picture=lambda run_id: b"",

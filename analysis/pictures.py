@@ -17,7 +17,7 @@ from analysis import panels
 from analysis.evidence import Evidence
 from analysis.figures import SCORES
 from analysis.labels import number
-from analysis.runs import Champion
+from analysis.store import Champion
 from analysis.tables import MOST_FACTORS, cell_factors, cell_names
 from training.data.images import Pixels
 from training.pictures import GAP, cut_predictions
@@ -102,7 +102,7 @@ def study_strips(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found:
     runs = [_best_run(trials, row, factors) for row in table.to_dict("records")]
     highest = max((run["val_dice"] for run in runs if run is not None), default=float("nan"))
     for name, run in zip(names, runs, strict=True):
-        picture = found.load_picture(run["run_id"]) if run is not None else b""
+        picture = found.load_picture(run["trained_run_id"]) if run is not None else b""
         rows = cut_predictions(_decode(picture)) if picture else []
         if run is None or not rows:
             continue

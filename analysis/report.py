@@ -63,9 +63,10 @@ def gather(options: argparse.Namespace) -> "Evidence":
 
 def write_report(out: Path, found: "Evidence", *, keep: bool) -> Path:
     """Write index.html, report.md and tables/ into `out`; with `keep`, also into MLflow. Returns the page's path."""
-    from analysis import exports, runs
+    from analysis import exports, store
+    from analysis.schema import load_published
 
-    published = runs.load_published()
+    published = load_published()
     if keep and found.champion is None:
         print(f"no champion yet (models:/unet@champion); to choose one: {PROMOTE}")
     content = compose(published, found)
@@ -74,10 +75,10 @@ def write_report(out: Path, found: "Evidence", *, keep: bool) -> Path:
     exports.write(out / "report.md", exports.render("report.md", content))
     exports.write_tables(out / "tables", exports.make_tables(published, found.trials, content["verdicts"]), found)
     if keep:
-        runs.log_report(out)
+        store.log_report(out)
         for chapter in content["chapters"]:
             if chapter.parent_run_id:
-                runs.describe_verdicts(
+                store.describe_verdicts(
                     chapter.parent_run_id, exports.render("verdicts.md", {**content, "chapter": chapter})
                 )
     return page
@@ -97,7 +98,11 @@ def compose(published: "pd.DataFrame", found: "Evidence") -> dict[str, Any]:
         "champion_factors": chapters.describe_params(champion.params) if champion else "",
         "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
         **pictures.champion_pictures(champion),
-        "cost": panels.render(lambda: panels.cost_figure(trials), "Quality against cost") if len(trials) else "",
+        "cost": panels.render(
+            lambda: panels.cost_figure(trials.drop_duplicates("trained_run_id")), "Quality against cost"
+        )
+        if len(trials)
+        else "",
         "choices": {"Printed numbers": chapters.choices(published, found), "Measured": chapters.choices(trials, found)},
         "summary": chapters.judged(printed, measured, "summary"),
         "claims": chapters.judged(printed, measured, ""),
@@ -106,7 +111,7 @@ def compose(published: "pd.DataFrame", found: "Evidence") -> dict[str, Any]:
             lambda: panels.effects_figure(ALL_CLAIMS, printed, measured), "Effects with 95 % intervals"
         ),
         "glyphs": chapters.GLYPHS,
-        "num_runs": len(trials),
+        "num_runs": trials["trained_run_id"].nunique(),
         "data": "" if trials.empty else trials.iloc[0]["data"],
         "promote": PROMOTE,
         "verdicts": {"published": printed, "measured": measured},

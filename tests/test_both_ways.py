@@ -6,7 +6,7 @@ import pytest
 from test_claims import row, six
 
 from analysis.claims import ALL_CLAIMS
-from analysis.runs import tidy
+from analysis.schema import tidy
 
 Rows = list[dict[str, Any]]
 SIX = ("adam", "adagrad", "adamax", "rmsprop", "sgd", "adadelta")

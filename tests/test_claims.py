@@ -8,7 +8,7 @@ import pytest
 
 from analysis.claims import ALL_CLAIMS, CLAIMS, check_claims
 from analysis.rules import by_share
-from analysis.runs import load_published, tidy
+from analysis.schema import load_published, tidy
 from analysis.stats import holm, interquartile_mean, interval, p_value, pair
 from analysis.verdicts import Verdict
 from training.studies import STUDIES

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis import figures, panels
 from analysis.claims import CLAIMS, check_claims
-from analysis.runs import load_published, tidy
+from analysis.schema import load_published, tidy
 from analysis.tables import cell_names, compare
 from training.studies import STUDIES
 from training.trial import OPTIMIZERS

@@ -8,7 +8,7 @@ import pytest
 
 from analysis import evidence
 from analysis.pictures import study_pictures, study_strips
-from analysis.runs import load_published, tidy
+from analysis.schema import load_published, tidy
 from analysis.tables import compare
 from training.data.images import Pixels
 from training.pictures import PANEL, Row, cut_predictions, draw_predictions
