@@ -6,6 +6,7 @@ the same table.
 """
 
 import functools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,13 @@ def load_predictions(run_id: str) -> bytes:
     """The picture (PNG) of a run's predictions; empty where it has none."""
     path = fetch(connect(), run_id, "predictions.png")
     return path.read_bytes() if path else b""
+
+
+def count_images(trials: pd.DataFrame) -> int:
+    """How many images the newest study had, all parts together; 0 where it did not say."""
+    if trials.empty or not (path := fetch(connect(), str(trials["parent_run_id"].iloc[-1]), "data.json")):
+        return 0
+    return len(json.loads(path.read_text())["groups"])
 
 
 def _experiments(client: "MlflowClient") -> list[str]:

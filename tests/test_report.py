@@ -1,17 +1,20 @@
 """The page: complete, self-contained, and honest about what is missing. Its runs are made up; the store is real."""
 
 import dataclasses
+import json
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 from test_runs import DIGEST, experiment, made_up_store
 
-from analysis import evidence, exports, report, runs, store
+from analysis import evidence, exports, kept, report, runs, store
 from analysis.claims import ALL_CLAIMS
 from analysis.schema import load_published, tidy
 from training.studies import STUDIES
@@ -136,7 +139,11 @@ def test_the_tables_hold_what_the_page_shows(page: Path) -> None:
     tables = page.parent / "tables"
     assert {path.stem for path in tables.glob("*.csv")} == {*STUDIES, "claims", "comparisons", "trials"}
     assert {path.stem for path in tables.glob("*.tex")} == {*STUDIES}
-    assert {path.name for path in tables.glob("*.parquet")} == {"trials.parquet", "curves.parquet"}
+    assert {path.name for path in tables.glob("*.parquet")} == {
+        "trials.parquet",
+        "curves.parquet",
+        "predictions.parquet",
+    }
     assert len(pd.read_csv(tables / "claims.csv")) == 2 * len(ALL_CLAIMS)
     assert set(pd.read_csv(tables / "trials.csv")["data_digest"]) == {DIGEST}
 
@@ -154,9 +161,39 @@ def test_the_page_can_be_made_again_from_its_tables_without_a_store(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody answers there
     assert report.main(["--out", str(tmp_path), "--tables", str(page.parent / "tables")]) == 0
-    for name in ("losses.csv", "claims.csv", "comparisons.csv", "trials.csv"):
+    for name in ("losses.csv", "claims.csv", "comparisons.csv", "trials.csv", "provenance.json"):
         assert (tmp_path / "tables" / name).read_text() == (page.parent / "tables" / name).read_text()
-    assert "validation dice by epoch" in (tmp_path / "index.html").read_text().lower()
+    assert (tmp_path / "index.html").read_text() == page.read_text(), "curves, predictions and provenance as well"
+
+
+def test_what_a_report_rests_on_is_kept_in_a_folder_of_its_own_with_the_champion(tmp_path: Path) -> None:
+    images = pd.DataFrame({"image": ["a", "007"], "dice": [0.7, 0.83]})
+    tags = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.7654", "otsu_dice": "0.321"}
+    worst = cv2.imencode(".png", np.full((40, 60, 3), 90, np.uint8))[1].tobytes()
+    champion = store.Champion("3", tags, {}, "1", images, worst)
+    trials = tidy([{"study": "losses", "run_id": "0", "data": "cells", "val_dice": 0.8, "source": "measured"}])
+    found = dataclasses.replace(evidence.nothing(), champion=champion, trials=trials)
+    kept.write_files(tmp_path, found, [])
+    again = kept.from_files(tmp_path, "")
+    assert again.champion is not None
+    assert dataclasses.replace(again.champion, test_images=images, worst_images=worst) == champion
+    pd.testing.assert_frame_equal(again.champion.test_images, images)
+    assert again.champion.worst_images.startswith(b"RIFF")
+    pd.testing.assert_frame_equal(again.trials, trials)
+
+
+def test_measured_folders_of_this_repository_make_a_page(tmp_path: Path) -> None:
+    for folder in sorted((exports.TEMPLATES.parent / "measured").glob("*/")):
+        assert report.main(["--tables", str(folder), "--out", str(tmp_path / folder.name)]) == 0
+        told = json.loads((folder / "provenance.json").read_text())
+        assert {"data", "digest of the data", "device", "commit", "started", "command"} <= set(told)
+
+
+def test_the_page_says_where_its_numbers_come_from(page: Path) -> None:
+    html = page.read_text()
+    assert "Where the numbers come from: made_up; 30 trials in 2 studies; cpu" in html
+    for name, value in (("digest of the data", DIGEST), ("torch", "0.0"), ("commit", "c0ffee"), ("preset", "demo")):
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in html
 
 
 def test_tables_that_are_none_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,6 +75,7 @@ def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverg
     """One finished child run as the training side logs it."""
     client = store.connect()
     tags = {"role": "trial", "row": "printed", "trial": trial.digest, "collapsed": "false", **tags}
+    tags |= {"device": "cpu", "torch": "0.0", "git_commit": "c0ffee"}
     tags |= {"mlflow.parentRunId": parent, "diverged": str(diverged).lower(), "data_digest": DIGEST, "data": "made_up"}
     curve = made_up_curve(trial, np.random.default_rng(int(trial.digest, 16)))
     best = curve.iloc[int(curve["val_dice"].to_numpy().argmax())]
@@ -258,6 +259,9 @@ def test_only_finished_trials_of_the_newest_study_run_count_and_a_diverged_one_h
     assert champion is not None
     assert champion.tags["test_dice"] == "0.7"
     assert Trial.from_params(champion.params) == trial
+    assert evidence.from_store(DIGEST, "").champion is None, "it does not say that it was chosen on these images"
+    client.set_model_version_tag("unet", version.version, "data_digest", DIGEST)
+    assert evidence.from_store(DIGEST, "").champion is not None
 
 
 @pytest.mark.usefixtures("own_store")
