@@ -52,6 +52,7 @@ class Compared:
     over_seeds: str
     wins: str
     p_holm: str
+    failed: str  # trials of either value that collapsed or diverged
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def choices(trials: pd.DataFrame, found: Evidence) -> list[dict[str, str]]:
 def describe(trial: Mapping[Any, Any] | pd.Series) -> str:
     """The factors that the report tunes, in words; unknown ones are left out."""
     known = [factor for factor in SETTINGS if factor in trial and value_label(factor, trial[factor]) != DASH]
-    plain = {"scheduler": "none", "augment": "none"}
+    plain = {"scheduler": "none", "augment": "none", "weight_decay": "0.0", "dropout": "0.0"}
     told = [factor for factor in known if str(trial[factor]) != plain.get(factor)]
     return cell_label({factor: trial[factor] for factor in told}, told)
 
@@ -202,6 +203,7 @@ def _compared(row: Mapping[Any, Any]) -> Compared:
         over_seeds=_interval(row["seed_low"], row["seed_high"]),
         wins=f"{row['wins']} of {row['pairs']}",
         p_holm=number(row["p_holm"]),
+        failed=str(row["failed"] or ""),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import runs, store
+from analysis.failures import mark_collapsed
 from analysis.provenance import provenance
 from analysis.schema import tidy
 from analysis.strips import Strips, make_strips
@@ -54,9 +55,10 @@ def from_store(data_digest: str, server: str) -> Evidence:
     champion = store.load_champion()
     if champion and len(trials) and champion.tags.get("data_digest") != trials["data_digest"].iloc[0]:
         champion = None  # of other images
+    curves = runs.load_curves(trials)
     return Evidence(
-        trials=trials,
-        curves=runs.load_curves(trials),
+        trials=mark_collapsed(trials, curves),
+        curves=curves,
         champion=champion,
         load_strips=functools.cache(lambda run_id: make_strips(runs.load_predictions(run_id))),
         server=server or store.tracking_server(),

@@ -68,8 +68,8 @@ def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curv
         caption = "The path of each search: rates in the order they were tried, the best ringed, failed ones crossed."
         add("searches", caption, lambda: panels.searches_figure(trials))
     if study.name in HEAT_MAPS and len(scored["train_percent"].unique()) > 1:
-        caption = "Mean validation Dice of every pair of values."
-        add("heat map", caption, lambda: panels.heat_map_figure(scored, HEAT_MAPS[study.name]))
+        caption = "Mean validation Dice of every pair of values; \N{DAGGER}: a trial among them collapsed or diverged."
+        add("heat map", caption, lambda: panels.heat_map_figure(trials, HEAT_MAPS[study.name]))
     shown = trials
     if study.search_lr:
         best = table.dropna(subset="lr")[[*cell_factors(study), "lr"]]

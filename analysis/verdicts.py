@@ -140,5 +140,5 @@ def judge(answer: Answer, text: str, rows: pd.DataFrame, caveats: Iterable[str] 
     if lost := int(rows["diverged"].sum()):
         caveats.append(f"{several(lost, 'run')} diverged and left no score")
     if empty := int(scored["collapsed"].sum()):
-        caveats.append(f"{several(empty, 'run')} collapsed: no foreground is predicted")
+        caveats.append(f"{several(empty, 'run')} collapsed: no better than a mask that is all foreground or none")
     return Verdict(answer=answer, text=text, n=len(scored), caveats=tuple(caveats), **numbers)
