@@ -183,7 +183,10 @@ def test_what_a_report_rests_on_is_kept_in_a_folder_of_its_own_with_the_champion
 
 
 def test_measured_folders_of_this_repository_make_a_page(tmp_path: Path) -> None:
-    for folder in sorted((exports.TEMPLATES.parent / "measured").glob("*/")):
+    folders = sorted((exports.TEMPLATES.parent / "measured").glob("*/"))
+    if not folders:
+        pytest.skip("no measured study is kept in the repository yet (analysis/measured/)")
+    for folder in folders:
         assert report.main(["--tables", str(folder), "--out", str(tmp_path / folder.name)]) == 0
         told = json.loads((folder / "provenance.json").read_text())
         assert {"data", "digest of the data", "device", "commit", "started", "command"} <= set(told)
