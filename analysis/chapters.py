@@ -12,6 +12,7 @@ from analysis.comparisons import compare_with_reference
 from analysis.evidence import Evidence
 from analysis.labels import DASH, TIMES, cell_label, factor_label, number, several, signed, value_label
 from analysis.pictures import Picture, Strip, study_pictures, study_strips
+from analysis.provenance import command
 from analysis.selection import highest_dice, most_consistent
 from analysis.tables import cell_factors, compare
 from analysis.verdicts import ANSWERS, Claim, Verdict
@@ -51,6 +52,7 @@ class Compared:
     over_seeds: str
     wins: str
     p_holm: str
+    failed: str  # trials of either value that collapsed or diverged
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def choices(trials: pd.DataFrame, found: Evidence) -> list[dict[str, str]]:
 def describe(trial: Mapping[Any, Any] | pd.Series) -> str:
     """The factors that the report tunes, in words; unknown ones are left out."""
     known = [factor for factor in SETTINGS if factor in trial and value_label(factor, trial[factor]) != DASH]
-    plain = {"scheduler": "none", "augment": "none"}
+    plain = {"scheduler": "none", "augment": "none", "weight_decay": "0.0", "dropout": "0.0"}
     told = [factor for factor in known if str(trial[factor]) != plain.get(factor)]
     return cell_label({factor: trial[factor] for factor in told}, told)
 
@@ -147,21 +149,6 @@ def describe(trial: Mapping[Any, Any] | pd.Series) -> str:
 def describe_params(params: Mapping[str, str]) -> str:
     """The same of an MLflow run's params; empty when its run is gone."""
     return describe(asdict(Trial.from_params(params))) if params else ""
-
-
-def command(name: str, trials: pd.DataFrame) -> str:
-    """The command that repeats a study as it was run; as it would be run first where it has no runs."""
-    words = [f"mlflow run . -e {name} -P data=FOLDER"]
-    if len(trials):
-        first = trials.iloc[0]
-        words[0] = words[0].replace("FOLDER", f"path/to/{first['data']}")
-        usual = {"preset": "small", "carry": "report", "protocol": "fixed"}
-        words += [
-            f"-P {key}={first[key]}" for key, value in usual.items() if pd.notna(first[key]) and first[key] != value
-        ]
-        seeds = trials["seed"].nunique()
-        words += [f"-P seeds={seeds}"] if seeds > 1 else []
-    return " ".join(words)
 
 
 def _runs(trials: pd.DataFrame) -> str:
@@ -216,6 +203,7 @@ def _compared(row: Mapping[Any, Any]) -> Compared:
         over_seeds=_interval(row["seed_low"], row["seed_high"]),
         wins=f"{row['wins']} of {row['pairs']}",
         p_holm=number(row["p_holm"]),
+        failed=str(row["failed"] or ""),
     )
 
 

@@ -24,13 +24,14 @@ REFERENCE: dict[str, Any] = {  # the plain value; where a study has it not, its 
 }
 COLUMNS = [
     *("factor", "value", "reference", "effect", "low", "high", "seed_low", "seed_high"),
-    *("wins", "pairs", "runs", "p", "p_holm"),
+    *("wins", "pairs", "runs", "failed", "p", "p_holm"),
 ]
 
 
 def compare_with_reference(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
     """COLUMNS, a row a value: mean difference in validation Dice to the reference, 95 % intervals over pairs and over
-    seeds, pairs won, and the p value of the mean being 0, as it is and after Holm over the factor's values.
+    seeds, pairs won, trials of either value that collapsed or diverged, and the p value of the mean being 0, as it is
+    and after Holm over the factor's values.
 
     Rows validated on their training images are left out. A learning-rate search compares nothing.
     """
@@ -55,7 +56,9 @@ def _compare(own: pd.DataFrame, factor: str, study: Study) -> pd.DataFrame:
             unit = found.differences if len(found) > 1 else found.runs["difference"]
             row = {"factor": factor, "value": value, "reference": reference, "effect": found.effect}
             row |= {"low": found.low, "high": found.high, "seed_low": found.seed_low, "seed_high": found.seed_high}
+            failed = own[own[factor].isin((value, reference)) & (own["collapsed"] | own["diverged"])]
             row |= {"wins": found.wins, "pairs": len(found), "runs": len(found.runs), "p": p_value(unit)}
+            row |= {"failed": len(failed)}
             rows.append(row)
     table = pd.DataFrame(rows)
     return table.assign(p_holm=holm(list(table["p"])))[COLUMNS] if rows else pd.DataFrame(columns=COLUMNS)

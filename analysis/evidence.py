@@ -1,27 +1,31 @@
-"""What a report rests on: trials, their curves, the champion; from a tracking store, from exported tables, or nothing.
+"""What a report rests on: trials, their curves and predictions, the champion, and where all that comes from.
 
-The tables are those a report writes beside its page, so that a page can be made again without any store.
+It comes from a tracking store or from nothing; as files it is in `kept`.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from analysis import runs
+from analysis import runs, store
+from analysis.failures import mark_collapsed
+from analysis.provenance import provenance
+from analysis.schema import tidy
+from analysis.strips import Strips, make_strips
 
 NO_CURVES = ("run_id", "epoch", "val_dice")
-TRIALS, CURVES = "trials.parquet", "curves.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    trials: pd.DataFrame  # of runs.SCHEMA
+    trials: pd.DataFrame  # of schema.SCHEMA
     curves: pd.DataFrame  # run_id and the columns of epochs.csv
-    champion: runs.Champion | None
-    load_picture: Callable[[str], bytes]  # of a run's predictions
+    champion: store.Champion | None
+    load_strips: Callable[[str], Strips | None]  # of a run's predictions
     server: str  # address of the tracking server; empty where it is not known
+    provenance: Mapping[str, str]  # of the trials; empty without any
 
     def link(self, experiment_id: str, run_id: str) -> str:
         """A run's page in the MLflow UI; empty where that is not known."""
@@ -32,11 +36,12 @@ class Evidence:
 def nothing() -> Evidence:
     """Before anything is measured."""
     return Evidence(
-        trials=runs.tidy([]),
+        trials=tidy([]),
         curves=pd.DataFrame(columns=NO_CURVES),
         champion=None,
-        load_picture=lambda run_id: b"",
+        load_strips=lambda run_id: None,
         server="",
+        provenance={},
     )
 
 
@@ -47,27 +52,15 @@ def from_store(data_digest: str, server: str) -> Evidence:
         raise ValueError(
             f"data_digest={data_digest!r}: no finished trial has it; leave it out to take the newest study"
         )
+    champion = store.load_champion()
+    if champion and len(trials) and champion.tags.get("data_digest") != trials["data_digest"].iloc[0]:
+        champion = None  # of other images
+    curves = runs.load_curves(trials)
     return Evidence(
-        trials=trials,
-        curves=runs.load_curves(trials),
-        champion=runs.load_champion(),
-        load_picture=runs.load_predictions,
-        server=server or runs.tracking_server(),
-    )
-
-
-def from_tables(folder: Path, server: str) -> Evidence:
-    """What an earlier report, perhaps of another machine, left in its tables/. There is no picture and no champion."""
-    if not (folder / TRIALS).is_file():
-        raise ValueError(f"tables={folder}: it has no {TRIALS}; it must be the tables/ folder beside a report")
-    trials = pd.read_parquet(folder / TRIALS)
-    if missing := [name for name in runs.SCHEMA if name not in trials]:
-        raise ValueError(f"tables={folder}: {TRIALS} lacks {', '.join(missing)}; write that report again")
-    curves = folder / CURVES
-    return Evidence(
-        trials=trials[list(runs.SCHEMA)].astype(runs.SCHEMA),
-        curves=pd.read_parquet(curves) if curves.is_file() else pd.DataFrame(columns=NO_CURVES),
-        champion=None,
-        load_picture=lambda run_id: b"",
-        server=server,
+        trials=mark_collapsed(trials, curves),
+        curves=curves,
+        champion=champion,
+        load_strips=functools.cache(lambda run_id: make_strips(runs.load_predictions(run_id))),
+        server=server or store.tracking_server(),
+        provenance=provenance(trials, runs.count_images(trials)),
     )

@@ -27,6 +27,7 @@ OPTIMIZER_COLOURS = {
     "adamw": "#7a5195",
 }
 RAMP = ("#440154", "#31688e", "#35b779", "#b8a100")  # viridis, its yellow darkened: ordered values of another factor
+ANSWER_MARKS = dict(zip(ANSWERS, "oXDs", strict=True))  # a shape beside the colour, for who sees no colours
 ANSWER_COLOURS = dict(zip(ANSWERS, ("#00805c", "#c2440a", "#b07a00", "#8a8f98"), strict=True))
 FAILED = ANSWER_COLOURS["contradicted"]
 SCORES = {
@@ -35,6 +36,7 @@ SCORES = {
     "val_loss": "validation loss",
     "train_loss": "training loss",
 }
+DAGGER = "\N{DAGGER}"
 WORST = 4  # images of the champion that are named
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 
@@ -154,15 +156,22 @@ def draw_isolation(axes: Axes, trials: pd.DataFrame, factor: str) -> Axes:
 
 
 def draw_heat_map(axes: Axes, trials: pd.DataFrame, down: str, across: str) -> Axes:
-    """Mean validation Dice of each pair of values, as colour and as a number; darker is higher."""
+    """Mean validation Dice of each pair of values, as colour and as a number; darker is higher.
+
+    A dagger marks a mean with a trial that collapsed, or beside one that diverged.
+    """
     means = trials.pivot_table(index=down, columns=across, values="val_dice", aggfunc="mean", sort=False)
     means = means.reindex(index=sorted_values(trials[down]), columns=sorted_values(trials[across]))
+    failed = trials.assign(failed=trials["collapsed"] | trials["diverged"])
+    failed = failed.pivot_table(index=down, columns=across, values="failed", aggfunc="any", sort=False)
+    marks = failed.reindex(index=means.index, columns=means.columns).eq(other=True).to_numpy()
     values = means.to_numpy(dtype=float)
     low, high = np.nanmin(values), np.nanmax(values)
     axes.pcolormesh(values, cmap="cividis_r", vmin=low, vmax=high, edgecolors=PAPER, linewidth=1.5)
     for (y, x), value in np.ndenumerate(values):
         dark = value > (low + high) / 2
-        axes.text(x + 0.5, y + 0.5, number(value), ha="center", va="center", color="#ffffff" if dark else "#101010")
+        text = number(value) + (DAGGER if marks[y, x] else "")
+        axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", color="#ffffff" if dark else "#101010")
     axes.set_xticks(np.arange(values.shape[1]) + 0.5, [value_label(across, value) for value in means.columns])
     axes.set_yticks(np.arange(values.shape[0]) + 0.5, [value_label(down, value) for value in means.index])
     axes.set(xlabel=factor_label(across), ylabel=factor_label(down))
@@ -221,13 +230,25 @@ def sorted_values(values: pd.Series) -> list[Any]:
 def draw_effects(
     axes: Axes, claims: Sequence[Claim], printed: Mapping[str, Verdict], measured: Mapping[str, Verdict]
 ) -> Axes:
-    """The effect of every claim, with its interval where it has one; printed (hollow) above measured (filled)."""
+    """The effect of every claim, with its interval where it has one; printed (hollow) above measured (filled).
+
+    An effect that is no difference in Dice is written down instead.
+    """
     for y, claim in enumerate(claims):
+        words = []
         for verdict, shift, filled in ((printed[claim.code], -0.16, False), (measured[claim.code], 0.16, True)):
+            if claim.unit != "Dice":
+                words += [f"{'measured' if filled else 'printed'} {number(verdict.effect, 2)}"] * (
+                    verdict.effect == verdict.effect
+                )
+                continue
             colour = ANSWER_COLOURS[verdict.answer]
             axes.plot([verdict.low, verdict.high], [y + shift] * 2, color=colour, lw=1.6, solid_capstyle="round")
-            face = colour if filled else PAPER
-            axes.plot(verdict.effect, y + shift, "o", color=colour, markerfacecolor=face, ms=5, mew=1.4)
+            look: dict[str, Any] = {"marker": ANSWER_MARKS[verdict.answer], "ms": 5, "mew": 1.4}
+            axes.plot(verdict.effect, y + shift, color=colour, markerfacecolor=colour if filled else PAPER, **look)
+        if words:
+            text = f"{claim.unit}: {', '.join(words)}"
+            axes.text(0.01, y, text, va="center", fontsize=7.5, color=MUTED, transform=axes.get_yaxis_transform())
     axes.axvline(0, color=MUTED, lw=0.8)
     axes.set_yticks(range(len(claims)), [claim.code for claim in claims])
     axes.set(xlabel="effect in Dice, with its 95 % interval where it has one (hollow: printed; filled: measured)")

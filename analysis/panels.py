@@ -192,11 +192,16 @@ def comparison_figure(study: Study, table: pd.DataFrame) -> Figure:
 
 
 def effects_figure(claims: Sequence[Claim], printed: Mapping[str, Verdict], measured: Mapping[str, Verdict]) -> Figure:
-    """The effects behind all claims that are about Dice and were tested."""
+    """The effects behind all claims that were tested: a forest plot."""
     sides = (printed, measured)
-    shown = [c for c in claims if c.unit == "Dice" and any(side[c.code].answer != "untested" for side in sides)]
-    figure = Figure(figsize=(WIDTH, 0.75 + 0.32 * len(shown)), layout="constrained")
+    shown = [c for c in claims if any(side[c.code].answer != "untested" for side in sides)]
+    figure = Figure(figsize=(WIDTH, 1.0 + 0.32 * len(shown)), layout="constrained")
     figures.draw_effects(figure.subplots(), shown, printed, measured)
+    marks = [(answer, mark) for answer, mark in figures.ANSWER_MARKS.items() if answer != "untested"]
+    entries: list[tuple[str, dict[str, Any]]] = [
+        (answer, {"color": figures.ANSWER_COLOURS[answer], "marker": mark, "lw": 0}) for answer, mark in marks
+    ]
+    _legend(figure, "", entries)
     return figure
 
 

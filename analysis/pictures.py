@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -17,14 +16,11 @@ from analysis import panels
 from analysis.evidence import Evidence
 from analysis.figures import SCORES
 from analysis.labels import number
-from analysis.runs import Champion
+from analysis.store import Champion
+from analysis.strips import to_webp
 from analysis.tables import MOST_FACTORS, cell_factors, cell_names
-from training.data.images import Pixels
-from training.pictures import GAP, cut_predictions
 from training.studies import Study
 
-SIDE = 120  # pixels of an image in a strip
-QUALITY = 70  # of WebP: a strip of four takes some 10 KB
 HEAT_MAPS = {  # study: the factor beside the training data
     "training_data": "optimizer",
     "schedulers_by_data": "scheduler",
@@ -47,6 +43,7 @@ class Strip:
     label: str
     dice: str  # of its best run; empty for the images and their truth
     image: str  # base64 of a WebP
+    run_id: str = ""  # of the run that was trained; empty for the images and their truth
     best: bool = False
     link: str = ""  # to the run in the MLflow UI
 
@@ -71,8 +68,8 @@ def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curv
         caption = "The path of each search: rates in the order they were tried, the best ringed, failed ones crossed."
         add("searches", caption, lambda: panels.searches_figure(trials))
     if study.name in HEAT_MAPS and len(scored["train_percent"].unique()) > 1:
-        caption = "Mean validation Dice of every pair of values."
-        add("heat map", caption, lambda: panels.heat_map_figure(scored, HEAT_MAPS[study.name]))
+        caption = "Mean validation Dice of every pair of values; \N{DAGGER}: a trial among them collapsed or diverged."
+        add("heat map", caption, lambda: panels.heat_map_figure(trials, HEAT_MAPS[study.name]))
     shown = trials
     if study.search_lr:
         best = table.dropna(subset="lr")[[*cell_factors(study), "lr"]]
@@ -102,27 +99,33 @@ def study_strips(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found:
     runs = [_best_run(trials, row, factors) for row in table.to_dict("records")]
     highest = max((run["val_dice"] for run in runs if run is not None), default=float("nan"))
     for name, run in zip(names, runs, strict=True):
-        picture = found.load_picture(run["run_id"]) if run is not None else b""
-        rows = cut_predictions(_decode(picture)) if picture else []
-        if run is None or not rows:
+        kept = found.load_strips(run["trained_run_id"]) if run is not None else None
+        if run is None or kept is None:
             continue
-        images, truths, predictions = zip(*rows, strict=True)
         if not strips:
-            strips = [Strip("images", "", _encode(images)), Strip("truth", "", _encode(truths))]
-        link = found.link(run["experiment_id"], run["run_id"])
-        strips.append(Strip(name, number(run["val_dice"]), _encode(predictions), run["val_dice"] == highest, link))
+            strips = [Strip("images", "", _base64(kept.images)), Strip("truth", "", _base64(kept.truth))]
+        strips.append(
+            Strip(
+                label=name,
+                dice=number(run["val_dice"]),
+                image=_base64(kept.predictions),
+                run_id=run["trained_run_id"],
+                best=run["val_dice"] == highest,
+                link=found.link(run["experiment_id"], run["run_id"]),
+            )
+        )
     return strips
 
 
 def champion_pictures(champion: Champion | None) -> dict[str, str]:
-    """`test_images`: an SVG; `worst_images`: base64 of a JPEG; empty where the promotion kept none."""
+    """`test_images`: an SVG; `worst_images`: base64 of a WebP; empty where the promotion kept none."""
     if champion is None or champion.test_images.empty:
         return {"test_images": "", "worst_images": ""}
     dice = champion.test_images.set_index("image")["dice"]
-    worst = cv2.imencode(".jpg", _decode(champion.worst_images))[1].tobytes() if champion.worst_images else b""
+    worst = to_webp(champion.worst_images) if champion.worst_images else b""
     return {
         "test_images": panels.render(lambda: panels.test_images_figure(dice), "Dice of each test image"),
-        "worst_images": base64.b64encode(worst).decode(),
+        "worst_images": _base64(worst),
     }
 
 
@@ -132,14 +135,5 @@ def _best_run(trials: pd.DataFrame, row: Mapping[Any, Any], factors: list[str]) 
     return None if own.empty else own.iloc[int(own["val_dice"].to_numpy().argmax())]
 
 
-def _decode(picture: bytes) -> Pixels:
-    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    assert pixels is not None, "a trial's own picture"
-    return pixels.astype(np.uint8)
-
-
-def _encode(parts: tuple[Pixels, ...]) -> str:
-    gap = np.full((SIDE, GAP, 3), 255, np.uint8)
-    small = [cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for part in parts]
-    strip = np.concatenate([piece for part in small for piece in (part, gap)][:-1], axis=1)
-    return base64.b64encode(cv2.imencode(".webp", strip, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1].tobytes()).decode()
+def _base64(picture: bytes) -> str:
+    return base64.b64encode(picture).decode()

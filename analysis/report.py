@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the page is written, 2 for a value that cannot be used."""
     options = parse(arguments)
     try:
-        page = write_report(Path(options.out), gather(options), keep=not (options.published or options.tables))
+        found = gather(options)
+        page = write_report(Path(options.out), found, options.keep, log=not (options.published or options.tables))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -40,7 +41,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="digest (MLflow tag data_digest) of the images whose runs are shown (default: those of the newest study)",
     )
     parser.add_argument("--published", action="store_true", help="the report's printed numbers alone; no store is read")
-    parser.add_argument("--tables", type=Path, help="the tables/ folder of an earlier report, in place of a store")
+    parser.add_argument(
+        "--tables", type=Path, help="the tables/ folder of an earlier report or one of --keep, in place of a store"
+    )
+    parser.add_argument(
+        "--keep", type=Path, help="write what the report rests on into this folder, too, and that alone"
+    )
     parser.add_argument(
         "--tracking-url",
         default=AUTO,
@@ -51,33 +57,40 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def gather(options: argparse.Namespace) -> "Evidence":
     """Raises ValueError for what is not there."""
-    from analysis import evidence
+    from analysis import evidence, kept
 
     if options.published:
         return evidence.nothing()
     server = "" if options.tracking_url == AUTO else options.tracking_url
     if options.tables:
-        return evidence.from_tables(options.tables, server)
+        return kept.from_files(options.tables, server)
     return evidence.from_store("" if options.data_digest == NEWEST else options.data_digest, server)
 
 
-def write_report(out: Path, found: "Evidence", *, keep: bool) -> Path:
-    """Write index.html, report.md and tables/ into `out`; with `keep`, also into MLflow. Returns the page's path."""
-    from analysis import exports, runs
+def write_report(out: Path, found: "Evidence", keep: Path | None, *, log: bool) -> Path:
+    """Write the page and its tables into `out`, what they rest on into `keep`, and, with `log`, the page into MLflow.
 
-    published = runs.load_published()
-    if keep and found.champion is None:
+    Returns the page's path.
+    """
+    from analysis import exports, files, kept, store
+    from analysis.schema import load_published
+
+    published = load_published()
+    if log and found.champion is None:
         print(f"no champion yet (models:/unet@champion); to choose one: {PROMOTE}")
     content = compose(published, found)
     page = out / "index.html"
-    exports.write(page, exports.render("report.html", content))
-    exports.write(out / "report.md", exports.render("report.md", content))
-    exports.write_tables(out / "tables", exports.make_tables(published, found.trials, content["verdicts"]), found)
-    if keep:
-        runs.log_report(out)
+    files.write(page, exports.render("report.html", content))
+    files.write(out / "report.md", exports.render("report.md", content))
+    exports.write_tables(out / "tables", exports.make_tables(published, found.trials, content["verdicts"]))
+    shown = [strip.run_id for chapter in content["chapters"] for strip in chapter.strips if strip.run_id]
+    for folder in [out / "tables", *([keep] if keep else [])]:
+        kept.write_files(folder, found, shown)
+    if log:
+        store.log_report(out)
         for chapter in content["chapters"]:
             if chapter.parent_run_id:
-                runs.describe_verdicts(
+                store.describe_verdicts(
                     chapter.parent_run_id, exports.render("verdicts.md", {**content, "chapter": chapter})
                 )
     return page
@@ -97,7 +110,11 @@ def compose(published: "pd.DataFrame", found: "Evidence") -> dict[str, Any]:
         "champion_factors": chapters.describe_params(champion.params) if champion else "",
         "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
         **pictures.champion_pictures(champion),
-        "cost": panels.render(lambda: panels.cost_figure(trials), "Quality against cost") if len(trials) else "",
+        "cost": panels.render(
+            lambda: panels.cost_figure(trials.drop_duplicates("trained_run_id")), "Quality against cost"
+        )
+        if len(trials)
+        else "",
         "choices": {"Printed numbers": chapters.choices(published, found), "Measured": chapters.choices(trials, found)},
         "summary": chapters.judged(printed, measured, "summary"),
         "claims": chapters.judged(printed, measured, ""),
@@ -106,7 +123,8 @@ def compose(published: "pd.DataFrame", found: "Evidence") -> dict[str, Any]:
             lambda: panels.effects_figure(ALL_CLAIMS, printed, measured), "Effects with 95 % intervals"
         ),
         "glyphs": chapters.GLYPHS,
-        "num_runs": len(trials),
+        "num_runs": trials["trained_run_id"].nunique(),
+        "provenance": found.provenance,
         "data": "" if trials.empty else trials.iloc[0]["data"],
         "promote": PROMOTE,
         "verdicts": {"published": printed, "measured": measured},

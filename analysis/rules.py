@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.labels import cell_label, factor_label, number, several, signed
-from analysis.stats import Paired, cell_means, largest_share, pair
+from analysis.stats import SEEDS_NEEDED, Paired, cell_means, largest_share, pair
 from analysis.verdicts import Answer, Verdict, judge, untested
 
 LITTLE_DATA = (20, 40)  # percent of all images (Fig. 11)
@@ -98,6 +98,8 @@ def pair_caveats(paired: Paired, *, settled: bool) -> list[str]:
         caveats.append(f"rests on one pair ({pair_label(largest)}, {signed(largest['difference'], 2)})")
     if settled and len(paired) == 1:
         caveats.append("one pair only")
+    if settled and 1 < len(paired) < SEEDS_NEEDED and not math.isnan(paired.low):
+        caveats.append(f"over {len(paired)} pairs a bootstrap interval is too narrow")
     return caveats
 
 

@@ -91,6 +91,19 @@ def stratified_interval(strata: Sequence[NDArray[np.float64]]) -> tuple[float, f
     return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
 
 
+def jackknife_interval(effect: float, without_one: Sequence[float]) -> tuple[float, float]:
+    """Of an effect of any kind, from what it is without each of its repeats in turn (Efron and Stein 1981); t with one
+    degree of freedom fewer than repeats. nan below two, or where it is unknown without one.
+    """
+    others = np.asarray(without_one, dtype=float)
+    count = len(others)
+    if count < 2 or np.isnan(others).any():
+        return math.nan, math.nan
+    error = math.sqrt((count - 1) / count * float(((others - others.mean()) ** 2).sum()))
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * error
+    return effect - reach, effect + reach
+
+
 def p_value(differences: ArrayLike) -> float:
     """Two-sided, that the mean difference is 0: all signs flipped (exact up to 13 differences); nan below two."""
     sample = np.asarray(differences, dtype=float)

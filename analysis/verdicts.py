@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from analysis.labels import factor_label, several
-from analysis.stats import FACTORS, REPEATS, SEEDS_NEEDED
+from analysis.stats import FACTORS, REPEATS, SEEDS_NEEDED, jackknife_interval
 
 Answer = Literal["supported", "contradicted", "undecided", "untested"]
 ANSWERS: tuple[Answer, ...] = ("supported", "contradicted", "undecided", "untested")
@@ -26,7 +26,7 @@ class Verdict:
     answer: Answer
     text: str  # the evidence in words
     effect: float = math.nan  # mean difference; in Dice where the rule does not say otherwise
-    low: float = math.nan  # 95 % bootstrap interval of the effect
+    low: float = math.nan  # 95 % bootstrap interval of the effect; over seeds (jackknife) where there are no pairs
     high: float = math.nan
     seed_low: float = math.nan  # the same, when only seeds are drawn anew
     seed_high: float = math.nan
@@ -54,21 +54,44 @@ class Claim:
         return self.code.split(".")[0]
 
     def check(self, table: pd.DataFrame) -> Verdict:
-        """The rule's verdict, with what can be said of any claim; few seeds alone decide nothing."""
+        """The rule's verdict, with what can be said of any claim."""
         verdict, own = self.decide(table), table[table["study"] == self.study]
         if verdict.answer == "untested":
             return verdict
         notes = edge_caveats(own)
         if (own["train_percent"] == ALL_DATA).any():
             notes.append(f"rows at {ALL_DATA} % are left out: their validation images are the training images")
+        verdict = self._over_seeds(replace(verdict, caveats=(*verdict.caveats, *notes)), table)
         seeds = own["seed"].nunique()  # printed rows do not know theirs
         if self.seeds_alone and verdict.answer != "undecided" and 0 < seeds < SEEDS_NEEDED:
-            notes.append(
-                f"would be {verdict.answer}, but seeds alone decide here: {several(seeds, 'seed')} of the "
-                f"{SEEDS_NEEDED} that takes"
-            )
-            verdict = replace(verdict, answer="undecided")
-        return replace(verdict, caveats=(*verdict.caveats, *notes))
+            few = f"seeds alone decide here: {several(seeds, 'seed')} of the {SEEDS_NEEDED} that takes"
+            return _undecided(verdict, few)
+        return verdict
+
+    def _over_seeds(self, verdict: Verdict, table: pd.DataFrame) -> Verdict:
+        """Ask again without each seed in turn: the interval where the rule gives none, and what hangs on one seed."""
+        seeds = sorted(table[table["study"] == self.study]["seed"].dropna().unique())
+        if len(seeds) < 2 or not (self.seeds_alone or math.isnan(verdict.seed_low)):
+            return verdict
+        without = {seed: self.decide(table[table["seed"] != seed]) for seed in seeds}
+        if math.isnan(verdict.seed_low):
+            low, high = jackknife_interval(verdict.effect, [other.effect for other in without.values()])
+            verdict = replace(verdict, seed_low=low, seed_high=high)
+        if math.isnan(verdict.low):
+            verdict = replace(verdict, low=verdict.seed_low, high=verdict.seed_high)
+        turned = [f"{seed:g}" for seed, other in without.items() if other.answer != verdict.answer]
+        if not turned or verdict.answer == "undecided":
+            return verdict
+        hooks = ("seed " if len(turned) == 1 else "seeds ") + ", ".join(turned)
+        note = f"it hangs on {hooks}, without which the answer is another"
+        if self.seeds_alone and len(seeds) >= SEEDS_NEEDED:
+            return _undecided(verdict, note)
+        return replace(verdict, caveats=(*verdict.caveats, f"the verdict: {note}"))
+
+
+def _undecided(verdict: Verdict, why: str) -> Verdict:
+    note = f"would be {verdict.answer}, but {why}"
+    return replace(verdict, answer="undecided", caveats=(*verdict.caveats, note))
 
 
 def claim(
@@ -117,5 +140,5 @@ def judge(answer: Answer, text: str, rows: pd.DataFrame, caveats: Iterable[str] 
     if lost := int(rows["diverged"].sum()):
         caveats.append(f"{several(lost, 'run')} diverged and left no score")
     if empty := int(scored["collapsed"].sum()):
-        caveats.append(f"{several(empty, 'run')} collapsed: no foreground is predicted")
+        caveats.append(f"{several(empty, 'run')} collapsed: no better than a mask that is all foreground or none")
     return Verdict(answer=answer, text=text, n=len(scored), caveats=tuple(caveats), **numbers)

@@ -6,7 +6,7 @@ import pytest
 from test_claims import row, six
 
 from analysis.claims import ALL_CLAIMS
-from analysis.runs import tidy
+from analysis.schema import tidy
 
 Rows = list[dict[str, Any]]
 SIX = ("adam", "adagrad", "adamax", "rmsprop", "sgd", "adadelta")
@@ -125,11 +125,13 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
     ),
     "optimizers.2": (switching_gains(0.1), switching_gains(-0.1)),
     "training_data.1": tuple(
-        [
-            row("training_data", dice, optimizer=name, train_percent=percent)
-            for percent in LITTLE
-            for name, dice in zip(order, (0.5, 0.6, 0.7), strict=True)
-        ]
+        six(
+            [
+                row("training_data", dice, optimizer=name, train_percent=percent)
+                for percent in LITTLE
+                for name, dice in zip(order, (0.5, 0.6, 0.7), strict=True)
+            ]
+        )
         for order in (("rmsprop", "sgd", "adam"), ("adam", "sgd", "rmsprop"))
     ),  # type: ignore[dict-item]
     "schedulers.1": (
@@ -142,8 +144,8 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
     ),
     "schedulers.3": (adagrad(10, 0.5), adagrad(60, 0.9)),
     "schedulers.4": (
-        schedules(none=(0.6,) * 5, step=(0.62,) * 5, plateau=(0.61,) * 5),
-        schedules(none=(0.6,) * 5, step=(0.8,) * 5, plateau=(0.7,) * 5),
+        six(schedules(none=(0.6,) * 5, step=(0.62,) * 5, plateau=(0.61,) * 5)),
+        six(schedules(none=(0.6,) * 5, step=(0.8,) * 5, plateau=(0.7,) * 5)),
     ),
     "schedulers.5": (
         six(schedules(none=(0.5,) * 5, step=(0.6,) * 5, plateau=(0.7,) * 5)),
@@ -156,7 +158,7 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
     "schedulers_by_data.1": (scarce("scheduler", "plateau", "step"), scarce("scheduler", "step", "plateau")),
     "schedulers_by_data.2": (scarce("optimizer", "adam", "sgd"), scarce("optimizer", "sgd", "adam")),
     "weight_decay.1": (six(decays((80,), d0=0.7, d01=0.72)), six(decays((80,), d0=0.4, d01=0.7))),
-    "weight_decay.2": (decays(LITTLE, d1=0.5, d01=0.7, d001=0.6), decays(LITTLE, d1=0.5, d01=0.6, d001=0.7)),
+    "weight_decay.2": (six(decays(LITTLE, d1=0.5, d01=0.7, d001=0.6)), six(decays(LITTLE, d1=0.5, d01=0.6, d001=0.7))),
     "weight_decay.3": (
         six(decays((80,), d1=0.5, d01=0.6, d001=0.7)),
         six(decays((80,), d1=0.7, d01=0.6, d001=0.5)),
@@ -166,7 +168,7 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
         six(decays((20, 60), d01=0.6, d001=0.6) + decays((80,), d01=0.6, d001=0.8)),
     ),
     "dropout.1": (dropped(0.2, 0.3), dropped(-0.2, -0.1)),
-    "dropout.2": (dropped(0.1, 0.4), dropped(0.4, 0.1)),
+    "dropout.2": (six(dropped(0.1, 0.4)), six(dropped(0.4, 0.1))),
     "dropout.3": (dropped(0.6, 0.5, (0.8,)), dropped(0.1, 0.1, (0.8,))),
     "losses.1": (losses(0.8, 0.6, 0.7, 0.5), losses(0.5, 0.6, 0.7, 0.8)),
     "losses.2": (losses(0.8, 0.6, 0.7, 0.5), losses(0.8, 0.7, 0.6, 0.5)),
@@ -175,7 +177,7 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
         six([row("losses", 0.8, loss="bce", optimizer="rmsprop"), row("losses", 0.6)]),
         six([row("losses", 0.6, loss="bce", optimizer="rmsprop"), row("losses", 0.8)]),
     ),
-    "losses.5": (decayed_or_not(-0.1, 0.1), decayed_or_not(0.1, -0.1)),
+    "losses.5": (six(decayed_or_not(-0.1, 0.1)), six(decayed_or_not(0.1, -0.1))),
     "augmentation.1": tuple(
         six([row("augmentation", 0.6), row("augmentation", 0.6 + gain, augment="train")]) for gain in (-0.1, 0.1)
     ),  # type: ignore[dict-item]

@@ -8,8 +8,8 @@ import pytest
 
 from analysis.claims import ALL_CLAIMS, CLAIMS, check_claims
 from analysis.rules import by_share
-from analysis.runs import load_published, tidy
-from analysis.stats import holm, interquartile_mean, interval, p_value, pair
+from analysis.schema import load_published, tidy
+from analysis.stats import holm, interquartile_mean, interval, jackknife_interval, p_value, pair
 from analysis.verdicts import Verdict
 from training.studies import STUDIES
 
@@ -164,7 +164,8 @@ def test_little_data_needs_the_decay_that_does_best_there(best: float, answer: s
         for decay in (0.1, 0.01, 0.001)
         for percent in (20, 40)
     ]
-    assert verdict("weight_decay.2", rows).answer == answer
+    assert verdict("weight_decay.2", six(rows)).answer == answer
+    assert verdict("weight_decay.2", rows).answer == "undecided", "one seed"
 
 
 @pytest.mark.parametrize(("dice", "answer"), [(0.2, "supported"), (0.8, "contradicted")])
@@ -298,7 +299,9 @@ def test_no_dropout_is_the_natural_end_of_its_range_and_no_edge() -> None:
 
 def test_a_collapsed_run_is_told() -> None:
     rows = [row("optimizers", 0.6, optimizer="sgd"), row("optimizers", 0.0, collapsed=True)]
-    assert "1 run collapsed: no foreground is predicted" in verdict("optimizers.1", rows).caveats
+    assert (
+        "1 run collapsed: no better than a mask that is all foreground or none" in verdict("optimizers.1", rows).caveats
+    )
 
 
 def test_intervals_over_cells_and_over_seeds_are_kept_apart() -> None:
@@ -326,6 +329,48 @@ def test_the_p_value_flips_all_signs() -> None:
     assert p_value([1, 2, 3, 4, 5, 6]) == pytest.approx(2 / 2**6)
     assert p_value([1, -1]) == 1.0
     assert math.isnan(p_value([1]))
+
+
+def test_the_jackknife_of_a_mean_is_the_interval_of_student() -> None:
+    values = np.array([0.2, 0.5, 0.6, 0.9, 0.4])
+    without_one = [float(np.delete(values, k).mean()) for k in range(5)]
+    reach = 2.776 * values.std(ddof=1) / math.sqrt(5)  # t of 4 degrees of freedom, from a printed table
+    found = jackknife_interval(float(values.mean()), without_one)
+    assert found == pytest.approx((values.mean() - reach, values.mean() + reach), abs=1e-4)
+    assert all(math.isnan(end) for end in jackknife_interval(0.5, [0.5]))
+
+
+def test_a_claim_without_pairs_of_its_own_gets_its_interval_from_its_seeds() -> None:
+    rows = [
+        row("weight_decay", dice + 0.01 * seed * (decay == 0.01), weight_decay=decay, train_percent=percent, seed=seed)
+        for decay, dice in ((0.01, 0.7), (0.001, 0.6))
+        for percent in (20, 40)
+        for seed in range(6)
+    ]
+    found = verdict("weight_decay.2", rows)
+    assert (found.answer, found.effect) == ("supported", pytest.approx(0.125))
+    assert found.low == found.seed_low
+    assert found.low == pytest.approx(
+        0.125 - 2.571 * 0.01871 / math.sqrt(6), abs=1e-4
+    )  # t of 5; sd of 0 to 5 hundredths
+
+
+def test_a_verdict_that_hangs_on_one_seed_is_undecided() -> None:
+    rows = six([row("weight_decay", 0.6, weight_decay=decay, train_percent=20) for decay in (0.01, 0.001)])
+    rows[0]["val_dice"] = 0.9
+    rows[-1]["val_dice"] = 0.61
+    found = verdict("weight_decay.2", rows)
+    assert found.answer == "undecided"
+    assert "would be supported, but it hangs on seed 0, without which the answer is another" in found.caveats
+
+
+def test_an_interval_over_few_pairs_is_said_to_be_too_narrow() -> None:
+    rows = [
+        row("optimizers", 0.5 + 0.1 * (loss == "switching"), optimizer=name, loss=loss)
+        for name in ("adam", "sgd")
+        for loss in ("bce", "switching")
+    ]
+    assert "over 2 pairs a bootstrap interval is too narrow" in verdict("optimizers.2", rows).caveats
 
 
 def test_the_interquartile_mean_forgets_the_extremes() -> None:

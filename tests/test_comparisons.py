@@ -5,7 +5,7 @@ import pytest
 from test_claims import row
 
 from analysis.comparisons import COLUMNS, compare_with_reference
-from analysis.runs import tidy
+from analysis.schema import tidy
 from training.studies import STUDIES
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis import figures, panels
 from analysis.claims import CLAIMS, check_claims
-from analysis.runs import load_published, tidy
+from analysis.schema import load_published, tidy
 from analysis.tables import cell_names, compare
 from training.studies import STUDIES
 from training.trial import OPTIMIZERS
@@ -57,12 +57,15 @@ def test_the_learning_rate_figure_is_on_a_logarithmic_axis(axes: Axes) -> None:
     assert axes.get_xscale() == "log"
 
 
-def test_the_effects_show_claims_with_an_interval_only() -> None:
+def test_the_forest_shows_every_claim_that_was_tested_and_writes_down_what_is_no_dice() -> None:
     printed, nothing = check_claims(load_published()), check_claims(tidy([]))
     (axes,) = panels.effects_figure(CLAIMS, printed, nothing).axes
     shown = [text.get_text() for text in axes.get_yticklabels()]
-    assert "schedulers.6" in shown
-    assert "weight_decay.1" not in shown
+    tested = [code for code, verdict in printed.items() if verdict.answer != "untested"]
+    assert shown == [code for code in tested if code in {claim.code for claim in CLAIMS}]
+    assert len(shown) == 27 - 5
+    assert [text.get_text() for text in axes.texts] == ["ratio: printed 100.00"]
+    assert len(set(figures.ANSWER_MARKS.values())) == len(figures.ANSWER_MARKS), "told apart without colour"
 
 
 def searched() -> pd.DataFrame:
@@ -92,10 +95,10 @@ def test_an_isolation_plot_has_every_run_and_the_best_of_each_value(axes: Axes) 
 
 def test_a_heat_map_writes_the_mean_of_each_pair_of_values(axes: Axes) -> None:
     rows = [(20, 0.0, 0.4), (20, 0.0, 0.6), (80, 0.0, 0.7), (80, 0.2, 0.1)]
-    figures.draw_heat_map(
-        axes, pd.DataFrame(rows, columns=["train_percent", "dropout", "val_dice"]), "dropout", "train_percent"
-    )
-    assert [text.get_text() for text in axes.texts] == ["0.500", "0.700", "\N{EN DASH}", "0.100"]
+    trials = pd.DataFrame(rows, columns=["train_percent", "dropout", "val_dice"])
+    trials = trials.assign(collapsed=trials["val_dice"] < 0.2, diverged=False)
+    figures.draw_heat_map(axes, trials, "dropout", "train_percent")
+    assert [text.get_text() for text in axes.texts] == ["0.500", "0.700", "\N{EN DASH}", "0.100\N{DAGGER}"]
 
 
 def test_the_cost_figure_joins_the_trials_that_no_faster_one_matches(axes: Axes) -> None:

@@ -1,6 +1,7 @@
 """A trial's picture is taken apart into the panels it was made of; a chapter shows them cell by cell."""
 
 import base64
+import dataclasses
 
 import cv2
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 from analysis import evidence
 from analysis.pictures import study_pictures, study_strips
-from analysis.runs import load_published, tidy
+from analysis.schema import load_published, tidy
+from analysis.strips import Strips, make_strips
 from analysis.tables import compare
 from training.data.images import Pixels
 from training.pictures import PANEL, Row, cut_predictions, draw_predictions
@@ -38,6 +40,8 @@ def test_a_picture_is_cut_into_square_panels_whatever_the_images_are(sizes: tupl
 
 def test_a_picture_of_another_make_is_not_cut() -> None:
     assert cut_predictions(np.zeros((100, 100, 3), np.uint8)) == []
+    assert make_strips(cv2.imencode(".png", np.zeros((100, 100, 3), np.uint8))[1].tobytes()) is None
+    assert make_strips(b"") is None
 
 
 def runs_of(study: str) -> list[dict[str, object]]:
@@ -51,12 +55,12 @@ def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked
     trials = tidy([*cells, cells[3] | {"seed": 1, "val_dice": 0.9, "run_id": "best"}])
     asked = []
 
-    def load_picture(run_id: str) -> bytes:
+    def load_strips(run_id: str) -> Strips | None:
         asked.append(run_id)
-        return cv2.imencode(".png", picture((64, 64), (30, 90)))[1].tobytes()
+        return make_strips(cv2.imencode(".png", picture((64, 64), (30, 90)))[1].tobytes())
 
-    found = evidence.Evidence(
-        trials=trials, curves=trials, champion=None, load_picture=load_picture, server="http://mlflow.example"
+    found = dataclasses.replace(
+        evidence.nothing(), trials=trials, load_strips=load_strips, server="http://mlflow.example"
     )
     study = STUDIES["losses"]
     strips = study_strips(study, compare(study, load_published(), trials), trials, found)

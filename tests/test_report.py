@@ -1,18 +1,22 @@
 """The page: complete, self-contained, and honest about what is missing. Its runs are made up; the store is real."""
 
 import dataclasses
+import json
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 from test_runs import DIGEST, experiment, made_up_store
 
-from analysis import evidence, exports, report, runs
+from analysis import evidence, exports, kept, report, runs, store
 from analysis.claims import ALL_CLAIMS
+from analysis.schema import load_published, tidy
 from training.studies import STUDIES
 
 
@@ -23,14 +27,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
-        run = runs.connect().create_run(experiment())  # as `mlflow run` makes one
+        run = store.connect().create_run(experiment())  # as `mlflow run` makes one
         patch.setenv("MLFLOW_RUN_ID", run.info.run_id)
         out = tmp_path_factory.mktemp("report")
         assert report.main(["--out", str(out)]) == 0
-        after = runs.connect().get_run(run.info.run_id)
+        after = store.connect().get_run(run.info.run_id)
         assert after.data.tags["role"] == "report"
         assert after.info.status == "RUNNING"  # `mlflow run` ends its own
-        kept = {file.path for file in runs.connect().list_artifacts(run.info.run_id)}
+        kept = {file.path for file in store.connect().list_artifacts(run.info.run_id)}
         assert kept == {"index.html", "report.md", "tables"}
     return out / "index.html"
 
@@ -46,7 +50,7 @@ def store_of_page(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 @pytest.fixture(scope="module")
 def printed_only() -> str:
     """The page before anything was run."""
-    return exports.render("report.html", report.compose(runs.load_published(), evidence.nothing()))
+    return exports.render("report.html", report.compose(load_published(), evidence.nothing()))
 
 
 def test_the_page_asks_for_nothing_from_outside(page: Path) -> None:
@@ -103,9 +107,9 @@ def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
     images = pd.DataFrame({"image": ["a", "b"], "dice": [0.7, 0.83]})
     tags = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.7654", "otsu_dice": "0.321", "test_images": "24"}
     tags |= {"test_dice_low": "0.70", "test_dice_high": "0.83"}
-    champion = runs.Champion("3", tags | {"data": "<b>cells</b>"}, {}, "", images, b"")
+    champion = store.Champion("3", tags | {"data": "<b>cells</b>"}, {}, "", images, b"")
     found = dataclasses.replace(evidence.nothing(), champion=champion)
-    html = exports.render("report.html", report.compose(runs.tidy([]), found))
+    html = exports.render("report.html", report.compose(tidy([]), found))
     assert html.index("0.765") < html.index("0.321") < html.index("27 conclusions")
     assert "test Dice, 95 % 0.700 to 0.830" in html
     assert "The champion, test image by test image" in html
@@ -120,14 +124,14 @@ def test_a_broken_arm_is_flagged_wherever_it_is_shown() -> None:
     broken = settled | {"augment": "train", "lr": 0.1}
     rows += [broken | {"seed": 0, "diverged": True, "run_id": "b0"}]
     rows += [broken | {"seed": 1, "collapsed": True, "val_dice": 0.0, "run_id": "b1"}]
-    found = dataclasses.replace(evidence.nothing(), trials=runs.tidy(rows))
-    content = report.compose(runs.load_published(), found)
+    found = dataclasses.replace(evidence.nothing(), trials=tidy(rows))
+    content = report.compose(load_published(), found)
     (chapter,) = (chapter for chapter in content["chapters"] if chapter.study.name == "augmentation")
     (row,) = (row for row in chapter.rows if row.cells == ("training only",))
     assert (row.n, row.note) == ("1", "1 collapsed, 1 diverged")
     (judged,) = chapter.claims
     assert "1 run diverged and left no score" in judged.measured.caveats
-    assert "1 run collapsed: no foreground is predicted" in judged.measured.caveats
+    assert "1 run collapsed: no better than a mask that is all foreground or none" in judged.measured.caveats
     assert all("training only" not in choice["trial"] for choice in content["choices"]["Measured"])
 
 
@@ -135,7 +139,11 @@ def test_the_tables_hold_what_the_page_shows(page: Path) -> None:
     tables = page.parent / "tables"
     assert {path.stem for path in tables.glob("*.csv")} == {*STUDIES, "claims", "comparisons", "trials"}
     assert {path.stem for path in tables.glob("*.tex")} == {*STUDIES}
-    assert {path.name for path in tables.glob("*.parquet")} == {"trials.parquet", "curves.parquet"}
+    assert {path.name for path in tables.glob("*.parquet")} == {
+        "trials.parquet",
+        "curves.parquet",
+        "predictions.parquet",
+    }
     assert len(pd.read_csv(tables / "claims.csv")) == 2 * len(ALL_CLAIMS)
     assert set(pd.read_csv(tables / "trials.csv")["data_digest"]) == {DIGEST}
 
@@ -153,9 +161,42 @@ def test_the_page_can_be_made_again_from_its_tables_without_a_store(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody answers there
     assert report.main(["--out", str(tmp_path), "--tables", str(page.parent / "tables")]) == 0
-    for name in ("losses.csv", "claims.csv", "comparisons.csv", "trials.csv"):
+    for name in ("losses.csv", "claims.csv", "comparisons.csv", "trials.csv", "provenance.json"):
         assert (tmp_path / "tables" / name).read_text() == (page.parent / "tables" / name).read_text()
-    assert "validation dice by epoch" in (tmp_path / "index.html").read_text().lower()
+    assert (tmp_path / "index.html").read_text() == page.read_text(), "curves, predictions and provenance as well"
+
+
+def test_what_a_report_rests_on_is_kept_in_a_folder_of_its_own_with_the_champion(tmp_path: Path) -> None:
+    images = pd.DataFrame({"image": ["a", "007"], "dice": [0.7, 0.83]})
+    tags = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.7654", "otsu_dice": "0.321"}
+    worst = cv2.imencode(".png", np.full((40, 60, 3), 90, np.uint8))[1].tobytes()
+    champion = store.Champion("3", tags, {}, "1", images, worst)
+    trials = tidy([{"study": "losses", "run_id": "0", "data": "cells", "val_dice": 0.8, "source": "measured"}])
+    found = dataclasses.replace(evidence.nothing(), champion=champion, trials=trials)
+    kept.write_files(tmp_path, found, [])
+    again = kept.from_files(tmp_path, "")
+    assert again.champion is not None
+    assert dataclasses.replace(again.champion, test_images=images, worst_images=worst) == champion
+    pd.testing.assert_frame_equal(again.champion.test_images, images)
+    assert again.champion.worst_images.startswith(b"RIFF")
+    pd.testing.assert_frame_equal(again.trials, trials)
+
+
+def test_measured_folders_of_this_repository_make_a_page(tmp_path: Path) -> None:
+    folders = sorted((exports.TEMPLATES.parent / "measured").glob("*/"))
+    if not folders:
+        pytest.skip("no measured study is kept in the repository yet (analysis/measured/)")
+    for folder in folders:
+        assert report.main(["--tables", str(folder), "--out", str(tmp_path / folder.name)]) == 0
+        told = json.loads((folder / "provenance.json").read_text())
+        assert {"data", "digest of the data", "device", "commit", "started", "command"} <= set(told)
+
+
+def test_the_page_says_where_its_numbers_come_from(page: Path) -> None:
+    html = page.read_text()
+    assert "Where the numbers come from: made_up; 30 trials in 2 studies; cpu" in html
+    for name, value in (("digest of the data", DIGEST), ("torch", "0.0"), ("commit", "c0ffee"), ("preset", "demo")):
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in html
 
 
 def test_tables_that_are_none_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,18 +217,18 @@ def test_every_measured_number_links_to_its_run_where_the_server_is_known(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
     found = evidence.from_store("", "http://mlflow.example:5000/")
-    html = exports.render("report.html", report.compose(runs.load_published(), found))
+    html = exports.render("report.html", report.compose(load_published(), found))
     (parent,) = found.trials[found.trials["study"] == "losses"]["parent_run_id"].unique()
     link = f"http://mlflow.example:5000/#/experiments/{experiment()}/runs/{parent}"
     assert html.count(f'href="{link}"') == 12 + 1, "12 cells of two seeds each, and the study itself"
 
 
 def test_a_study_s_run_in_mlflow_says_what_became_of_its_claims_once(page: Path, store_of_page: str) -> None:
-    client = runs.connect()
+    client = store.connect()
     for _ in range(2):
-        runs.describe_verdicts(store_of_page, "- **losses.1**")
+        store.describe_verdicts(store_of_page, "- **losses.1**")
     note = client.get_run(store_of_page).data.tags["mlflow.note.content"]
-    assert note.count(runs.VERDICTS.strip()) == 1
+    assert note.count(store.VERDICTS.strip()) == 1
     assert note.endswith("- **losses.1**")
 
 

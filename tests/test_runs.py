@@ -19,7 +19,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import runs
+from analysis import evidence, runs, store
+from analysis.pictures import study_strips
+from analysis.schema import SCHEMA, load_published, tidy
+from analysis.tables import compare
 from training.pictures import Row, draw_predictions
 from training.studies import STUDIES, carried_from_report
 from training.trial import Trial
@@ -59,19 +62,20 @@ def made_up_curve(trial: Trial, rng: np.random.Generator) -> pd.DataFrame:
 
 def make_experiment(folder: Path) -> None:
     """An experiment with its artifacts beside its database; MLflow's own default is the working directory."""
-    runs.connect().create_experiment(runs.EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    store.connect().create_experiment(store.EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
 
 
 def experiment() -> str:
-    found = runs.connect().get_experiment_by_name(runs.EXPERIMENT)
+    found = store.connect().get_experiment_by_name(store.EXPERIMENT)
     assert found is not None
     return str(found.experiment_id)
 
 
 def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverged: bool = False) -> str:
     """One finished child run as the training side logs it."""
-    client = runs.connect()
+    client = store.connect()
     tags = {"role": "trial", "row": "printed", "trial": trial.digest, "collapsed": "false", **tags}
+    tags |= {"device": "cpu", "torch": "0.0", "git_commit": "c0ffee"}
     tags |= {"mlflow.parentRunId": parent, "diverged": str(diverged).lower(), "data_digest": DIGEST, "data": "made_up"}
     curve = made_up_curve(trial, np.random.default_rng(int(trial.digest, 16)))
     best = curve.iloc[int(curve["val_dice"].to_numpy().argmax())]
@@ -90,7 +94,7 @@ def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverg
 
 def log_made_up_study(study: str, seeds: int = 2) -> str:
     """A parent run with its trials, each with a picture of predictions."""
-    client = runs.connect()
+    client = store.connect()
     tags = {"study": study, "carry": "report", "protocol": "fixed", "preset": "demo"}
     parent = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
     mask = np.eye(48, dtype=np.uint8)
@@ -111,7 +115,7 @@ def made_up_store(folder: Path, studies: Iterable[str] = ("losses", "augmentatio
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MLFLOW_TRACKING_URI", uri)
             patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-            runs.connect().search_experiments()  # makes the tables, which takes seconds: once is enough
+            store.connect().search_experiments()  # makes the tables, which takes seconds: once is enough
             shutil.copy(folder / "made_up" / "mlflow.db", folder / "blank.db")
             make_experiment(folder / "made_up")
             for study in studies:
@@ -120,7 +124,7 @@ def made_up_store(folder: Path, studies: Iterable[str] = ("losses", "augmentatio
 
 
 @pytest.fixture
-def store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def made_up(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
@@ -128,14 +132,14 @@ def store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 def test_every_printed_row_is_in_the_table_once() -> None:
-    published = runs.load_published()
+    published = load_published()
     counted = published.groupby("figure", sort=False).size().to_dict()
     assert counted == {"1": 12, "2": 12, "4": 5, "6": 15, "11": 16, "13": 12, "16": 8, "19": 12}
-    assert list(published.columns) == list(runs.SCHEMA)
+    assert list(published.columns) == list(SCHEMA)
 
 
 def test_what_a_figure_fixes_is_filled_in_and_the_rest_is_unknown() -> None:
-    published = runs.load_published()
+    published = load_published()
     decay = published[published["figure"] == "13"].iloc[0]
     assert (decay["scheduler"], decay["weight_decay"], decay["dropout"]) == ("plateau", 0.1, 0.0)
     assert math.isnan(decay["seed"])
@@ -144,19 +148,19 @@ def test_what_a_figure_fixes_is_filled_in_and_the_rest_is_unknown() -> None:
 
 
 def test_a_printed_dice_of_5e_10_is_a_collapsed_run() -> None:
-    published = runs.load_published()
+    published = load_published()
     collapsed = published[published["collapsed"]]
     assert list(zip(collapsed["figure"], collapsed["train_percent"], strict=True)) == [("4", 20), ("16", 80)]
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("made_up")
 def test_measured_and_printed_tables_have_one_schema() -> None:
-    trials, published = runs.load_trials(DIGEST), runs.load_published()
-    assert trials.dtypes.to_dict() == published.dtypes.to_dict() == runs.tidy([]).dtypes.to_dict()
+    trials, published = runs.load_trials(DIGEST), load_published()
+    assert trials.dtypes.to_dict() == published.dtypes.to_dict() == tidy([]).dtypes.to_dict()
     assert set(trials["source"]) == {"measured"}
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("made_up")
 def test_a_trial_comes_back_as_it_was_logged() -> None:
     trials = runs.load_trials(DIGEST)
     logged = [trial for trial, _ in made_up_trials("losses", seeds=2)]
@@ -164,19 +168,13 @@ def test_a_trial_comes_back_as_it_was_logged() -> None:
         assert list(trials[trials["study"] == "losses"][field]) == [getattr(trial, field) for trial in logged]
 
 
-@pytest.mark.usefixtures("store")
-def test_runs_are_read_over_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "PAGE", 7)
-    assert len(runs.load_trials(DIGEST)) == 2 * (12 + 3)
-
-
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("made_up")
 def test_the_newest_images_are_those_of_the_newest_study() -> None:
     assert runs.newest_data_digest() == DIGEST
     assert runs.load_trials("other images").empty
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("made_up")
 def test_curves_are_the_epochs_of_the_trials() -> None:
     trials = runs.load_trials(DIGEST).head(3)
     curves = runs.load_curves(trials)
@@ -184,12 +182,12 @@ def test_curves_are_the_epochs_of_the_trials() -> None:
     assert list(curves.groupby("run_id", sort=False)["val_dice"].max()) == pytest.approx(list(trials["val_dice"]))
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("made_up")
 def test_nothing_promoted_is_no_champion() -> None:
-    assert runs.load_champion() is None
+    assert store.load_champion() is None
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("made_up")
 def test_a_tracking_server_gives_the_same_table_curves_and_pictures(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +195,8 @@ def test_a_tracking_server_gives_the_same_table_curves_and_pictures(
     curves, picture = runs.load_curves(trials.head(3)), runs.load_predictions(trials["run_id"][0])
     with mlflow_server(made_up_store(tmp_path_factory.getbasetemp()), tmp_path) as address:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        assert runs.tracking_server() == address
+        monkeypatch.setattr(runs, "PAGE", 7)  # so that there are several
+        assert store.tracking_server() == address
         pd.testing.assert_frame_equal(runs.load_trials(DIGEST), trials)
         pd.testing.assert_frame_equal(runs.load_curves(trials.head(3)), curves)
         assert runs.load_predictions(trials["run_id"][0]) == picture != b""
@@ -236,7 +235,7 @@ def own_store(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
 
 @pytest.mark.usefixtures("own_store")
 def test_only_finished_trials_of_the_newest_study_run_count_and_a_diverged_one_has_no_score() -> None:
-    client = runs.connect()
+    client = store.connect()
     old = log_made_up_study("mask_equalization", seeds=1)
     tags = {"study": "mask_equalization"}
     new = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
@@ -256,7 +255,46 @@ def test_only_finished_trials_of_the_newest_study_run_count_and_a_diverged_one_h
     scores = {"run_id": kept, "val_dice": "0.8", "test_dice": "0.7", "otsu_dice": "0.3"}
     version = client.create_model_version("unet", f"runs:/{kept}/model", tags=scores)
     client.set_registered_model_alias("unet", "champion", version.version)
-    champion = runs.load_champion()
+    champion = store.load_champion()
     assert champion is not None
     assert champion.tags["test_dice"] == "0.7"
     assert Trial.from_params(champion.params) == trial
+    assert evidence.from_store(DIGEST, "").champion is None, "it does not say that it was chosen on these images"
+    client.set_model_version_tag("unet", version.version, "data_digest", DIGEST)
+    assert evidence.from_store(DIGEST, "").champion is not None
+
+
+@pytest.mark.usefixtures("own_store")
+def test_a_trial_that_was_not_trained_again_shows_the_epochs_and_the_picture_of_the_run_that_was() -> None:
+    trained = log_made_up_study("mask_equalization", seeds=1)
+    trials = runs.load_trials(DIGEST)
+    client = store.connect()
+    again = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, "study": "mask_equalization"})
+    for original in trials["run_id"]:
+        log_reused(original, again.info.run_id)
+    reused = runs.load_trials(DIGEST)
+    assert set(reused["parent_run_id"]) == {again.info.run_id} != {trained}
+    assert not set(reused["run_id"]) & set(trials["run_id"])
+    assert list(reused["trained_run_id"]) == list(trials["run_id"])
+    assert list(reused["val_dice"]) == list(trials["val_dice"])
+    curves = runs.load_curves(reused)
+    assert list(curves["run_id"].unique()) == list(reused["run_id"])
+    assert list(curves["val_dice"]) == list(runs.load_curves(trials)["val_dice"])
+    study = STUDIES["mask_equalization"]
+    found = evidence.from_store(DIGEST, "")
+    table = compare(study, load_published(), found.trials)
+    assert len(study_strips(study, table, found.trials, found)) == 2 + len(reused)
+
+
+def log_reused(original: str, parent: str) -> None:
+    """A small child run in the place of a trial that an earlier study run has trained."""
+    client = store.connect()
+    data = client.get_run(original).data
+    tags = {key: value for key, value in data.tags.items() if not key.startswith("mlflow.")}
+    tags |= {"mlflow.parentRunId": parent, "reused_from": original}
+    run_id = client.create_run(experiment(), tags=tags, start_time=int(time.time() * 1000)).info.run_id
+    from mlflow.entities import Metric, Param
+
+    metrics = [Metric(name, value, 0, 0) for name, value in data.metrics.items()]
+    client.log_batch(run_id, metrics, [Param(name, value) for name, value in data.params.items()])
+    client.set_terminated(run_id)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.printed import read_notes
-from analysis.runs import load_published, tidy
+from analysis.schema import load_published, tidy
 from analysis.selection import highest_dice, most_consistent
 from analysis.tables import compare
 from training.studies import STUDIES

@@ -98,6 +98,7 @@ def _repeated_in(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     "losses.5",
     "Weight decay hurt SGD and helped RMSprop.",
     "Switching loss, with decay (losses) against without (schedulers): val Dice falls for SGD and rises for RMSprop.",
+    seeds_alone=True,
 )
 def decay_by_optimizer(table: pd.DataFrame) -> Verdict:
     """With decay: the losses study. Without: the schedulers study, whose runs have none."""

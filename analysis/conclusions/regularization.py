@@ -47,6 +47,7 @@ def no_decay_needed(table: pd.DataFrame) -> Verdict:
     "weight_decay.2",
     "Little data needs strong weight decay.",
     f"At 20 and 40 %, the decay with the best val Dice is at least {STRONG_DECAY}.",
+    seeds_alone=True,
 )
 def little_data_strong_decay(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "weight_decay", train_percent=LITTLE_DATA)
@@ -114,6 +115,7 @@ def dropout_too_high(table: pd.DataFrame) -> Verdict:
     "dropout.2",
     "Dropout hurts more, the more training data.",
     f"Dice lost to dropout {SMALLEST_DROPOUT} is larger at most data than at least data, by at least {TIE}.",
+    seeds_alone=True,
 )
 def dropout_hurts_with_data(table: pd.DataFrame) -> Verdict:
     paired, rows = _dropout_pairs(table, dropout=(0.0, SMALLEST_DROPOUT))

@@ -71,6 +71,7 @@ def adagrad_early_but_lower(table: pd.DataFrame) -> Verdict:
     "schedulers.4",
     "Adam and SGD do fine with or without a scheduler.",
     f"For both, val Dice over step, plateau and none spreads by at most {SAME}.",
+    seeds_alone=True,
 )
 def fine_either_way(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "schedulers", optimizer=("adam", "sgd"))

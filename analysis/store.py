@@ -1,0 +1,111 @@
+"""The MLflow store beside its trials: the client, files of runs, the champion, and where a report is kept.
+
+The table of trials is read in `runs`; what a report says is not known here.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:  # MLflow takes seconds to import, and --help does not need it
+    from mlflow import MlflowClient
+
+DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
+EXPERIMENT = "unet-studies"
+CHAMPION = ("unet", "champion")  # the registered model and its alias
+TEST_IMAGES = ("test_images.csv", "test_images_worst.png")  # artifacts of its promotion
+VERDICTS = "\n\n## What the report's conclusions come to\n\n"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model version that is served."""
+
+    version: str
+    tags: dict[str, str]  # run_id, val_dice, test_dice, test_global_dice, test_iou, otsu_dice, test_images, data
+    params: dict[str, str]  # the trial's; empty when its run is gone
+    experiment_id: str  # of that run; empty likewise
+    test_images: pd.DataFrame  # image, dice; no rows for a promotion that kept none
+    worst_images: bytes  # a picture; empty likewise
+
+
+def connect() -> "MlflowClient":
+    """The client of the tracking store; MLFLOW_TRACKING_URI wins where it is set."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for each of many small files
+    import mlflow
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
+    if uri == DEFAULT_URI:
+        Path("mlruns").mkdir(exist_ok=True)
+    mlflow.set_tracking_uri(uri)
+    return mlflow.MlflowClient()
+
+
+def tracking_server() -> str:
+    """Where the runs can be looked at; empty when MLFLOW_TRACKING_URI names no server."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return uri if uri.startswith(("http://", "https://")) else ""
+
+
+def fetch(client: "MlflowClient", run_id: str, name: str) -> Path | None:
+    """A file among a run's artifacts, on this machine; None where it has none of that name."""
+    if name not in {file.path for file in client.list_artifacts(run_id)}:
+        return None
+    return Path(client.download_artifacts(run_id, name))
+
+
+def load_champion() -> Champion | None:
+    """The registered champion; None when nothing was promoted yet."""
+    from mlflow.exceptions import MlflowException
+
+    client = connect()
+    try:
+        version = client.get_model_version_by_alias(*CHAMPION)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None  # no such model, or no such alias
+        raise
+    tags = dict(version.tags)
+    found = {name: fetch(client, version.run_id, name) for name in TEST_IMAGES} if version.run_id else {}
+    scores, worst = (found.get(name) for name in TEST_IMAGES)
+    test_images = pd.read_csv(scores, dtype={"image": "str"}) if scores else pd.DataFrame(columns=["image", "dice"])
+    kept = (test_images, worst.read_bytes() if worst else b"")
+    try:
+        run = client.get_run(tags["run_id"])
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return Champion(str(version.version), tags, {}, "", *kept)
+    return Champion(str(version.version), tags, dict(run.data.params), run.info.experiment_id, *kept)
+
+
+def log_report(folder: Path) -> str:
+    """Keep the report as artifacts: of the run that `mlflow run` made for us, else of one of its own. Its id."""
+    client = connect()
+    resumed = os.environ.get("MLFLOW_RUN_ID", "")
+    run_id = resumed or client.create_run(_experiment(client), run_name="report").info.run_id
+    if "role" not in client.get_run(run_id).data.tags:  # `main` has one of its own
+        client.set_tag(run_id, "role", "report")
+    for name in ("index.html", "report.md"):
+        client.log_artifact(run_id, str(folder / name))
+    client.log_artifacts(run_id, str(folder / "tables"), "tables")
+    if not resumed:
+        client.set_terminated(run_id)
+    return str(run_id)
+
+
+def describe_verdicts(run_id: str, markdown: str) -> None:
+    """Put the verdicts under a study's own description in MLflow; those of an earlier report give way."""
+    client = connect()
+    note = client.get_run(run_id).data.tags.get("mlflow.note.content", "")
+    client.set_tag(run_id, "mlflow.note.content", note.split(VERDICTS)[0].rstrip() + VERDICTS + markdown)
+
+
+def _experiment(client: "MlflowClient") -> str:
+    if "MLFLOW_EXPERIMENT_ID" in os.environ:
+        return os.environ["MLFLOW_EXPERIMENT_ID"]
+    found = client.get_experiment_by_name(EXPERIMENT)
+    return str(found.experiment_id if found else client.create_experiment(EXPERIMENT))
