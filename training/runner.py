@@ -73,6 +73,10 @@ def run(options: argparse.Namespace) -> int:
         tracking.end_own_runs(client)
         progress.say("\nstopped; what is finished stays, and the same command goes on from here")
         return INTERRUPTED
+    except SystemExit:
+        session.pool.close()
+        tracking.end_own_runs(client)
+        raise
     except Exception as error:
         session.pool.kill()
         if not (stopped := _why_stopped(error)):

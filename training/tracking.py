@@ -9,9 +9,11 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import mlflow
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.data.dataset_source_registry import get_registered_sources, resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
@@ -66,7 +68,14 @@ def describe_experiment(client: MlflowClient, experiment_id: str) -> None:
 def connect_to(tracking_uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # table-making is no news, nor are retries
     mlflow.set_tracking_uri(tracking_uri)
-    return patient(patiently(MlflowClient))
+    with _alone(tracking_uri):
+        return patient(patiently(MlflowClient))
+
+
+def _alone(tracking_uri: str) -> AbstractContextManager[object]:
+    """Processes that meet a fresh SQLite file would all make its tables, and all fail; a server makes its own."""
+    scheme, _, path = tracking_uri.partition(":///")
+    return FileLock(f"{path}.lock") if scheme == "sqlite" else nullcontext()
 
 
 def uri() -> str:
@@ -103,10 +112,12 @@ def begin_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags, p
 
 
 def adopt_run(client: MlflowClient, run_id: str, name: str, tags: Tags) -> None:
-    """Make the run that `mlflow run` created our own; one that an earlier step of the same command took stays its."""
-    if "role" in client.get_run(run_id).data.tags:
-        return
-    tags = {"mlflow.runName": name, **tags, **provenance()}
+    """Make the run that `mlflow run` created our own.
+
+    One that an earlier step of the same command took stays that step's, but this process keeps it alive now.
+    """
+    taken = "role" in client.get_run(run_id).data.tags
+    tags = provenance() if taken else {"mlflow.runName": name, **tags, **provenance()}
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
