@@ -12,7 +12,8 @@ import bentoml
 from bentoml._internal.models import ModelStore
 from bentoml.exceptions import NotFound
 
-from serving.api import Serving, card_of, make_app
+from serving.answers import Serving, card_of
+from serving.api import make_app
 from serving.guard import Guard
 from serving.segmenter import Segmenter
 

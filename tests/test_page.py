@@ -15,7 +15,8 @@ import uvicorn
 from playwright.sync_api import Error, Page, expect, sync_playwright
 from test_promote import Chain, make_chain
 
-from serving.api import Serving, card_of, make_app
+from serving.answers import Serving, card_of
+from serving.api import make_app
 from serving.segmenter import Segmenter
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
