@@ -36,6 +36,7 @@ from serving.fields import (
     errors,
 )
 from serving.job_routes import make_routes
+from serving.meter import exposition
 from serving.objects import Format
 
 PAGE = Path(__file__).with_name("page.html")
@@ -73,8 +74,9 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         found = error.errors()[0]
         name = ".".join(str(part) for part in found["loc"] if part != "body") or "body"
         given = f"{name}={str(found.get('input'))[:80]!r}: " if name not in ("image", "images", "body") else f"{name}: "
+        said = "this is text, where a file belongs" if "UploadFile" in found["msg"] else found["msg"]
         how = f"; {HOW}" if name == "image" else ""
-        return JSONResponse({"detail": f"{given}{found['msg']}{how}"}, 400)
+        return JSONResponse({"detail": f"{given}{said}{how}"}, 400)
 
     @app.exception_handler(StarletteHTTPException)  # of FastAPI, and of what reads forms
     async def tell(request: requests.Request, error: StarletteHTTPException) -> JSONResponse:
@@ -132,6 +134,11 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         length = packed.tell()
         packed.seek(0)
         return StreamingResponse(pieces(packed), media_type="application/zip", headers={"content-length": str(length)})
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        content, media_type = exposition()
+        return Response(content, media_type=media_type)
 
     app.include_router(make_routes(current, gate))
     return app

@@ -1,7 +1,7 @@
 """The BentoML service: what was promoted last answers. `bentoml serve serving.service:Segmentation`.
 
-Finds the model, keeps up when another one is promoted, and puts `guard` before the endpoints of `api`. Of ours it
-imports only what prepares an image, because a difference from training would be silent there. No torch, no MLflow.
+Finds the model, keeps up when another one is promoted, and puts `meter` and `guard` before the endpoints of `api`. Of
+ours it imports only what prepares an image, because a difference from training would be silent. No torch, no MLflow.
 """
 
 import os
@@ -15,10 +15,10 @@ from bentoml.exceptions import NotFound
 from serving.answers import Serving, card_of
 from serving.api import make_app
 from serving.guard import Guard
+from serving.meter import Meter
 from serving.segmenter import Segmenter
 
 MODEL = "unet:latest"
-MOST_REQUESTS = 64  # at once; more are answered 429
 SECONDS = 600  # a request may take
 
 
@@ -74,7 +74,7 @@ def current() -> Serving:
     return _current()
 
 
-@bentoml.service(name="segmentation", traffic={"max_concurrency": MOST_REQUESTS, "timeout": SECONDS})
+@bentoml.service(name="segmentation", traffic={"timeout": SECONDS}, metrics={"enabled": False})
 @bentoml.asgi_app(make_app(current), path="/")
 class Segmentation:
     """Foreground and background of images, by the promoted U-Net."""
@@ -93,4 +93,5 @@ class Segmentation:
         _current = Current()
 
 
+Segmentation.add_asgi_middleware(Meter)  # type: ignore[attr-defined]
 Segmentation.add_asgi_middleware(Guard)  # type: ignore[attr-defined]
