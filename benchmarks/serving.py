@@ -47,6 +47,11 @@ class Load:
     def rate(self) -> float:
         return len(self.latencies) / self.seconds
 
+    @property
+    def cpu_ms(self) -> float:
+        """Of an image, over all cores."""
+        return 1000 * self.cpu / len(self.latencies)
+
     def percentile(self, percent: float) -> float:
         return float(np.percentile(self.latencies, percent)) * 1000
 
@@ -138,16 +143,19 @@ def measure(side: Side, files: list[bytes], clients: int, seconds: float, load: 
 def report(loads: dict[tuple[str, int, str], Load], agreement: dict[str, float], memory: dict[str, float]) -> None:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
-    print("| images | clients | service | images/s | ratio | p50 ms | p99 ms | p99 / p50 | CPU ms an image |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| images | clients | service | n | images/s | ratio | CPU ms an image | ratio | p50 ms | p99 ms | p99 / p50 |"
+    )
+    print("| --- " * 11 + "|")
     for (suffix, clients, name), load in loads.items():
         reference = loads.get((suffix, clients, REFERENCE))
-        ratio = f"{load.rate / reference.rate:.2f}" if reference else "-"
+        faster = f"{load.rate / reference.rate:.2f}" if reference else "-"
+        cheaper = f"{reference.cpu_ms / load.cpu_ms:.2f}" if reference else "-"
         p50, p99 = load.percentile(50), load.percentile(99)
         kind = "tensor, JSON" if name == "mlflow" else suffix
-        cells = [kind, clients, name, f"{load.rate:.1f}", ratio, f"{p50:.1f}", f"{p99:.1f}", f"{p99 / p50:.2f}"]
-        print(f"| {' | '.join(str(cell) for cell in cells)} | {1000 * load.cpu / len(load.latencies):.1f} |")
-    print(f"\nratio: images/s beside {REFERENCE}. Dice of the masks with those of {REFERENCE}, and MiB resident:")
+        work = f"{len(load.latencies)} | {load.rate:.1f} | {faster} | {load.cpu_ms:.0f} | {cheaper}"
+        print(f"| {kind} | {clients} | {name} | {work} | {p50:.0f} | {p99:.0f} | {p99 / p50:.2f} |")
+    print(f"\nratio: how many times as good as {REFERENCE}. Dice of the masks with its own, and MiB resident:")
     for name, dice in agreement.items():
         print(f"- {name}: {dice:.5f}, {memory[name]:.0f} MiB")
     for (suffix, clients, name), load in loads.items():

@@ -4,16 +4,18 @@ Counts what it sees for Prometheus, and times its stages. Knows no endpoint.
 """
 
 import json
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from fastapi import HTTPException
+from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 from prometheus_client import Histogram
 
@@ -25,6 +27,7 @@ from training.data.images import Pixels, decode_image, to_channels
 PNG_LEVEL = 1  # of 9: a mask is small at any level, and the higher ones take longer than the network
 OVERLAY_RGB, OVERLAY_SHARE = (230, 159, 0), 0.45
 MOST_OBJECTS = 20_000
+PIECE = 2**20  # bytes of a file that are sent at once
 
 SECONDS = Histogram("segment_seconds", "Seconds from a decoded image to its answer", ["endpoint"])
 MEGAPIXELS = Histogram(
@@ -131,6 +134,19 @@ def refused() -> Iterator[None]:
         yield
     except ValueError as error:
         raise HTTPException(413 if "megapixels" in str(error) else 415, str(error)) from None
+
+
+def stream(file: BinaryIO, media_type: str) -> StreamingResponse:
+    """An open file bit by bit, closed in the end; it may have no name any more."""
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        with file:
+            while piece := file.read(PIECE):
+                yield piece
+
+    return StreamingResponse(pieces(), media_type=media_type, headers={"content-length": str(length)})
 
 
 def png(pixels: NDArray[Any], *, one_bit: bool = False) -> bytes:

@@ -9,17 +9,17 @@ import json
 import tempfile
 import time
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, cast
 
 from fastapi import FastAPI, Form, HTTPException, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette import requests
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from serving.answers import Request, Serving, Timing
+from serving.answers import Request, Serving, Timing, stream
 from serving.fields import (
     CARD,
     ERRORS,
@@ -131,9 +131,7 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
                 except HTTPException as error:
                     unread[name] = error.detail
             archive.writestr("errors.json", json.dumps(unread, indent=2))
-        length = packed.tell()
-        packed.seek(0)
-        return StreamingResponse(pieces(packed), media_type="application/zip", headers={"content-length": str(length)})
+        return stream(packed, "application/zip")
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
@@ -142,13 +140,6 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
 
     app.include_router(make_routes(current, gate))
     return app
-
-
-async def pieces(file: BinaryIO) -> AsyncIterator[bytes]:
-    """A file bit by bit, closed in the end."""
-    with file:
-        while piece := file.read(2**20):
-            yield piece
 
 
 def safe_stem(filename: str | None) -> str:

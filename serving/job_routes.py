@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
-from fastapi.responses import FileResponse
 
-from serving.answers import Request, Serving, Timing, refused
+from serving.answers import Request, Serving, Timing, refused, stream
 from serving.fields import ERRORS, JOB, Image, JobKind, MinSize, Threshold, Tta, errors
 from serving.jobs import KEPT_SECONDS, MOST_JOBS, Job, JobFailed, Jobs, Progress, TableFull
 from training.data.images import read_header
@@ -67,7 +66,11 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
         if job.state != "done":
             why = f": {job.detail}" if job.detail else "; ask again when its state is done"
             raise HTTPException(409, f"the job is {job.state}{why}")
-        return FileResponse(job.path, media_type=job.media_type)
+        try:
+            return stream(job.path.open("rb"), job.media_type)
+        except FileNotFoundError:  # forgotten a moment ago
+            find(name)
+            raise
 
     @router.delete("/jobs/{name}", status_code=204, responses=errors(401, 404))
     async def cancel(name: str) -> None:

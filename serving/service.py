@@ -4,8 +4,10 @@ Finds the model, keeps up when another one is promoted, and puts `meter` and `gu
 ours it imports only what prepares an image, because a difference from training would be silent. No torch, no MLflow.
 """
 
+import logging
 import os
 import threading
+import time
 from pathlib import Path
 
 import bentoml
@@ -20,27 +22,33 @@ from serving.segmenter import Segmenter
 
 MODEL = "unet:latest"
 SECONDS = 600  # a request may take
+LOOK_SECONDS = 1.0  # between two looks for another model
 
 
 class Current:
-    """The model promoted last. A new promotion takes over between two requests; none waits, none is dropped."""
+    """The model promoted last. A new promotion takes over between two requests; none waits, none is dropped.
+
+    A thread looks for it: to look takes 3 ms, which no request shall pay.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._folder = find_model()
         self._serving = load(self._folder)
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def __call__(self) -> Serving:
-        folder = find_model()
-        if folder != self._folder and self._lock.acquire(blocking=False):
-            threading.Thread(target=self._replace, args=(folder,), daemon=True).start()
         return self._serving
 
-    def _replace(self, folder: Path) -> None:
-        try:
-            self._serving, self._folder = load(folder), folder
-        finally:
-            self._lock.release()
+    def _watch(self) -> None:
+        while True:
+            time.sleep(LOOK_SECONDS)
+            try:
+                folder = find_model()
+                if folder != self._folder:
+                    self._folder = folder  # tried once, whether it can be loaded or not
+                    self._serving = load(folder)
+            except Exception:
+                logging.exception("a newly promoted model cannot be served; the one before it goes on answering")
 
 
 def load(folder: Path) -> Serving:

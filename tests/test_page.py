@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import Error, Page, Route, expect, sync_playwright
 from test_promote import Chain, make_chain
 
 from serving.answers import Serving, card_of
@@ -110,6 +110,10 @@ def test_mask_and_objects_are_downloaded(page: Page, chain: Chain) -> None:
     assert len(found["features"]) == shown
 
 
+def is_look(route: Route) -> bool:
+    return route.request.method == "GET"
+
+
 def test_a_large_image_shows_how_far_it_is_and_can_be_cancelled(page: Page, address: str, tmp_path: Path) -> None:
     """More bytes than the page waits for: it goes the way of long jobs."""
     noise = np.random.default_rng(0).integers(0, 256, (2400, 2400), dtype=np.uint8)
@@ -122,9 +126,13 @@ def test_a_large_image_shows_how_far_it_is_and_can_be_cancelled(page: Page, addr
         page.click("#overlay")
     assert cv2.imread(str(overlay.value.path())).shape == (2400, 2400, 3)
     with page.expect_response(lambda response: response.request.method == "DELETE") as forgotten:
-        page.route("**/jobs/*", lambda route: (time.sleep(0.3), route.continue_()))  # slow enough to press a button
+        looks: list[Route] = []  # the page's, at its job: they wait here, so that there is time to press a button
+        page.route("**/jobs/*", lambda route: looks.append(route) if is_look(route) else route.continue_())
         page.set_input_files("#file", tmp_path / "large.png")
         page.get_by_role("button", name="Cancel").click()
+        while not looks:
+            page.wait_for_timeout(20)
+        looks[0].continue_()
         expect(page.locator("#say")).to_have_text("Cancelled.")
     page.unroute("**/jobs/*")
     assert forgotten.value.status == 204
