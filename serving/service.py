@@ -32,7 +32,8 @@ class Current:
     """
 
     def __init__(self) -> None:
-        self._folder = find_model()
+        self._home = store()
+        self._folder = find_model(self._home)
         self._serving = load(self._folder)
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -43,7 +44,7 @@ class Current:
         while True:
             time.sleep(LOOK_SECONDS)
             try:
-                folder = find_model()
+                folder = find_model(self._home)
                 if folder != self._folder:
                     self._folder = folder  # tried once, whether it can be loaded or not
                     self._serving = load(folder)
@@ -58,12 +59,13 @@ def load(folder: Path) -> Serving:
     return Serving(segmenter, card_of(folder, segmenter))
 
 
-def find_model() -> Path:
-    """The folder of the model promoted last. Raises NotFound, with the cure, for an empty store.
+def store() -> Path:
+    """Named here, because `bentoml serve` may settle on ~/bentoml before it imports this package."""
+    return Path(os.environ["BENTOML_HOME"])
 
-    The store is named here, because `bentoml serve` may settle on ~/bentoml before it imports this package.
-    """
-    home = Path(os.environ["BENTOML_HOME"])
+
+def find_model(home: Path) -> Path:
+    """The folder of the model promoted last. Raises NotFound, with the cure, for an empty store."""
     try:
         return Path(ModelStore(home / "models").get(MODEL).path)
     except NotFound:
@@ -92,7 +94,7 @@ class Segmentation:
     def check_store() -> None:
         """Stop the command when there is nothing to serve; its workers would be started again and again."""
         try:
-            find_model()
+            find_model(store())
         except NotFound as error:
             raise SystemExit(f"error: {error}") from None
 

@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from starlette.testclient import TestClient
 from test_promote import Chain, environment, make_chain
 
@@ -28,7 +29,8 @@ from training.data.images import Pixels, to_channels
 from training.engine import predict
 from training.unet import UNet
 
-SERVE = [str(Path(sys.executable).with_name("bentoml")), "serve", "serving.service:Segmentation", "--host", "127.0.0.1"]
+BENTOML = str(Path(sys.executable).with_name("bentoml"))
+SERVE = [BENTOML, "serve", "serving.service:Segmentation", "--host", "127.0.0.1"]
 START_SECONDS = 40
 MORE_MIB = 20  # after thousands of requests
 LOWER_PRECISION = 0.03  # of a probability: what bf16 may change
@@ -277,6 +279,29 @@ def test_thousands_of_small_requests_are_all_answered_and_leave_no_memory_behind
         statuses += list(pool.map(ask, range(600, 3000)))
     assert {status: statuses.count(status) for status in set(statuses)} == {200: 750, 404: 1500, 415: 750}
     assert resident() - before < MORE_MIB
+
+
+def test_a_bento_that_was_built_serves_by_itself(chain: Chain, tmp_path: Path) -> None:
+    """From a folder without this repository in sight: what the Bento lacks would be missed."""
+    home = shutil.copytree(chain.bentoml_home, tmp_path / "bentoml")
+    own = {key: value for key, value in environment().items() if key != "PYTHONPATH"} | {"BENTOML_HOME": str(home)}
+    built = subprocess.run(
+        [BENTOML, "build", "--output", "tag"], cwd=ROOT, env=own, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    tag = built.stdout.split()[-1].removeprefix("__tag__:")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [BENTOML, "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=tmp_path, env=own, start_new_session=True)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            wait_until_ready(client, server)
+            assert client.get("/model").json()["version"] == chain.champion.version
+            assert decode(post(client, encode(make_image(64, 64, 1), ".png"))).shape == (64, 64)
+            assert "<!doctype html>" in client.get("/").text
+    finally:
+        stop(server)
 
 
 def test_server_with_an_empty_store_stops_with_the_cure(tmp_path: Path) -> None:
