@@ -297,7 +297,7 @@ def test_a_bento_that_was_built_serves_by_itself(chain: Chain, tmp_path: Path) -
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
             wait_until_ready(client, server)
-            assert client.get("/model").json()["version"] == chain.champion.version
+            assert client.get("/model").json()["version"] == str(chain.champion.version)
             assert decode(post(client, encode(make_image(64, 64, 1), ".png"))).shape == (64, 64)
             assert "<!doctype html>" in client.get("/").text
     finally:
