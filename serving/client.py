@@ -1,19 +1,26 @@
-"""Ask the endpoint from Python: `from serving.client import segment; mask = segment("photo.png")`, in a notebook, too.
+"""Ask the endpoint from Python: `from serving.client import segment; mask = segment("photo.png")`.
 
-Needs the endpoint's address, numpy, OpenCV and requests; nothing of the model.
+In a notebook, `overlay("photo.png")` as the last line of a cell shows the image with its mask. Needs the endpoint's
+address, numpy, Pillow and requests; nothing of the model.
 """
 
+import io
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import requests
 from numpy.typing import NDArray
+from PIL import Image
 
 URL = "http://127.0.0.1:3000"
 SECONDS = 600
+LASTING, PAUSE = ("waiting", "running"), 0.25  # states of a job; seconds between two looks at it
+
+Image.MAX_IMAGE_PIXELS = None  # what the server read, we read
 
 
 def segment(path: str | Path, url: str = URL, **options: Any) -> NDArray[np.bool_]:
@@ -22,8 +29,12 @@ def segment(path: str | Path, url: str = URL, **options: Any) -> NDArray[np.bool
     The token is taken from SEGMENT_TOKEN, where it is set. Raises ValueError with the server's reason.
     """
     answer = _ask(f"{url}/segment", path, {**options, "output": "mask"})
-    mask = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
-    return np.asarray(mask) > 0
+    return np.asarray(Image.open(io.BytesIO(answer.content)).convert("L")) > 0
+
+
+def overlay(path: str | Path, url: str = URL, **options: Any) -> Image.Image:
+    """The image, tinted and outlined where the foreground is. Options and errors as of `segment`."""
+    return Image.open(io.BytesIO(_ask(f"{url}/segment", path, {**options, "output": "overlay"}).content))
 
 
 def objects(path: str | Path, url: str = URL, **options: Any) -> dict[str, Any]:
@@ -32,11 +43,39 @@ def objects(path: str | Path, url: str = URL, **options: Any) -> dict[str, Any]:
     return found
 
 
+def segment_large(
+    path: str | Path, url: str = URL, progress: Callable[[int, int], None] = lambda done, tiles: None, **options: Any
+) -> NDArray[np.bool_]:
+    """As `segment`, as a job: no connection stays open for minutes, and `progress` is told the tiles done of how many.
+
+    Whatever `progress` raises, or an interrupt of the keyboard, cancels the job.
+    """
+    job = f"{url}/jobs/{_ask(f'{url}/jobs', path, {**options, 'output': 'mask'}).json()['id']}"
+    try:
+        while (found := _checked(path, requests.get(job, headers=_headers(), timeout=SECONDS)).json())[
+            "state"
+        ] in LASTING:
+            progress(found["tiles_done"], found["tiles"])
+            time.sleep(PAUSE)
+        answer = _checked(path, requests.get(f"{job}/result", headers=_headers(), timeout=SECONDS))
+        return np.asarray(Image.open(io.BytesIO(answer.content)).convert("L")) > 0
+    finally:
+        requests.delete(job, headers=_headers(), timeout=SECONDS)
+
+
 def _ask(url: str, path: str | Path, options: dict[str, Any]) -> requests.Response:
-    token = os.environ.get("SEGMENT_TOKEN", "")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     with Path(path).open("rb") as file:
-        answer = requests.post(url, files={"image": file}, data=options, headers=headers, timeout=SECONDS)
-    if answer.status_code != 200:
+        return _checked(
+            path, requests.post(url, files={"image": file}, data=options, headers=_headers(), timeout=SECONDS)
+        )
+
+
+def _headers() -> dict[str, str]:
+    token = os.environ.get("SEGMENT_TOKEN", "")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _checked(path: str | Path, answer: requests.Response) -> requests.Response:
+    if not answer.ok:
         raise ValueError(f"{path}: the server answered {answer.status_code}: {answer.json()['detail']}")
     return answer

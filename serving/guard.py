@@ -1,4 +1,4 @@
-"""What stands before the endpoints: who may ask, how large and how slow a request may be. ASGI; knows no image.
+"""What stands before the endpoints: who may ask, how many at once, how much and how slowly. ASGI; knows no image.
 
 Bytes are counted as they come, because a chunked body says no length and a stated one may be a lie.
 """
@@ -14,6 +14,7 @@ TOKEN = "SEGMENT_TOKEN"
 OPEN = ("/", "/healthz", "/livez", "/readyz")  # the page holds nothing of the model; what it shows needs the token
 MAX_BODY = 320 * 2**20  # bytes: 100 megapixels of raw RGB
 SLOW_SECONDS = 20.0  # without a byte
+MOST_REQUESTS = 64  # at once; more are answered 429
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -26,10 +27,10 @@ class Refused(Exception):
 
 
 class Guard:
-    """401 without the token, 413 for a body that is too large, 408 for a client that stops sending."""
+    """401 without the token, 429 for one too many, 413 for a body that is too large, 408 for a client that stops."""
 
     def __init__(self, app: App) -> None:
-        self.app, self.token = app, os.environ.get(TOKEN, "")
+        self.app, self.token, self.active = app, os.environ.get(TOKEN, ""), 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,6 +45,21 @@ class Guard:
         if stated.isdigit() and int(stated) > MAX_BODY:
             await refuse(send, 413, too_large())
             return
+        if scope["path"] in OPEN:
+            await self._pass(scope, receive, send)
+            return
+        if self.active >= MOST_REQUESTS:
+            detail = f"{self.active} requests are being answered, and no more at once; ask again in a second"
+            await refuse(send, 429, detail, [(b"retry-after", b"1")])
+            return
+        self.active += 1
+        try:
+            await self._pass(scope, receive, send)
+        finally:
+            self.active -= 1
+
+    async def _pass(self, scope: Message, receive: Receive, send: Send) -> None:
+        """To the endpoints; what the body does meanwhile may decide the answer."""
         answered, received = False, 0
         refusal: tuple[int, str] | None = None
 
@@ -61,8 +77,10 @@ class Guard:
             return message
 
         async def answer(message: Message) -> None:
-            """What the app would answer to a body that broke off is not sent."""
-            nonlocal answered
+            """What the app would answer to a body that broke off is not sent; nor is a refusal that is no JSON."""
+            nonlocal answered, refusal
+            if message.get("status") == 404 and _plain(message):
+                refusal = (404, f"{scope['path'][:80]}: there is no such endpoint; GET /openapi.json lists them all")
             if refusal is None or answered:
                 answered = True
                 await send(message)
@@ -87,6 +105,10 @@ async def refuse(send: Send, status: int, detail: str, headers: list[tuple[bytes
     common.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": [*common, *(headers or [])]})
     await send({"type": "http.response.body", "body": body})
+
+
+def _plain(message: Message) -> bool:
+    return any(name == b"content-type" and value.startswith(b"text/plain") for name, value in message["headers"])
 
 
 def _authorized(headers: dict[bytes, bytes], token: str) -> bool:

@@ -12,6 +12,7 @@ from training.data.images import Pixels
 
 Format = Literal["geojson", "coco"]
 FOREGROUND = 1  # COCO's category
+MOST_OBJECTS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,10 @@ def threshold_mask(probability: NDArray[np.float32], threshold: float, min_size:
 
 
 def find_objects(mask: Pixels, probability: NDArray[np.float32]) -> list[Object]:
-    """Every object of a mask of 0 and 1, from the top."""
+    """Every object of a mask of 0 and 1, from the top. Raises ValueError, at once, for more than MOST_OBJECTS."""
     count, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    if count - 1 > MOST_OBJECTS:
+        raise ValueError(f"{count - 1} objects; at most {MOST_OBJECTS} are listed: give a larger min_size or threshold")
     found = []
     for label in range(1, count):
         x, y, width, height, area = (int(value) for value in stats[label])
@@ -51,7 +54,7 @@ def find_objects(mask: Pixels, probability: NDArray[np.float32]) -> list[Object]
                 area=area,
                 box=(x, y, width, height),
                 centroid=(round(float(centroids[label][0]), 2), round(float(centroids[label][1]), 2)),
-                mean_probability=round(float(probability[y : y + height, x : x + width][own > 0].mean()), 4),
+                mean_probability=round(cv2.mean(probability[y : y + height, x : x + width], own)[0], 4),
                 polygons=_polygons(own, x, y),
                 rle=_rle(own, x, y, mask.shape),
             )
@@ -102,9 +105,9 @@ def to_coco(objects: list[Object], height: int, width: int) -> dict[str, Any]:
 
 def _polygons(own: Pixels, x: int, y: int) -> list[list[list[list[int]]]]:
     """Outlines through pixel corners, so that an object of one pixel has an area, too."""
-    twice = np.kron(np.pad(own, 1), np.ones((2, 2), np.uint8)).astype(
-        np.uint8
-    )  # contours run through pixels; here, through half ones
+    height, width = own.shape[0] + 2, own.shape[1] + 2
+    twice = cv2.resize(np.pad(own, 1), (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
+    # contours run through pixels; here, through half ones
     contours, hierarchy = cv2.findContours(twice, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     rings = [_ring(contour[:, 0], x, y) for contour in contours]
     holes_of = hierarchy[0][:, 3]
@@ -122,11 +125,11 @@ def _ring(points: NDArray[Any], x: int, y: int) -> list[list[int]]:
 def _rle(own: Pixels, x: int, y: int, shape: tuple[int, ...]) -> dict[str, Any]:
     """From the runs of the object's own box: its image may be a thousand times as large."""
     height, width = shape[:2]
-    columns, rows = np.nonzero(own.T)
-    places = (columns + x) * height + rows + y  # column by column
-    begins = np.flatnonzero(np.diff(places, prepend=-2) > 1)
-    ends = np.append(begins[1:], len(places)) - 1
-    edges = np.stack([places[begins], places[ends] + 1], axis=1).ravel()
+    padded = np.pad(own.T, ((0, 0), (1, 1)))  # column by column
+    columns, rows = np.nonzero(padded[:, 1:] != padded[:, :-1])  # where a run begins, and where it ended, in turn
+    places = (columns + x) * height + rows + y
+    apart = places[1:-1:2] != places[2::2]  # a run may go on at the top of the next column
+    edges = places[np.concatenate([[True], np.repeat(apart, 2), [True]])]
     counts = np.diff(np.concatenate([[0], edges, [height * width]])).tolist()
     encoded = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
     return {"size": [height, width], "counts": encoded["counts"].decode()}

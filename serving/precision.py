@@ -77,5 +77,5 @@ def quantize(folder: Path, images: UInt8[Tensor, "n c h w"]) -> None:
 def predict_served(folder: Path, precision: str, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
     """Probabilities as the service will compute them."""
     infer = load_network(folder, precision)
-    batches = [infer(batch.float().numpy()) for batch in images.split(EVALUATION_BATCH)]
-    return torch.from_numpy(np.concatenate(batches))
+    batches = [infer(batch.permute(0, 2, 3, 1).contiguous().numpy()) for batch in images.split(EVALUATION_BATCH)]
+    return torch.from_numpy(np.concatenate(batches))[:, None]

@@ -1,45 +1,55 @@
 """The BentoML service: what was promoted last answers. `bentoml serve serving.service:Segmentation`.
 
-Finds the model, keeps up when another one is promoted, and puts `guard` before the endpoints of `api`. Of ours it
-imports only what prepares an image, because a difference from training would be silent there. No torch, no MLflow.
+Finds the model, keeps up when another one is promoted, and puts `meter` and `guard` before the endpoints of `api`. Of
+ours it imports only what prepares an image, because a difference from training would be silent. No torch, no MLflow.
 """
 
+import logging
 import os
 import threading
+import time
 from pathlib import Path
 
 import bentoml
 from bentoml._internal.models import ModelStore
 from bentoml.exceptions import NotFound
 
-from serving.api import Serving, card_of, make_app
+from serving.answers import Serving, card_of
+from serving.api import make_app
 from serving.guard import Guard
+from serving.meter import Meter
 from serving.segmenter import Segmenter
 
 MODEL = "unet:latest"
-MOST_REQUESTS = 64  # at once; more are answered 429
 SECONDS = 600  # a request may take
+LOOK_SECONDS = 1.0  # between two looks for another model
 
 
 class Current:
-    """The model promoted last. A new promotion takes over between two requests; none waits, none is dropped."""
+    """The model promoted last. A new promotion takes over between two requests; none waits, none is dropped.
+
+    A thread looks for it: to look takes 3 ms, which no request shall pay.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._folder = find_model()
+        self._home = store()
+        self._folder = find_model(self._home)
         self._serving = load(self._folder)
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def __call__(self) -> Serving:
-        folder = find_model()
-        if folder != self._folder and self._lock.acquire(blocking=False):
-            threading.Thread(target=self._replace, args=(folder,), daemon=True).start()
         return self._serving
 
-    def _replace(self, folder: Path) -> None:
-        try:
-            self._serving, self._folder = load(folder), folder
-        finally:
-            self._lock.release()
+    def _watch(self) -> None:
+        while True:
+            time.sleep(LOOK_SECONDS)
+            try:
+                folder = find_model(self._home)
+                if folder != self._folder:
+                    self._folder = folder  # tried once, whether it can be loaded or not
+                    self._serving = load(folder)
+            except Exception:
+                logging.exception("a newly promoted model cannot be served; the one before it goes on answering")
 
 
 def load(folder: Path) -> Serving:
@@ -49,12 +59,13 @@ def load(folder: Path) -> Serving:
     return Serving(segmenter, card_of(folder, segmenter))
 
 
-def find_model() -> Path:
-    """The folder of the model promoted last. Raises NotFound, with the cure, for an empty store.
+def store() -> Path:
+    """Named here, because `bentoml serve` may settle on ~/bentoml before it imports this package."""
+    return Path(os.environ["BENTOML_HOME"])
 
-    The store is named here, because `bentoml serve` may settle on ~/bentoml before it imports this package.
-    """
-    home = Path(os.environ["BENTOML_HOME"])
+
+def find_model(home: Path) -> Path:
+    """The folder of the model promoted last. Raises NotFound, with the cure, for an empty store."""
     try:
         return Path(ModelStore(home / "models").get(MODEL).path)
     except NotFound:
@@ -73,7 +84,7 @@ def current() -> Serving:
     return _current()
 
 
-@bentoml.service(name="segmentation", traffic={"max_concurrency": MOST_REQUESTS, "timeout": SECONDS})
+@bentoml.service(name="segmentation", traffic={"timeout": SECONDS}, metrics={"enabled": False})
 @bentoml.asgi_app(make_app(current), path="/")
 class Segmentation:
     """Foreground and background of images, by the promoted U-Net."""
@@ -83,7 +94,7 @@ class Segmentation:
     def check_store() -> None:
         """Stop the command when there is nothing to serve; its workers would be started again and again."""
         try:
-            find_model()
+            find_model(store())
         except NotFound as error:
             raise SystemExit(f"error: {error}") from None
 
@@ -92,4 +103,5 @@ class Segmentation:
         _current = Current()
 
 
+Segmentation.add_asgi_middleware(Meter)  # type: ignore[attr-defined]
 Segmentation.add_asgi_middleware(Guard)  # type: ignore[attr-defined]

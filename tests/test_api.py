@@ -22,8 +22,10 @@ from starlette.testclient import TestClient
 from test_promote import Chain, make_chain
 from test_service import encode, make_image
 
-from serving.api import MAX_FILES, card_of, make_app, safe_stem
-from serving.api import Serving as Model
+from serving.answers import Serving as Model
+from serving.answers import card_of
+from serving.api import make_app, safe_stem
+from serving.fields import MAX_FILES
 from serving.segmenter import Segmenter
 from training.data.images import Pixels
 
@@ -197,9 +199,19 @@ def test_damaged_files_never_break_the_service(client: TestClient, rng: random.R
 def test_the_description_is_complete_and_nothing_it_allows_breaks_the_service(client: TestClient) -> None:
     """schemathesis makes up requests, allowed ones and others, from the service's own OpenAPI document."""
     described = client.get("/openapi.json").json()
-    assert set(described["paths"]) == {"/model", "/segment", "/objects", "/segment_batch"}
-    for path in ("/segment", "/objects", "/segment_batch"):
-        assert {"200", "400", "401", "408", "413", "415", "429"} <= set(described["paths"][path]["post"]["responses"])
+    assert set(described["paths"]) == {
+        "/model",
+        "/segment",
+        "/objects",
+        "/segment_batch",
+        "/jobs",
+        "/jobs/{name}",
+        "/jobs/{name}/result",
+    }
+    for path in ("/segment", "/objects", "/segment_batch", "/jobs"):
+        assert {"202" if path == "/jobs" else "200", "400", "401", "408", "413", "415", "429"} <= set(
+            described["paths"][path]["post"]["responses"]
+        )
     schema = schemathesis.openapi.from_asgi("/openapi.json", client.app)
     for result in schema.get_all_operations():
         operation = result.ok()

@@ -93,7 +93,9 @@ def test_analysis_imports_no_torch_and_of_training_the_pure_modules_only(name: s
     assert {module for module in ours(name) if module.startswith("training")} <= {*PURE, "training"}
 
 
-@pytest.mark.parametrize("name", ["service", "api", "guard", "objects", "segmenter"])
+@pytest.mark.parametrize(
+    "name", ["service", "api", "answers", "fields", "guard", "job_routes", "jobs", "meter", "objects", "segmenter"]
+)
 def test_what_serves_imports_of_ours_only_what_prepares_an_image_and_neither_torch_nor_mlflow(name: str) -> None:
     module = f"serving.{name}"
     assert {found for found in ours(module) if found.startswith("training.")} <= {

@@ -8,6 +8,7 @@ import pytest
 
 from serving import guard
 from serving.guard import Guard
+from serving.meter import kind
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -105,3 +106,60 @@ def test_with_a_token_set_everything_but_health_and_the_empty_page_asks_for_it(
 def test_without_a_token_set_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEGMENT_TOKEN", raising=False)
     assert ask([b"abc"]) == (200, "3")
+
+
+def test_one_request_too_many_is_answered_429_and_health_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MOST_REQUESTS", 2)
+    go_on = asyncio.Event()
+
+    async def wait(scope: Any, receive: Any, send: Any) -> None:
+        await go_on.wait()
+        await echo(scope, receive, send)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    async def all_of_them() -> list[tuple[int, str]]:
+        guarded, seen = Guard(wait), []
+
+        async def one(path: str) -> None:
+            async def send(message: Any) -> None:
+                if "status" in message:
+                    seen.append((message["status"], path))
+
+            await guarded({"type": "http", "path": path, "headers": []}, receive, send)
+
+        tasks = [asyncio.create_task(one(path)) for path in ("/a", "/b", "/c", "/healthz")]
+        await asyncio.sleep(0.05)
+        go_on.set()
+        await asyncio.gather(*tasks)
+        await one("/d")
+        return seen
+
+    monkeypatch.delenv("SEGMENT_TOKEN", raising=False)
+    assert sorted(asyncio.run(all_of_them())) == [(200, path) for path in ("/a", "/b", "/d", "/healthz")] + [
+        (429, "/c")
+    ]
+
+
+def test_a_404_of_plain_text_becomes_json() -> None:
+    async def lost(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        await send({"type": "http.response.start", "status": 404, "headers": headers})
+        await send({"type": "http.response.body", "body": b"Not Found"})
+
+    status, body = ask([b""], path="/etc", app=lost)
+    assert (status, detail(body)) == (404, "/etc: there is no such endpoint; GET /openapi.json lists them all")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/segment", "/segment"),
+        ("/jobs/abc", "/jobs/{name}"),
+        ("/jobs/a/result", "/jobs/{name}/result"),
+        ("/x", "other"),
+    ],
+)
+def test_metrics_keep_few_rows_whatever_is_asked(path: str, name: str) -> None:
+    assert kind(path) == name

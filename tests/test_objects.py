@@ -66,3 +66,12 @@ def test_objects_of_fewer_pixels_are_dropped(least: int, kept: int) -> None:
 
 def test_foreground_is_above_the_threshold_and_not_at_it() -> None:
     assert threshold_mask(np.array([[0.4, 0.5, 0.6]], np.float32), 0.5, 0).tolist() == [[0, 0, 1]]
+
+
+def test_more_objects_than_are_listed_are_refused_with_their_number() -> None:
+    mask = np.zeros((400, 400), np.uint8)
+    mask[::2, ::2] = 1  # 40,000 pixels, none beside another
+    with pytest.raises(
+        ValueError, match="40000 objects; at most 20000 are listed: give a larger min_size or threshold"
+    ):
+        find_objects(mask, mask.astype(np.float32))

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import httpx
+import numpy as np
 import pytest
 import uvicorn
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import Error, Page, Route, expect, sync_playwright
 from test_promote import Chain, make_chain
 
-from serving.api import Serving, card_of, make_app
+from serving.answers import Serving, card_of
+from serving.api import make_app
 from serving.segmenter import Segmenter
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -69,7 +72,7 @@ def upload(page: Page, path: Path) -> None:
 
 
 def test_it_shows_the_model_card(page: Page) -> None:
-    expect(page.locator("#card")).to_contain_text("test Dice")
+    expect(page.locator("#model")).to_contain_text("test Dice, mean of")
     expect(page.locator("#card")).to_contain_text("circles")
 
 
@@ -107,6 +110,45 @@ def test_mask_and_objects_are_downloaded(page: Page, chain: Chain) -> None:
     assert len(found["features"]) == shown
 
 
+def is_look(route: Route) -> bool:
+    return route.request.method == "GET"
+
+
+def test_a_large_image_shows_how_far_it_is_and_can_be_cancelled(page: Page, address: str, tmp_path: Path) -> None:
+    """More bytes than the page waits for: it goes the way of long jobs."""
+    noise = np.random.default_rng(0).integers(0, 256, (2400, 2400), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "large.png"), noise)
+    assert (tmp_path / "large.png").stat().st_size > 4e6
+    upload(page, tmp_path / "large.png")
+    expect(page.locator("#say")).to_contain_text(re.compile("2400 . 2400 pixels.*Shown at 83 % of its size"))
+    expect(page.locator("#long")).to_be_hidden()
+    with page.expect_download() as overlay:
+        page.click("#overlay")
+    assert cv2.imread(str(overlay.value.path())).shape == (2400, 2400, 3)
+    with page.expect_response(lambda response: response.request.method == "DELETE") as forgotten:
+        looks: list[Route] = []  # the page's, at its job: they wait here, so that there is time to press a button
+        page.route("**/jobs/*", lambda route: looks.append(route) if is_look(route) else route.continue_())
+        page.set_input_files("#file", tmp_path / "large.png")
+        page.get_by_role("button", name="Cancel").click()
+        while not looks:
+            page.wait_for_timeout(20)
+        looks[0].continue_()
+        expect(page.locator("#say")).to_have_text("Cancelled.")
+    page.unroute("**/jobs/*")
+    assert forgotten.value.status == 204
+    assert httpx.get(forgotten.value.url).status_code == 404
+
+
+def test_an_object_is_marked_in_the_image_when_its_row_is_pointed_at(page: Page, chain: Chain) -> None:
+    upload(page, chain.data / "images" / "00.png")
+    page.locator("#threshold").fill("1")
+    before = page.evaluate("() => document.getElementById('mask').toDataURL()")
+    page.locator("#rows tr").first.hover()
+    assert page.evaluate("() => document.getElementById('mask').toDataURL()") != before
+    page.locator("h1").hover()
+    page.locator("#threshold").fill("50")
+
+
 def test_a_sample_needs_no_file(page: Page) -> None:
     page.click("#sample")
     expect(page.locator("#say")).to_contain_text(re.compile("256 . 256 pixels"), timeout=20_000)
@@ -119,7 +161,7 @@ def test_nothing_is_wider_than_a_phone(page: Page) -> None:
 def test_every_control_has_a_name_for_those_who_do_not_see_it(page: Page) -> None:
     for role, names in {
         "slider": ["Opacity", "Threshold", "Smallest object"],
-        "button": ["Take a sample", "Mask, PNG", "Objects, GeoJSON"],
+        "button": ["Take a sample", "Mask, PNG", "Overlay, PNG", "Objects, GeoJSON"],
     }.items():
         for name in names:
             assert page.get_by_role(role, name=name).count() == 1, name  # type: ignore[arg-type]

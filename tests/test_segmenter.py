@@ -63,7 +63,7 @@ def test_a_large_image_in_tiles_equals_the_whole_away_from_the_borders(stored: P
     infer = load_network(stored, "fp32")
 
     def predict(parts: Pixels) -> np.ndarray:
-        return infer(np.ascontiguousarray(parts.transpose(0, 3, 1, 2), dtype=np.float32))[:, 0]
+        return infer(np.ascontiguousarray(parts))
 
     rng = np.random.default_rng(1)
     image = (60 + 20 * rng.random((704, 704, 1))).astype(np.uint8)

@@ -6,8 +6,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,21 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from starlette.testclient import TestClient
 from test_promote import Chain, environment, make_chain
 
-from serving.client import objects, segment
+from serving.client import objects, overlay, segment, segment_large
 from serving.service import Segmentation
 from training.data.framing import frame_image, join, make_frame
 from training.data.images import Pixels, to_channels
 from training.engine import predict
 from training.unet import UNet
 
-SERVE = [str(Path(sys.executable).with_name("bentoml")), "serve", "serving.service:Segmentation", "--host", "127.0.0.1"]
+BENTOML = str(Path(sys.executable).with_name("bentoml"))
+SERVE = [BENTOML, "serve", "serving.service:Segmentation", "--host", "127.0.0.1"]
 START_SECONDS = 40
+MORE_MIB = 20  # after thousands of requests
 LOWER_PRECISION = 0.03  # of a probability: what bf16 may change
 
 
@@ -218,14 +222,86 @@ def test_another_champion_takes_over_and_no_request_is_dropped(server: httpx.Cli
     new = shutil.copytree(folder / old, folder / "another")
     (new / "model.yaml").write_text((new / "model.yaml").read_text().replace(old, "another"))
     (new / "card.json").write_text(json.dumps(json.loads((new / "card.json").read_text()) | {"version": "2"}))
-    image, statuses, versions = encode(make_image(64, 64, 1), ".png"), [], []
+    image, statuses, over = encode(make_image(64, 64, 1), ".png"), [], threading.Event()
+
+    def ask_all_the_time() -> None:
+        while not over.is_set():
+            statuses.append(post(server, image).status_code)
+
     deadline = time.monotonic() + START_SECONDS
-    (folder / "latest").write_text("another")
-    while time.monotonic() < deadline and "2" not in versions:
-        statuses.append(post(server, image).status_code)
-        versions.append(server.get("/model").json()["version"])
+    with ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(ask_all_the_time) for _ in range(8)]
+        try:
+            wait_for(lambda: len(statuses) > 20, deadline)
+            (folder / "latest").write_text("another")
+            wait_for(lambda: server.get("/model").json()["version"] == "2", deadline)
+            after = len(statuses)
+            wait_for(lambda: len(statuses) > after + 20, deadline)
+        finally:
+            over.set()
+        for one in asking:
+            one.result()
     assert set(statuses) == {200}
-    assert versions[-1] == "2"
+
+
+def wait_for(done: Callable[[], bool], deadline: float) -> None:
+    while not done():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+def test_a_body_of_2_gb_is_refused_before_it_comes(address: str) -> None:
+    host, port = address.split(maxsplit=1)[0].removeprefix("http://").split(":")
+    head = (
+        f"POST /segment HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer secret\r\ncontent-length: {2 * 2**30}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head.encode())
+        answer = b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+    assert answer.startswith("HTTP/1.1 413")
+    assert "the request is longer than 320 MiB" in answer
+
+
+def test_thousands_of_small_requests_are_all_answered_and_leave_no_memory_behind(server: httpx.Client) -> None:
+    image = encode(make_image(16, 16, 1), ".png")
+
+    def resident() -> float:
+        return float(server.get("/metrics").text.split("\nprocess_resident_memory_bytes ")[1].split()[0]) / 2**20
+
+    def ask(number: int) -> int:
+        if number % 2:
+            return server.get(f"/nothing/{number}").status_code
+        return post(server, image if number % 4 else b"words").status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(ask, range(600)))
+        before = resident()
+        statuses += list(pool.map(ask, range(600, 3000)))
+    assert {status: statuses.count(status) for status in set(statuses)} == {200: 750, 404: 1500, 415: 750}
+    assert resident() - before < MORE_MIB
+
+
+def test_a_bento_that_was_built_serves_by_itself(chain: Chain, tmp_path: Path) -> None:
+    """From a folder without this repository in sight: what the Bento lacks would be missed."""
+    home = shutil.copytree(chain.bentoml_home, tmp_path / "bentoml")
+    own = {key: value for key, value in environment().items() if key != "PYTHONPATH"} | {"BENTOML_HOME": str(home)}
+    built = subprocess.run(
+        [BENTOML, "build", "--output", "tag"], cwd=ROOT, env=own, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    tag = built.stdout.split()[-1].removeprefix("__tag__:")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [BENTOML, "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=tmp_path, env=own, start_new_session=True)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            wait_until_ready(client, server)
+            assert client.get("/model").json()["version"] == str(chain.champion.version)
+            assert decode(post(client, encode(make_image(64, 64, 1), ".png"))).shape == (64, 64)
+            assert "<!doctype html>" in client.get("/").text
+    finally:
+        stop(server)
 
 
 def test_server_with_an_empty_store_stops_with_the_cure(tmp_path: Path) -> None:
@@ -277,6 +353,14 @@ def test_the_python_client_gives_a_mask_and_objects_or_the_server_s_reason(
     mask = segment(path, url, threshold=0.2)
     assert (mask.shape, mask.dtype) == ((50, 70), np.bool_)
     assert sum(one["properties"]["area"] for one in objects(path, url, threshold=0.2)["features"]) == mask.sum()
+    shown = overlay(path, url, threshold=0.2)
+    assert (shown.size, shown.mode) == ((70, 50), "RGB")
+    assert hasattr(shown, "_repr_png_"), "a notebook shows it"
+    seen: list[tuple[int, int]] = []
+    large = segment_large(path, url, lambda *found: seen.append(found), threshold=0.2)
+    assert np.array_equal(large, mask)
+    assert all(done <= tiles for done, tiles in seen)
     path.write_bytes(b"words")
-    with pytest.raises(ValueError, match="answered 415: image: this is no image that can be read"):
-        segment(path, url)
+    for ask in (segment, segment_large):
+        with pytest.raises(ValueError, match="answered 415: image: this is no image that can be read"):
+            ask(path, url)

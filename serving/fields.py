@@ -1,0 +1,66 @@
+"""What a request may hold and what may answer it, as the OpenAPI document says it. Descriptions only."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import File, Form, UploadFile
+
+MAX_FILES = 64
+
+Output = Literal["mask", "overlay", "probability"]
+JobOutput = Literal["mask", "overlay", "probability", "geojson", "coco"]
+Image = Annotated[UploadFile, File(description="png, jpg, tif, bmp, webp or gif; grey or RGB, 8 or 16 bits; any size")]
+Images = Annotated[list[UploadFile], File(description=f"up to {MAX_FILES} files")]
+Threshold = Annotated[
+    float | None, Form(ge=0, le=1, description="foreground is above it; the model's own if left out", examples=[0.5])
+]
+MinSize = Annotated[int, Form(ge=0, le=10**9, description="objects of fewer pixels are dropped", examples=[50])]
+Tta = Annotated[bool, Form(description="test-time augmentation: the mean over four mirror images; four times the work")]
+Kind = Annotated[Output, Form(description="mask: 1-bit PNG; overlay: RGB PNG; probability: 8-bit PNG, 255 = certain")]
+JobKind = Annotated[JobOutput, Form(description="as of POST /segment, or as the formats of POST /objects")]
+
+PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
+OBJECT = {
+    "type": "Feature",
+    "id": 1,
+    "geometry": {"type": "MultiPolygon", "coordinates": [[[[4, 2], [4, 4], [7, 4], [7, 2], [4, 2]]]]},
+    "properties": {"area": 6, "box": [4, 2, 3, 2], "centroid": [5.0, 2.5], "mean_probability": 0.93},
+}
+OBJECTS = {
+    "content": {
+        "application/json": {"example": {"type": "FeatureCollection", "height": 64, "width": 64, "features": [OBJECT]}}
+    }
+}
+CARD = {
+    "content": {
+        "application/json": {
+            "example": {"model": "unet", "version": "3", "test_dice": 0.88, "threshold": 0.5, "precision": "int8"}
+        }
+    }
+}
+JOB = {"id": "Kq3v8T0m1uYw5sZr", "state": "running", "tiles_done": 120, "tiles": 729, "detail": None}
+REASONS = {
+    400: ("a value that cannot be used; `detail` says value, rule and cure", "threshold='7': Input should be less ..."),
+    401: ("the token is missing or wrong", "this server asks for a token; send the header `Authorization: Bearer ...`"),
+    404: ("no such job; its result may have expired", "no job of this name; ..."),
+    408: ("the client stopped sending", "nothing came for 20 s; send the request again, without a pause"),
+    409: ("the job is not done", "the job is running; ask again when its state is done"),
+    413: ("the request or the image is too large", "the request is longer than 320 MiB; send a smaller image, ..."),
+    415: ("the file is no image that can be read", "image: this is no image that can be read; give a whole png, ..."),
+    429: ("too many requests at once; try again in a second", "too many requests"),
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Their part of the OpenAPI document: JSON with a `detail`."""
+    schema = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+    return {
+        status: {
+            "description": REASONS[status][0],
+            "content": {"application/json": {"schema": schema, "example": {"detail": REASONS[status][1]}}},
+        }
+        for status in statuses
+    }
+
+
+ERRORS = errors(400, 401, 408, 413, 415, 429)

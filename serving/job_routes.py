@@ -1,0 +1,88 @@
+"""The endpoints for long jobs: POST /jobs, then GET, GET result, DELETE. The work is that of the other endpoints."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Response
+
+from serving.answers import Request, Serving, Timing, refused, stream
+from serving.fields import ERRORS, JOB, Image, JobKind, MinSize, Threshold, Tta, errors
+from serving.jobs import KEPT_SECONDS, MOST_JOBS, Job, JobFailed, Jobs, Progress, TableFull
+from training.data.images import read_header
+
+
+def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIRouter:
+    """`gate`: how many images may be held in memory at once."""
+    router, jobs = APIRouter(), Jobs()
+
+    def find(name: str) -> Job:
+        job = jobs.find(name)
+        if job is None:
+            kept = f"results are kept for {KEPT_SECONDS / 60:.0f} minutes, or until {MOST_JOBS} newer jobs came"
+            raise HTTPException(404, f"no job of this name; {kept}")
+        return job
+
+    @router.post("/jobs", status_code=202, responses={202: shown("the job"), **ERRORS})
+    async def submit(
+        image: Image,
+        response: Response,
+        output: JobKind = "mask",
+        threshold: Threshold = None,
+        min_size: MinSize = 0,
+        tta: Tta = False,
+    ) -> dict[str, Any]:
+        """Hand in a large image; the answer comes at once and says where to look."""
+        asked = Request(serving=current(), output=output, threshold=threshold, min_size=min_size, tta=tta)
+
+        def work(data: bytes, progress: Progress) -> tuple[bytes, str]:
+            try:
+                return asked.answer(data, "image", "jobs", Timing(), progress)
+            except HTTPException as error:
+                raise JobFailed(error.detail) from None
+
+        def hand_in(data: bytes) -> Job:
+            with refused():
+                read_header(data, "image")
+            return jobs.submit(data, work)
+
+        try:
+            async with gate:
+                job = await asyncio.to_thread(hand_in, await image.read())
+        except TableFull as error:
+            raise HTTPException(429, str(error)) from None
+        response.headers["location"] = f"/jobs/{job.id}"
+        return view(job)
+
+    @router.get("/jobs/{name}", responses={200: shown("how far it is"), **errors(401, 404)})
+    async def look(name: str) -> dict[str, Any]:
+        """waiting, running, done or failed; how many tiles of how many; what was wrong."""
+        return view(find(name))
+
+    @router.get("/jobs/{name}/result", response_class=Response, responses=errors(401, 404, 409))
+    async def result(name: str) -> Response:
+        """The PNG or JSON, once the job is done."""
+        job = find(name)
+        if job.state != "done":
+            why = f": {job.detail}" if job.detail else "; ask again when its state is done"
+            raise HTTPException(409, f"the job is {job.state}{why}")
+        try:
+            return stream(job.path.open("rb"), job.media_type)
+        except FileNotFoundError:  # forgotten a moment ago
+            find(name)
+            raise
+
+    @router.delete("/jobs/{name}", status_code=204, responses=errors(401, 404))
+    async def cancel(name: str) -> None:
+        """Stop it, or throw its result away."""
+        jobs.cancel(find(name))
+
+    return router
+
+
+def view(job: Job) -> dict[str, Any]:
+    return {"id": job.id, "state": job.state, "tiles_done": job.done, "tiles": job.total, "detail": job.detail}
+
+
+def shown(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"example": JOB}}}
