@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from serving.upsampling import compute_before_upsampling
 from training.batches import EVALUATION_BATCH
 from training.unet import UNet, fold_batchnorm
 
@@ -21,11 +22,14 @@ EXAMPLE_SHAPE = (2, 48, 64)  # images, height, width; three numbers, because equ
 
 
 class Segmenter(nn.Module):
-    """Pixels 0..255 in, probabilities of the foreground out. The network's batch normalization is folded away."""
+    """Pixels 0..255 in, probabilities of the foreground out.
+
+    Batch normalization is folded away, and what can be computed before an upsampling is.
+    """
 
     def __init__(self, model: UNet) -> None:
         super().__init__()
-        self.model = fold_batchnorm(model)
+        self.model = compute_before_upsampling(fold_batchnorm(model))
 
     def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
         normalized = (pixels - 127.5) / 63.75  # as training.data.normalize, which takes uint8 and works in place

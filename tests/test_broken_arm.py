@@ -18,7 +18,7 @@ from training import tracking
 from training.batches import DeviceSet
 from training.data.reading import load_folder
 from training.data.split import Split
-from training.engine import Diverged, make_model, train
+from training.engine import Diverged, begin, make_model, train
 from training.studies import STUDIES
 from training.trial import Trial
 from training.trial_run import TrialRun
@@ -43,7 +43,7 @@ def trials(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFram
             run, reason = TrialRun(client, experiment(), "arm", trial, tags, parent), ""
             model = make_model(trial, images.channels, torch.device("cpu"))
             try:
-                for epoch in train(model, trial, on_device, split):
+                for epoch in train(begin(model, trial), on_device, split):
                     run.log(epoch)
             except Diverged as error:
                 reason = str(error)
