@@ -202,7 +202,16 @@ def _train_ours(job_path: Path) -> None:
     trials = [trial.replace(precision=find_precision("auto", device)) for trial in job.trials]
     parent = tracking.begin_run(client, experiment, "benchmark", {"role": "benchmark"})
     jobs = [
-        Job(trial=trial, name=f"seed={trial.seed}", experiment_id=experiment, parent=parent, tags={}, split=split)
+        Job(
+            trial=trial,
+            name=f"seed={trial.seed}",
+            experiment_id=experiment,
+            parent=parent,
+            tags={},
+            trial_hash=trial.digest,
+            split=split,
+            checkpoint=job_path.with_name(f"{trial.digest}.safetensors"),
+        )
         for trial in trials
     ]
     for outcome in pool.run(jobs, lambda tick: None):

@@ -15,7 +15,6 @@ from training.trial import Trial
 CPU = torch.device("cpu")
 TRIAL = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=1, image_size=64)
 PEAK = """
-import resource, sys
 import psutil, torch
 from training.engine import make_model
 from training.losses import make_loss
@@ -38,10 +37,12 @@ step(16)
 before = psutil.Process().memory_info().rss
 step(192)
 step(192)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / (8 * 192 * 192))
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))  # ru_maxrss knows our parent's, too
+print((int(peak.split()[1]) * 1024 - before) / (8 * 192 * 192))
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc: the estimate was not tried here")
 def test_the_estimate_of_a_training_step_holds_within_a_quarter() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PEAK], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
