@@ -1,16 +1,9 @@
 """Runs and printed tables become one table. The store is a real one; what its runs say is made up."""
 
-import contextlib
 import math
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from servers import postgresql, tracking_server
 
 from analysis import evidence, runs, store
 from analysis.pictures import study_strips
@@ -193,34 +187,27 @@ def test_a_tracking_server_gives_the_same_table_curves_and_pictures(
 ) -> None:
     trials = runs.load_trials(DIGEST)
     curves, picture = runs.load_curves(trials.head(3)), runs.load_predictions(trials["run_id"][0])
-    with mlflow_server(made_up_store(tmp_path_factory.getbasetemp()), tmp_path) as address:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with tracking_server(tmp_path, made_up_store(tmp_path_factory.getbasetemp())) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
         monkeypatch.setattr(runs, "PAGE", 7)  # so that there are several
-        assert store.tracking_server() == address
+        assert store.tracking_server() == server.url
         pd.testing.assert_frame_equal(runs.load_trials(DIGEST), trials)
         pd.testing.assert_frame_equal(runs.load_curves(trials.head(3)), curves)
         assert runs.load_predictions(trials["run_id"][0]) == picture != b""
 
 
-@contextlib.contextmanager
-def mlflow_server(uri: str, folder: Path) -> Iterator[str]:
-    """A real `mlflow server` on loopback over a store; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--port", str(port)]
-    command += ["--workers", "1", "--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        for _ in range(600):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
-                break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
+def test_a_postgresql_store_is_read_by_the_same_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with postgresql(tmp_path) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        make_experiment(tmp_path)
+        parent = log_made_up_study("mask_equalization", seeds=2)
+        trials = runs.load_trials(DIGEST)
+        assert set(trials["parent_run_id"]) == {parent}
+        assert len(trials) == 4
+        for _, row in trials.iterrows():
+            run = store.connect().get_run(row["run_id"])
+            assert Trial.from_params(run.data.params).lr == row["lr"]
+            assert run.data.metrics["best_val_dice"] == row["val_dice"]
 
 
 @pytest.fixture
