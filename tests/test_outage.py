@@ -6,13 +6,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
-from servers import TrackingServer, tracking_server
+from servers import TrackingServer, postgresql, tracking_server
 from studies_in_processes import Studies, wait_until
 
 from training import patience
@@ -35,17 +36,23 @@ def every_epoch_is_there(studies: Studies) -> bool:
     return len(histories) == 2 and all([p.step for p in points] == list(range(1, 61)) for points in histories)
 
 
-def test_a_server_that_was_away_misses_nothing(server: TrackingServer, discs: Path, tmp_path: Path) -> None:
-    studies = Studies(tmp_path, discs, server.url)
-    process = studies.start("mask_equalization", *EPOCHS)
-    wait_until(lambda: len(studies.runs(HELD)) == 2)
-    server.kill()
-    time.sleep(10)
-    assert process.poll() is None, "it waits"
-    server.start()
-    said = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, said
-    assert every_epoch_is_there(studies)
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_a_server_that_was_away_misses_nothing(backend: str, discs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    with ExitStack() as stack:
+        uri = stack.enter_context(postgresql(folder)) if backend == "postgresql" else ""
+        server = stack.enter_context(tracking_server(folder, uri))
+        studies = Studies(tmp_path, discs, server.url)
+        process = studies.start("mask_equalization", *EPOCHS)
+        wait_until(lambda: len(studies.runs(HELD)) == 2)
+        server.kill()
+        time.sleep(10)
+        assert process.poll() is None, "it waits"
+        server.start()
+        said = process.communicate(timeout=300)[0]
+        assert process.returncode == 0, said
+        assert every_epoch_is_there(studies)
 
 
 def test_when_patience_is_over_what_was_trained_is_kept_and_sent_later(
