@@ -24,7 +24,7 @@ demo: $(BIN)/installed demo_data
 
 ## make test   set up, check format, lint and types, pass the tests
 test: $(BIN)/installed-dev check
-	pytest
+	pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(BIN)/installed-dev
 	ruff format --check .

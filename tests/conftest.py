@@ -14,6 +14,8 @@ from jaxtyping import install_import_hook
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["BENTOML_DO_NOT_TRACK"] = "true"
 os.environ.pop("MLFLOW_RUN_ID", None)
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: threads of each would wait for those of the others
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="unet-studies-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 install_import_hook(["training.losses", "training.metrics", "training.batches"], "beartype.beartype")

@@ -47,6 +47,10 @@ class Studies:
         client = MlflowClient(self.uri)
         return list(client.search_runs([one.experiment_id for one in client.search_experiments()], query))
 
+    def training(self) -> list[Run]:
+        """Runs that hold the lease of a trial."""
+        return self.runs("attributes.status = 'RUNNING' and tags.lease = 'held'")
+
     def trained(self) -> list[Run]:
         """Runs that trained a trial to its end."""
         finished = self.runs("tags.role = 'trial' and attributes.status = 'FINISHED'")
@@ -68,8 +72,10 @@ def workers_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     return []
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(holds: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 120) -> None:
+    """Until something holds, which must be while the process runs."""
     end = time.monotonic() + seconds
     while not holds():
+        assert process is None or process.poll() is None, f"it ended before: {process.communicate()[0]}"
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)

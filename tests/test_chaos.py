@@ -6,7 +6,7 @@ from pathlib import Path
 
 from studies_in_processes import Studies, workers_of
 
-KILLS, RUNNERS = 50, 8  # of these kills, so many hit the runner itself; the others hit workers
+KILLS, RUNNERS = 50, 5  # of these kills, so many hit the runner itself; the others hit workers
 MANY = str(KILLS)  # retries: a killed worker is a failure of its trial
 
 

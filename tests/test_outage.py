@@ -20,7 +20,6 @@ from training import patience
 from training.patience import is_full, may_pass, patiently
 
 EPOCHS = ("--epochs", "60")
-HELD = "attributes.status = 'RUNNING' and tags.lease = 'held'"
 
 
 @pytest.fixture
@@ -45,9 +44,9 @@ def test_a_server_that_was_away_misses_nothing(backend: str, discs: Path, tmp_pa
         server = stack.enter_context(tracking_server(folder, uri))
         studies = Studies(tmp_path, discs, server.url)
         process = studies.start("mask_equalization", *EPOCHS)
-        wait_until(lambda: len(studies.runs(HELD)) == 2)
+        wait_until(lambda: any(run.data.metrics for run in studies.training()), process)
         server.kill()
-        time.sleep(10)
+        time.sleep(5)
         assert process.poll() is None, "it waits"
         server.start()
         said = process.communicate(timeout=300)[0]
@@ -60,18 +59,20 @@ def test_when_patience_is_over_what_was_trained_is_kept_and_sent_later(
 ) -> None:
     studies = Studies(tmp_path, discs, server.url, UNET_STUDIES_PATIENCE_SECONDS="2")
     process = studies.start("mask_equalization", *EPOCHS)
-    wait_until(lambda: len(studies.runs(HELD)) == 2)
+    wait_until(lambda: any(run.data.metrics for run in studies.training()), process)
     server.kill()
     said = process.communicate(timeout=300)[0]
     assert process.returncode == 1
     assert "cannot be reached" in said
     assert "the same command goes on from here" in said
-    assert len(list((tmp_path / "mlruns" / "checkpoints").glob("*.safetensors"))) == 2
+    kept = list((tmp_path / "mlruns" / "checkpoints").glob("*.safetensors"))
+    assert kept
     server.start()
     status, said = studies.run("mask_equalization", *EPOCHS)
     assert status == 0, said
     assert every_epoch_is_there(studies)
-    assert [run.data.tags["resumed_after_epoch"] for run in studies.trained()] == ["60", "60"], "nothing trained again"
+    resumed = [run.data.tags.get("resumed_after_epoch") for run in studies.trained()]
+    assert resumed.count("60") == len(kept), "what was trained is not trained again"
 
 
 def test_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

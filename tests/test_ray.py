@@ -40,9 +40,8 @@ def test_the_same_study_gives_the_same_results_and_a_killed_worker_s_trial_is_ta
 
     ray = Studies(tmp_path / "ray", discs, server.url)
     process = ray.start("mask_equalization", *EPOCHS, "--executor", "ray")
-    held = "attributes.status = 'RUNNING' and tags.lease = 'held'"
-    wait_until(lambda: process.poll() is not None or len(ray.runs(held)) == 2)
-    victim = ray.runs(held)[0]
+    wait_until(lambda: bool(ray.training()), process)
+    victim = ray.training()[0]
     psutil.Process(int(victim.data.tags["process"].split(":")[1])).kill()
     said = process.communicate(timeout=300)[0]
     assert process.returncode == 0, said
