@@ -102,7 +102,8 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
                 continue
             trained += 1
             if outcome.failure:
-                _note_failure(session, outcome)
+                if _is_finished(session, outcome):
+                    continue
                 failures[trial] += 1
                 if failures[trial] <= session.prepared.retries:
                     continue
@@ -118,16 +119,20 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
 def _settled(session: Session, plan: Plan, parent: str, known: "dict[Trial, Known]") -> "dict[Trial, Outcome]":
     """Outcomes of the trials that need no training: trained before, or failed as often as they may."""
     from training import tracking
+    from training.checkpoint import drop_checkpoint
 
     there: dict[Trial, Outcome] = {}
     taken_over = 0
     for trial, runs in known.items():
         end_dead_runs(session.client, runs.dead)
         if runs.finished:
+            drop_checkpoint(_checkpoint(session, trial))  # its process may have died before it could
+            there[trial] = _outcome_of(trial, runs.finished)
+            if runs.finished.data.tags.get(tracking.PARENT) == parent:  # trained here, by a process that died after it
+                continue
             name = _name(session, plan, trial)
             tags = _tags(session, plan, trial)
             tracking.log_reused(session.client, session.experiment_id, name, runs.finished, tags, parent)
-            there[trial] = _outcome_of(trial, runs.finished)
             taken_over += 1
         elif len(runs.failed) > session.prepared.retries:
             reason = runs.failed[-1].data.tags.get("failure", "").strip().splitlines() or ["for no known reason"]
@@ -151,12 +156,16 @@ def _train(session: Session, plan: Plan, parent: str, trials: list[Trial]) -> "I
     )
 
 
-def _note_failure(session: Session, outcome: "Outcome") -> None:
-    """End the run of a worker that died. Raises DiskFull where no other trial could be written either."""
+def _is_finished(session: Session, outcome: "Outcome") -> bool:
+    """Whether the worker died only after its trial was done; if not, its run is ended.
+
+    Raises DiskFull where no other trial could be written either.
+    """
     if is_full(Exception(outcome.failure)):
         raise DiskFull(outcome.failure)
-    dead = look_up(session.client, session.hash_of(outcome.trial)).dead
-    end_dead_runs(session.client, dead, "FAILED")
+    known = look_up(session.client, session.hash_of(outcome.trial))
+    end_dead_runs(session.client, known.dead, "FAILED")
+    return known.finished is not None
 
 
 def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> "Outcome":
@@ -178,17 +187,20 @@ def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> "Outcome":
 def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
     from training.pool import Job
 
-    name = session.hash_of(trial)
     return Job(
         trial=trial,
         name=_name(session, plan, trial),
         experiment_id=session.experiment_id,
         parent=parent,
         tags=_tags(session, plan, trial),
-        trial_hash=name,
+        trial_hash=session.hash_of(trial),
         split=session.prepared.split_for(trial.train_percent),
-        checkpoint=CHECKPOINTS.resolve() / f"{name}.safetensors",
+        checkpoint=_checkpoint(session, trial),
     )
+
+
+def _checkpoint(session: Session, trial: Trial) -> Path:
+    return CHECKPOINTS.resolve() / f"{session.hash_of(trial)}.safetensors"
 
 
 def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:

@@ -29,6 +29,7 @@ from training.trial import Trial
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 EXPERIMENT = "unet-studies"
+PARENT = "mlflow.parentRunId"  # MLflow's tag of a child
 EXPERIMENT_NOTE = (
     "Hyper-parameter studies of a small U-Net. A run is a study, its child runs are trials, named by what varies. "
     "Compare children by `best_val_dice`; a study's description holds its question, its winner and its table."
@@ -105,7 +106,7 @@ def discard_run() -> str:
 
 def begin_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags, parent: str = "") -> str:
     """A new run, running; a child of `parent` where one is given."""
-    nesting = {"mlflow.parentRunId": parent} if parent else {}
+    nesting = {PARENT: parent} if parent else {}
     source = {"mlflow.source.name": "training.runner", "mlflow.source.type": "PROJECT"}
     tags = {**source, **tags, **nesting, **provenance()}
     return str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
