@@ -153,6 +153,7 @@ def png(pixels: NDArray[Any], *, one_bit: bool = False) -> bytes:
 
 
 def card_of(folder: Path, segmenter: Segmenter) -> dict[str, Any]:
-    """The stored card, with the precision that this machine really serves."""
+    """The stored card, with what really computes on this machine, and in which precision."""
     card: dict[str, Any] = json.loads((folder / "card.json").read_text())
-    return card | {"served_precision": segmenter.precision, "frame": asdict(segmenter.frame)}
+    served = {"served_precision": segmenter.precision, "computed_by": segmenter.computed_by}
+    return card | served | {"frame": asdict(segmenter.frame)}

@@ -3,7 +3,7 @@
 Chosen by validation Dice; exported; compared with the trained model; scored once on the test images; registered; and
 copied into the BentoML store. Whatever fails leaves the alias where it was. The store gets the ONNX file (or its int8
 form, where that costs next to nothing) rather than MLflow's model, so that the service needs neither torch nor MLflow:
-it starts in a second, and OpenVINO is also the fastest on a CPU.
+it starts in a second, and OpenVINO is also the fastest on a CPU. The weights lie beside it, for torch on a GPU.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
     from serving.export import Segmenter, export_onnx
     from serving.precision import choose, predict_served
     from serving.scores import images_tensor, measure, val_dice
-    from serving.segmenter import QUANTIZED
+    from serving.segmenter import QUANTIZED, WEIGHTS
     from training import tracking
     from training.engine import predict
     from training.unet import UNet
@@ -101,7 +101,8 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
     )
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        model = UNet.from_pretrained(download(client, candidate.run_id, candidate.hashes, "model", scratch))
+        weights = download(client, candidate.run_id, candidate.hashes, "model", scratch)
+        model = UNet.from_pretrained(weights)
         segmenter = Segmenter(model).eval()
         export_onnx(segmenter, images.channels, scratch / ONNX)
         eager = predict(model, test_images, "fp32")
@@ -124,7 +125,8 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
         model_uri = _log_model(client, run_id, segmenter, images.channels, files)
         _compare(client, run_id, "pt2", eager, _predict_logged(model_uri, test_images))
         version = _register(client, model_uri, evidence, trial.image_size, (scratch / CARD).read_text())
-        _publish(client, files, evidence, version, card_json(trial, evidence, choice.val_dice, version))
+        weights = weights.rename(scratch / WEIGHTS)
+        _publish(client, [*files, weights], evidence, version, card_json(trial, evidence, choice.val_dice, version))
     client.set_tag(run_id, "model_version", version)
     print(_summary(evidence, version))
 
@@ -215,7 +217,7 @@ def _publish(client: "MlflowClient", files: Sequence[Path], evidence: "Evidence"
     labels = {"mlflow_version": version, "run_id": evidence.run_id, "data": evidence.data}
     with bentoml.models.create(MODEL, labels=labels, metadata=dataclasses.asdict(evidence)) as stored:
         for file in files:
-            shutil.copy(file, stored.path)
+            (shutil.copytree if file.is_dir() else shutil.copy)(file, Path(stored.path) / file.name)
         Path(stored.path_of("card.json")).write_text(card)
     try:
         client.set_registered_model_alias(MODEL, ALIAS, version)

@@ -1,7 +1,8 @@
 """The promoted model at work: an image of any size in, the probability of the foreground at that size out.
 
-OpenVINO in the precision that the promotion chose, so that the same image always gives the same mask. Knows the files
-of a promotion and how an image is framed; nothing of requests, stores or torch.
+OpenVINO on the processor, or torch on a GPU that was asked for, in the precision that the promotion chose, so that the
+same image always gives the same mask. Knows the files of a promotion and how an image is framed; nothing of requests
+or stores.
 """
 
 import json
@@ -19,6 +20,7 @@ from training.data.framing import Frame, frame_image, join
 from training.data.images import Pixels, to_channels
 
 MODEL, QUANTIZED, FACTS = "model.onnx", "model_int8.xml", "preprocessing.json"
+WEIGHTS = "weights"  # a folder: the trained network, for torch
 PRECISIONS = ("int8", "bf16", "fp32")  # the fastest first
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}  # of int8, what the layers compute in that stay unquantized
 OVERLAP = 4  # tiles overlap by a quarter of their side, and are blended there
@@ -34,14 +36,25 @@ def ignore(done: int, total: int) -> None:
 
 
 class Segmenter:
-    """The promoted model, and how its input is prepared. May be called from several threads; one computes at a time."""
+    """The promoted model, and how its input is prepared. May be called from several threads; one computes at a time.
 
-    def __init__(self, folder: Path) -> None:
+    device: torch's name of the one that computes, such as cuda; without it OpenVINO does, on the processor. Raises
+    ValueError for one that cannot be used.
+    """
+
+    def __init__(self, folder: Path, device: str = "") -> None:
         facts = json.loads((folder / FACTS).read_text())
         self.frame, self.channels, self.threshold = Frame(**facts["frame"]), facts["channels"], facts["threshold"]
         self.image_max: int = facts["image_max"]
-        self.precision = servable(facts["precision"])
-        self._infer = load_network(folder, self.precision)
+        if device:
+            from serving.torch_network import computed_precision, load_torch_network  # torch may not be installed
+
+            self.precision = computed_precision(facts["precision"])
+            self._infer = load_torch_network(folder / WEIGHTS, self.precision, device)
+        else:
+            self.precision = servable(facts["precision"])
+            self._infer = load_network(folder, self.precision)
+        self.computed_by = f"torch, {device}" if device else "OpenVINO, CPU"
         self._lock = threading.Lock()
 
     def probability(self, image: Pixels, *, tta: bool = False, progress: Progress = ignore) -> Probability:

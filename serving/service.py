@@ -1,7 +1,8 @@
 """The BentoML service: what was promoted last answers. `bentoml serve serving.service:Segmentation`.
 
 Finds the model, keeps up when another one is promoted, and puts `meter` and `guard` before the endpoints of `api`. Of
-ours it imports only what prepares an image, because a difference from training would be silent. No torch, no MLflow.
+ours it imports only what prepares an image, because a difference from training would be silent. No MLflow, and no torch
+unless SEGMENT_DEVICE names one of its devices.
 """
 
 import logging
@@ -21,6 +22,7 @@ from serving.meter import Meter
 from serving.segmenter import Segmenter
 
 MODEL = "unet:latest"
+DEVICE = "SEGMENT_DEVICE"  # torch's name of a device, such as cuda; without it, OpenVINO computes
 SECONDS = 600  # a request may take
 LOOK_SECONDS = 1.0  # between two looks for another model
 
@@ -54,9 +56,20 @@ class Current:
 
 def load(folder: Path) -> Serving:
     """Warm, so that the first request is as fast as the others."""
-    segmenter = Segmenter(folder)
+    segmenter = Segmenter(folder, os.environ.get(DEVICE, ""))
     segmenter.warm_up()
     return Serving(segmenter, card_of(folder, segmenter))
+
+
+def check_device() -> None:
+    """Raises ValueError, with the cure, when SEGMENT_DEVICE names what cannot be used."""
+    if not os.environ.get(DEVICE):
+        return
+    try:
+        from serving.torch_network import find_device
+    except ImportError as error:
+        raise ValueError(f"{DEVICE}={os.environ[DEVICE]!r} needs torch and all of this project ({error})") from None
+    find_device(os.environ[DEVICE])
 
 
 def store() -> Path:
@@ -91,11 +104,12 @@ class Segmentation:
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
-    def check_store() -> None:
-        """Stop the command when there is nothing to serve; its workers would be started again and again."""
+    def check() -> None:
+        """Stop the command when it cannot serve; its workers would be started again and again."""
         try:
+            check_device()
             find_model(store())
-        except NotFound as error:
+        except (NotFound, ValueError) as error:
             raise SystemExit(f"error: {error}") from None
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,28 @@ def test_a_large_image_in_tiles_equals_the_whole_away_from_the_borders(stored: P
     inner = (slice(100, -100), slice(100, -100))
     assert np.abs(whole - tiled)[inner].max() < 0.02
     assert ((whole > 0.5) != (tiled > 0.5))[inner].mean() < 0.001
+
+
+def test_torch_says_what_openvino_says_in_every_thread(stored: Path, tmp_path: Path) -> None:
+    """The path that a GPU takes, on the processor."""
+    exact = changed(stored, tmp_path / "fp32", precision="fp32")
+    ours, other = Segmenter(exact), Segmenter(exact, "cpu")
+    assert (other.precision, other.computed_by) == ("fp32", "torch, cpu")
+    images = [noise(64, 64), noise(100, 40), noise(30, 30)]
+    with ThreadPoolExecutor(3) as pool:
+        for one, two in zip(map(ours.probability, images), pool.map(other.probability, images), strict=True):
+            assert np.abs(one - two).max() < 1e-4
+    assert Segmenter(changed(stored, tmp_path / "int8", precision="int8"), "cpu").precision == "bf16"
+
+
+def test_a_device_or_weights_that_are_not_there_are_refused_with_the_cure(stored: Path, tmp_path: Path) -> None:
+    for name in ("gpu", "cuda:99", "meta:x"):
+        with pytest.raises(ValueError, match=f"SEGMENT_DEVICE='{name}': torch cannot use it .*leave it out"):
+            Segmenter(stored, name)
+    old = changed(stored, tmp_path / "old")
+    shutil.rmtree(old / "weights")
+    with pytest.raises(ValueError, match=r"weights is missing: .*promote it again"):
+        Segmenter(old, "cpu")
 
 
 def test_a_model_of_tiles_sees_an_image_at_its_own_resolution(stored: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from training.unet import UNet
 
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
 SERVE = [BENTOML, "serve", "serving.service:Segmentation", "--host", "127.0.0.1"]
-START_SECONDS = 40
+START_SECONDS = 120
 MORE_MIB = 20  # after thousands of requests
 LOWER_PRECISION = 0.03  # of a probability: what bf16 may change
 
@@ -150,21 +151,27 @@ def test_health_endpoints_answer(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 200
 
 
-@pytest.fixture(scope="module")
-def address(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real server on loopback, over a copy of the store, with a token."""
-    home = shutil.copytree(chain.bentoml_home, tmp_path_factory.mktemp("store") / "bentoml")
+@contextmanager
+def running(folder: Path, home: Path, **own: str) -> Iterator[str]:
+    """The address of a real server on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    own = {"BENTOML_HOME": str(home), "SEGMENT_TOKEN": "secret"}
-    command = [*SERVE, "--port", str(port)]
-    server = subprocess.Popen(command, cwd=chain.folder, env=environment() | own, start_new_session=True)
+    command, settings = [*SERVE, "--port", str(port)], environment() | {"BENTOML_HOME": str(home)} | own
+    server = subprocess.Popen(command, cwd=folder, env=settings, start_new_session=True)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
             wait_until_ready(client, server)
-        yield f"http://127.0.0.1:{port} {home}"
+        yield f"http://127.0.0.1:{port}"
     finally:
         stop(server)
+
+
+@pytest.fixture(scope="module")
+def address(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server over a copy of the store, with a token."""
+    home = shutil.copytree(chain.bentoml_home, tmp_path_factory.mktemp("store") / "bentoml")
+    with running(chain.folder, home, SEGMENT_TOKEN="secret") as url:
+        yield f"{url} {home}"
 
 
 @pytest.fixture
@@ -318,6 +325,32 @@ def test_server_with_an_empty_store_stops_with_the_cure(tmp_path: Path) -> None:
     )
     assert found.returncode == 1
     assert "this BentoML store holds no model unet:latest; promote one first: `make demo`" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_torch_answers_where_a_device_of_its_own_is_named(chain: Chain, model: UNet) -> None:
+    """The path that a GPU takes, on the processor."""
+    with running(chain.folder, chain.bentoml_home, SEGMENT_DEVICE="cpu") as url, httpx.Client(base_url=url) as client:
+        card = client.get("/model").json()
+        assert card["computed_by"] == "torch, cpu"
+        image = make_image(100, 80, 1)
+        assert_same_mask(decode(post(client, encode(image, ".png"))), model, image)
+
+
+def test_server_with_a_device_that_is_not_there_stops_with_the_cure(chain: Chain) -> None:
+    own = {"BENTOML_HOME": str(chain.bentoml_home), "SEGMENT_DEVICE": "cuda:99"}
+    found = subprocess.run(
+        [*SERVE, "--port", "0"],
+        cwd=chain.folder,
+        env=environment() | own,
+        timeout=START_SECONDS,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert found.returncode == 1
+    assert "error: SEGMENT_DEVICE='cuda:99': torch cannot use it" in found.stderr
+    assert "leave it out for OpenVINO on the processor" in found.stderr
     assert "Traceback" not in found.stderr
 
 
