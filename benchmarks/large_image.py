@@ -9,8 +9,10 @@ import argparse
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import numpy as np
 
 from serving.answers import Request, Serving, Timing, card_of
 from serving.fields import JobOutput
-from serving.segmenter import Segmenter
+from serving.segmenter import FACTS, Segmenter
 from training.data.framing import Frame
 
 TILE = 256
@@ -59,9 +61,7 @@ class Outcome:
 
 
 def run(folder: Path, side: int, fit: str, output: JobOutput) -> Outcome:
-    segmenter = Segmenter(folder)
-    if fit == "tile":
-        segmenter.frame = Frame(fit="tile", image_size=TILE, height=TILE, width=TILE)
+    segmenter = load(folder, fit)
     segmenter.warm_up()
     file = make_file(side)
     before = peak()
@@ -71,6 +71,18 @@ def run(folder: Path, side: int, fit: str, output: JobOutput) -> Outcome:
     begin = time.perf_counter()
     content, _ = asked.answer(file, "image", "benchmark", Timing())
     return Outcome(seconds=time.perf_counter() - begin, peak=peak(), before=before, megabytes=len(content) / 1e6)
+
+
+def load(folder: Path, fit: str) -> Segmenter:
+    """The model as it is, or as if it had been trained on tiles."""
+    if fit != "tile":
+        return Segmenter(folder)
+    with tempfile.TemporaryDirectory() as name:
+        copied = shutil.copytree(folder, Path(name) / "model")
+        facts = json.loads((copied / FACTS).read_text())
+        frame = Frame(fit="tile", image_size=TILE, height=TILE, width=TILE)
+        (copied / FACTS).write_text(json.dumps(facts | {"frame": dataclasses.asdict(frame)}))
+        return Segmenter(copied)
 
 
 def make_file(side: int) -> bytes:

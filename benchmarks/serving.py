@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.serving_sides import SIZE, Side, prepare, running
+from benchmarks.serving_sides import BARE, SIZE, Side, prepare, running
 from training.synthetic import make_image
 
 SIDES = "ours_int8,ours_bf16,ours_fp32,plain,mlflow"
@@ -80,7 +80,11 @@ def main() -> None:
                 measure(side, files[suffix], count, options.seconds, load)
                 print(f"{suffix} {count} {side.name}: {load.rate:.1f}/s", file=sys.stderr, flush=True)
         memory = {side.name: side.usage()[1] for side in sides}
-    report(loads, agreement, memory)
+        bare = stack.enter_context(running(BARE, scratch, free_port()))
+        ways = {suffix: Load() for suffix in FORMATS}
+        for suffix, load in ways.items():
+            measure(bare, files[suffix], 1, options.seconds, load)
+    report(loads, agreement, memory, ways)
 
 
 def free_port() -> int:
@@ -140,7 +144,12 @@ def measure(side: Side, files: list[bytes], clients: int, seconds: float, load: 
     load.cpu += side.usage()[0] - cpu
 
 
-def report(loads: dict[tuple[str, int, str], Load], agreement: dict[str, float], memory: dict[str, float]) -> None:
+def report(
+    loads: dict[tuple[str, int, str], Load],
+    agreement: dict[str, float],
+    memory: dict[str, float],
+    ways: dict[str, Load],
+) -> None:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
     print(
@@ -161,7 +170,11 @@ def report(loads: dict[tuple[str, int, str], Load], agreement: dict[str, float],
     for (suffix, clients, name), load in loads.items():
         if clients == 1 and name.startswith("ours"):
             around = float(np.median(load.around)) * 1000
-            print(f"- {name}, {suffix}: {around:.2f} ms of a request (median) are not decoding, network and encoding")
+            way = ways[suffix].percentile(50)
+            print(
+                f"- {name}, {suffix}: {around:.2f} ms of a request (median) are not decoding, network and encoding; "
+                f"the way there and back is {way:.2f} ms of it (of the same bytes, to an empty uvicorn app)"
+            )
 
 
 if __name__ == "__main__":

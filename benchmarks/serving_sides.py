@@ -1,8 +1,9 @@
 """The services that benchmarks.serving compares: how each is started, asked, and what its answer means.
 
 All serve the same trained network, on all cores, at the images' own 512 x 512 pixels. ours_*: our service in one
-precision. plain: FastAPI and the eager fp32 network. mlflow: `mlflow models serve` of the registered model; it takes
-a tensor as JSON and gives one back, so it decodes and encodes no image.
+precision. plain: FastAPI and the eager fp32 network. bare: an empty answer (benchmarks/bare_service.py). mlflow:
+`mlflow models serve` of the registered model; it takes a tensor as JSON and gives one back, so it decodes and encodes
+no image.
 """
 
 import json
@@ -32,6 +33,7 @@ from training.synthetic import write_folder
 SIZE = 512
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 180
+BARE = "bare"  # no peer: the way there and back, for comparison
 BIN = Path(sys.executable).parent
 
 Body = tuple[str, bytes]  # content type and bytes
@@ -107,6 +109,9 @@ def running(name: str, scratch: Path, port: int) -> Iterator[Side]:
             run_id = client.get_model_version_by_alias("unet", "champion").tags["run_id"]
             own["MODEL"] = client.download_artifacts(run_id, "model", folder)
             command = f"uvicorn benchmarks.plain_service:app --host 127.0.0.1 --port {port} --log-level warning"
+            ready, path, body, mask = "/readyz", "/segment", form_body, png_mask
+        elif name == BARE:
+            command = f"uvicorn benchmarks.bare_service:app --host 127.0.0.1 --port {port} --log-level warning"
             ready, path, body, mask = "/readyz", "/segment", form_body, png_mask
         else:
             home = shutil.copytree(scratch / "mlruns" / "bentoml", Path(folder) / "bentoml")

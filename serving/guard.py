@@ -66,7 +66,8 @@ class Guard:
         async def count() -> Message:
             nonlocal received, refusal
             try:
-                message = await receive() if answered else await asyncio.wait_for(receive(), SLOW_SECONDS)
+                async with asyncio.timeout(None if answered else SLOW_SECONDS):
+                    message = await receive()
             except TimeoutError:
                 refusal = (408, f"nothing came for {SLOW_SECONDS:.0f} s; send the request again, without a pause")
                 raise Refused from None

@@ -16,7 +16,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from serving.segmenter import MODEL, PRECISIONS, QUANTIZED, load_network, servable
-from training.batches import EVALUATION_BATCH
 
 TOLERATED = 0.002  # validation Dice that a faster precision may cost
 ALIKE = 0.99  # Dice of its masks with those of fp32, at least: else it is another model, better or worse
@@ -75,7 +74,7 @@ def quantize(folder: Path, images: UInt8[Tensor, "n c h w"]) -> None:
 
 
 def predict_served(folder: Path, precision: str, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
-    """Probabilities as the service will compute them."""
-    infer = load_network(folder, precision)
-    batches = [infer(batch.permute(0, 2, 3, 1).contiguous().numpy()) for batch in images.split(EVALUATION_BATCH)]
-    return torch.from_numpy(np.concatenate(batches))[:, None]
+    """Probabilities as the service will compute them: one image at a time."""
+    infer = load_network(folder, precision, (images.shape[2], images.shape[3]))
+    found = [infer(image.permute(0, 2, 3, 1).contiguous().numpy()) for image in images.split(1)]
+    return torch.from_numpy(np.concatenate(found))[:, None]

@@ -97,7 +97,12 @@ def current() -> Serving:
     return _current()
 
 
-@bentoml.service(name="segmentation", traffic={"timeout": SECONDS}, metrics={"enabled": False})
+@bentoml.service(
+    name="segmentation",
+    traffic={"timeout": SECONDS},
+    metrics={"enabled": False},  # serving/meter.py takes their place
+    tracing={"excluded_urls": ".*"},  # BentoML would make seven spans of each request, and send them nowhere
+)
 @bentoml.asgi_app(make_app(current), path="/")
 class Segmentation:
     """Foreground and background of images, by the promoted U-Net."""
