@@ -311,12 +311,11 @@ def test_a_bento_that_was_built_serves_by_itself(chain: Chain, tmp_path: Path) -
         stop(server)
 
 
-def test_server_with_an_empty_store_stops_with_the_cure(tmp_path: Path) -> None:
-    command = [*SERVE, "--port", "0"]
-    own = {"BENTOML_HOME": str(tmp_path / "empty")}
+def refusal(folder: Path, **own: str) -> str:
+    """What the command says that stops because it cannot serve."""
     found = subprocess.run(
-        command,
-        cwd=tmp_path,
+        [*SERVE, "--port", "0"],
+        cwd=folder,
         env=environment() | own,
         timeout=START_SECONDS,
         text=True,
@@ -324,8 +323,13 @@ def test_server_with_an_empty_store_stops_with_the_cure(tmp_path: Path) -> None:
         check=False,
     )
     assert found.returncode == 1
-    assert "this BentoML store holds no model unet:latest; promote one first: `make demo`" in found.stderr
     assert "Traceback" not in found.stderr
+    return found.stderr
+
+
+def test_server_with_an_empty_store_stops_with_the_cure(tmp_path: Path) -> None:
+    said = refusal(tmp_path, BENTOML_HOME=str(tmp_path / "empty"))
+    assert "this BentoML store holds no model unet:latest; promote one first: `make demo`" in said
 
 
 def test_torch_answers_where_a_device_of_its_own_is_named(chain: Chain, model: UNet) -> None:
@@ -338,20 +342,9 @@ def test_torch_answers_where_a_device_of_its_own_is_named(chain: Chain, model: U
 
 
 def test_server_with_a_device_that_is_not_there_stops_with_the_cure(chain: Chain) -> None:
-    own = {"BENTOML_HOME": str(chain.bentoml_home), "SEGMENT_DEVICE": "cuda:99"}
-    found = subprocess.run(
-        [*SERVE, "--port", "0"],
-        cwd=chain.folder,
-        env=environment() | own,
-        timeout=START_SECONDS,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    assert found.returncode == 1
-    assert "error: SEGMENT_DEVICE='cuda:99': torch cannot use it" in found.stderr
-    assert "leave it out for OpenVINO on the processor" in found.stderr
-    assert "Traceback" not in found.stderr
+    said = refusal(chain.folder, BENTOML_HOME=str(chain.bentoml_home), SEGMENT_DEVICE="cuda:99")
+    assert "error: SEGMENT_DEVICE='cuda:99': torch cannot use it" in said
+    assert "leave it out for OpenVINO on the processor" in said
 
 
 def wait_until_ready(client: httpx.Client, server: "subprocess.Popen[bytes]") -> None:

@@ -102,8 +102,8 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
                 continue
             trained += 1
             if outcome.failure:
-                if _is_finished(session, outcome):
-                    continue
+                if _note_failure(session, outcome):
+                    continue  # the next look at the store finds it
                 failures[trial] += 1
                 if failures[trial] <= session.prepared.retries:
                     continue
@@ -126,7 +126,7 @@ def _settled(session: Session, plan: Plan, parent: str, known: "dict[Trial, Know
     for trial, runs in known.items():
         end_dead_runs(session.client, runs.dead)
         if runs.finished:
-            drop_checkpoint(_checkpoint(session, trial))  # its process may have died before it could
+            drop_checkpoint(_checkpoint(session.hash_of(trial)))  # its process may have died before it could
             there[trial] = _outcome_of(trial, runs.finished)
             if runs.finished.data.tags.get(tracking.PARENT) == parent:  # trained here, by a process that died after it
                 continue
@@ -156,8 +156,8 @@ def _train(session: Session, plan: Plan, parent: str, trials: list[Trial]) -> "I
     )
 
 
-def _is_finished(session: Session, outcome: "Outcome") -> bool:
-    """Whether the worker died only after its trial was done; if not, its run is ended.
+def _note_failure(session: Session, outcome: "Outcome") -> bool:
+    """End the run of a worker that died. Whether its trial was done all the same: then nothing failed.
 
     Raises DiskFull where no other trial could be written either.
     """
@@ -187,20 +187,21 @@ def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> "Outcome":
 def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
     from training.pool import Job
 
+    digest = session.hash_of(trial)
     return Job(
         trial=trial,
         name=_name(session, plan, trial),
         experiment_id=session.experiment_id,
         parent=parent,
         tags=_tags(session, plan, trial),
-        trial_hash=session.hash_of(trial),
+        trial_hash=digest,
         split=session.prepared.split_for(trial.train_percent),
-        checkpoint=_checkpoint(session, trial),
+        checkpoint=_checkpoint(digest),
     )
 
 
-def _checkpoint(session: Session, trial: Trial) -> Path:
-    return CHECKPOINTS.resolve() / f"{session.hash_of(trial)}.safetensors"
+def _checkpoint(digest: str) -> Path:
+    return CHECKPOINTS.resolve() / f"{digest}.safetensors"
 
 
 def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:
