@@ -73,6 +73,11 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask-threshold", default=AUTO, help="foreground is above this value")
     parser.add_argument("--mask-values", default=AUTO, help="foreground is these values, as 1,3 or ff0000")
     parser.add_argument("--image-max", default=AUTO, help="the value that stands for white, as 4095 of a 12-bit camera")
+    parser.add_argument("--channels", default=AUTO, help="which channels are read, as 0,2 (counted from 0); or mean")
+    parser.add_argument("--orientation", default=AUTO, help="apply: masks fit pictures as seen; ignore: as stored")
+    parser.add_argument("--ignore-value", default=AUTO, help="of masks: pixels that do not count, as 255")
+    parser.add_argument("--rle-order", default=AUTO, help="columns or rows: how run lengths are counted")
+    parser.add_argument("--category", default=AUTO, help="which class of annotations is foreground; all: any of them")
 
 
 def find_reading(options: argparse.Namespace) -> Reading:
@@ -83,6 +88,11 @@ def find_reading(options: argparse.Namespace) -> Reading:
         mask_threshold=options.mask_threshold,
         mask_values=options.mask_values,
         image_max=options.image_max,
+        channels=options.channels,
+        orientation=options.orientation,
+        ignore_value=options.ignore_value,
+        rle_order=options.rle_order,
+        category=options.category,
     )
 
 

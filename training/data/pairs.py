@@ -17,6 +17,8 @@ class MaskFile:
 
     path: Path
     page: int = 0
+    values: tuple[int, ...] = ()  # that are foreground, where the layout says so (a label map); empty: look
+    ignored: tuple[int, ...] = ()  # that count as neither, where the layout says so (VOC's void)
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,11 @@ class ObjectFiles:
 
 @dataclass(frozen=True)
 class RunLengths:
-    """Kaggle's: pairs of a start (from 1, down the columns) and a length; one text an object."""
+    """Kaggle's: pairs of a start and a length; one text per object. In which order, their own evidence decides."""
 
     path: Path  # the csv, for messages
     texts: tuple[str, ...]
+    size: tuple[int, int] | None = None  # (height, width) that the table states
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Shapes:
 
     path: Path  # the json, for messages
     segmentations: tuple[str, ...]
+    size: tuple[int, int] | None = None  # (height, width) they were drawn at, where the file states it
 
 
 MaskSource = MaskFile | ObjectFiles | RunLengths | Shapes
@@ -60,6 +64,7 @@ class Layout:
 
     name: str  # what was recognized, for people
     pairs: tuple[Pair, ...]
+    subject_columns: tuple[str, ...] = ()  # of a csv, such as patient or slide: what could be the groups
     problems: tuple[str, ...] = ()  # what would make training wrong
     notes: tuple[str, ...] = ()
 

@@ -41,7 +41,12 @@ class Reading:
     mask_suffix: str = AUTO  # which of several masks of an image counts
     mask_threshold: str = AUTO  # foreground is above it
     mask_values: str = AUTO  # foreground is these
-    image_max: str = AUTO  # the value that becomes 255; AUTO: what the file states, else all its bits
+    image_max: str = AUTO  # the value that becomes 255; AUTO: what the files state, else the set's own range
+    channels: str = AUTO  # which samples of a pixel are read, as 0,2; or mean
+    orientation: str = AUTO  # apply: masks fit the pictures as seen; ignore: masks fit the stored pixels
+    ignore_value: str = AUTO  # of masks: neither foreground nor background
+    rle_order: str = AUTO  # run lengths go down the columns, or along the rows
+    category: str = AUTO  # which class of annotations is foreground; all: their union
 
     def __post_init__(self) -> None:
         self.rule  # noqa: B018 - raises
