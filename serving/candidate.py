@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.data.image_set import ImageSet, data_name
-from training.data.reading import Reading, load_folder
+from training.data.read_options import Reading
+from training.data.reading import load_folder
 from training.trial import Trial
 
 if TYPE_CHECKING:

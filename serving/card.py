@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.data.image_set import ImageSet
-from training.data.reading import Reading
+from training.data.read_options import Reading
 from training.trial import Trial
 
 LIMITS = {

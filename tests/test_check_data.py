@@ -25,7 +25,7 @@ def test_a_good_folder_is_fit_and_its_page_stands_alone(
     said = capsys.readouterr().out
     assert "discs: images/ and masks/, equal stems" in said
     assert "masks: 0 is background, 255 foreground (20 masks)" in said
-    assert f"{discs} is fit to train on\n" in said
+    assert f"{discs} is fit to train on, but too small to judge by; to look at: 1 warning\n" in said
     page = (tmp_path / "page" / "index.html").read_text()
     assert "fit to train on" in page
     assert "disc_13" in page

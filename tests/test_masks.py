@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from training.data.masks import MaskRule, binarize, decode_runs, decode_shape, read_mask
+from training.data.mask_rule import MaskRule
+from training.data.masks import binarize, read_mask
 from training.data.pairs import MaskFile, ObjectFiles, RunLengths, Shapes
+from training.data.run_lengths import decode_runs
+from training.data.shapes import decode_shape
 
 AUTO = MaskRule()
 DISC = cv2.circle(np.zeros((32, 40), np.uint8), (20, 16), 8, 1, -1)

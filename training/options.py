@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from training.data.masks import AUTO
-from training.data.reading import Reading
+from training.data.mask_rule import AUTO
+from training.data.read_options import Reading
 from training.plan import CARRIES, PRESETS, PROTOCOLS
 from training.studies import STUDIES
 from training.trial import FOLDS, PRECISIONS

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from training.data.checks import find_problems
 from training.data.findings import describe_data, describe_finding, refuse_errors
 from training.data.image_set import ImageSet
-from training.data.reading import Reading, load_folder, look
+from training.data.read_options import Reading
+from training.data.reading import load_folder, look
 from training.data.split import Split, make_split
 from training.options import ALL, find_reading
 from training.plan import Settings, estimate_work, find_widest

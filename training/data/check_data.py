@@ -14,8 +14,8 @@ from pathlib import Path
 
 import cv2
 
-from training.data.checks import find_problems
-from training.data.findings import ERROR, Finding, describe_data, describe_finding
+from training.data.checks import find_problems, is_judged
+from training.data.findings import ERROR, Finding, describe_data, describe_finding, several
 from training.data.image_set import ImageSet, Unusable
 from training.data.reading import load_folder
 from training.data.sheet import draw_sheet
@@ -45,8 +45,16 @@ class Examination:
     @property
     def verdict(self) -> str:
         if self.errors:
-            return f"not fit to train on: {_several(len(self.errors), 'error')}"
-        return "fit to train on" + (f"; to look at: {_several(len(self.findings), 'warning')}" if self.findings else "")
+            return f"not fit to train on: {several(len(self.errors), 'error')}"
+        small = ", but too small to judge by" if self.images and self.split and not self._judged else ""
+        look = f"; to look at: {several(len(self.findings), 'warning')}" if self.findings else ""
+        return f"fit to train on{small}{look}"
+
+    @property
+    def _judged(self) -> bool:
+        assert self.images
+        assert self.split
+        return is_judged(self.images, self.split.val) and is_judged(self.images, self.split.test)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,10 +120,6 @@ def write_page(found: Examination, folder: Path) -> None:
         )
     except OSError as error:
         raise ValueError(f"out={folder}: it cannot be written ({error.strerror}); choose another folder") from None
-
-
-def _several(count: int, name: str) -> str:
-    return f"{count} {name}" + ("s" if count != 1 else "")
 
 
 def _unusable(problem: str) -> Finding:

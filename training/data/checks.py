@@ -6,19 +6,16 @@ out.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-
-from training.data.findings import ERROR, WARNING, Finding
+from training.data.findings import ERROR, WARNING, Finding, several, stems_of
+from training.data.fit_checks import fit_problems
 from training.data.image_set import ImageSet
+from training.data.mask_checks import mask_problems
 from training.data.split import Split, find_leaks
 
-FEW_CLASSES = 4  # masks that all hold the same few values: classes more likely than objects
 DARK = 64  # of 255: no pixel of any image is brighter
-MOSTLY = 0.5  # foreground share of an image that is more foreground than background
-CLEAR_CONTRAST = 0.5  # deviations between foreground and background that are no accident
-TRAINS_BADLY_BELOW = 0.002  # foreground share of the set
+MIN_JUDGED = 5  # images with foreground that a validation or test set needs to say anything
 MANY_SUBJECTS = 0.7  # subjects an image; above it names say little about who belongs together
 NAME_RULES = (r"(.+\d)[A-Za-z]$", r"(.+\d)[_-]\d+$")  # the eye of patient_12L, the tile of slide_3_7
 
@@ -26,35 +23,37 @@ NAME_RULES = (r"(.+\d)[A-Za-z]$", r"(.+\d)[_-]\d+$")  # the eye of patient_12L, 
 def find_problems(images: ImageSet, split: Split) -> list[Finding]:
     """Errors first."""
     checks = (
-        _class_masks(images),
+        _too_few(images, split),
         _leaks(images, split),
         _duplicates(images),
         _same_masks(images),
-        _inverted(images),
-        _one_sided_contrast(images),
-        _full_masks(images),
-        _empty_masks(images),
         _dark(images),
-        _rare_foreground(images),
-        _unstated_groups(images),
+        _unused_subjects(images) or _unstated_groups(images),
     )
-    found = [finding for finding in checks if finding]
+    found = [*mask_problems(images), *fit_problems(images), *(finding for finding in checks if finding)]
     return sorted(found, key=lambda finding: finding.severity != ERROR)
 
 
-def _class_masks(images: ImageSet) -> Finding | None:
-    """Objects numbered 1, 2, ... and classes look alike; but the number of objects varies."""
-    several = [k for k, facts in enumerate(images.facts) if facts.mask_kind == "objects" and facts.num_values > 2]
-    counts = {images.facts[k].num_values for k in several}
-    if len(several) < 2 or len(counts) > 1 or max(counts) > FEW_CLASSES:
+def is_judged(images: ImageSet, indices: Sequence[int]) -> bool:
+    """Whether a validation or test set is large enough to say anything."""
+    return sum(images.facts[index].foreground > 0 for index in indices) >= MIN_JUDGED
+
+
+def _too_few(images: ImageSet, split: Split) -> Finding | None:
+    """A validation or test set that decides nothing; protocol=report has no test set."""
+    parts = {"validation": split.val, "test": split.test} if split.test else {"validation": split.val}
+    few = [
+        f"the {name} set has {several(sum(images.facts[k].foreground > 0 for k in indices), 'image')} with foreground"
+        for name, indices in parts.items()
+        if not is_judged(images, indices)
+    ]
+    if not few:
         return None
-    values = ", ".join(map(str, images.facts[several[0]].mask_values))
     return Finding(
-        severity=ERROR,
-        title=f"{len(several)} masks hold the same few values ({values})",
-        meaning="These may be classes, or numbered objects. Say which: mask_values=1 (or 1,2) for classes, "
-        "mask_threshold=0 for objects.",
-        stems=_stems(images, several),
+        severity=WARNING,
+        title=f"TOO LITTLE TO JUDGE BY: {' and '.join(few)}",
+        meaning=f"With fewer than {MIN_JUDGED}, a score says more about these images than about what was trained, and "
+        "no winner can be trusted. Add images, or give val_percent and test_percent a larger share.",
     )
 
 
@@ -70,7 +69,7 @@ def _leaks(images: ImageSet, split: Split) -> Finding | None:
         severity=ERROR,
         title=f"{len(set(across))} images would be on two sides of the split, or are in two groups though identical",
         meaning="A test image that was trained on proves nothing. Correct the groups, or remove the copies.",
-        stems=_stems(images, sorted(set(across), key=lambda k: hashes[k])),
+        stems=stems_of(images, sorted(set(across), key=lambda k: hashes[k])),
     )
 
 
@@ -86,7 +85,7 @@ def _duplicates(images: ImageSet) -> Finding | None:
         title=f"{len(same)} images are identical to another" + (", but their masks differ" if differing else ""),
         meaning="Copies weigh double" + (" and contradict each other" if differing else "") + "; remove all but one. "
         "They stay on one side of the split.",
-        stems=_stems(images, same),
+        stems=stems_of(images, same),
     )
 
 
@@ -102,58 +101,7 @@ def _same_masks(images: ImageSet) -> Finding | None:
         severity=WARNING,
         title=f"{len(same)} different images share a mask with another",
         meaning="A mask may have been saved under the wrong name; look at these pairs.",
-        stems=_stems(images, same),
-    )
-
-
-def _inverted(images: ImageSet) -> Finding | None:
-    shares = [facts.foreground for facts in images.facts if facts.foreground > 0]
-    if np.mean([share > MOSTLY for share in shares]) < 0.9:
-        return None
-    return Finding(
-        severity=WARNING,
-        title=f"foreground is {100 * float(np.mean(shares)):.0f} % of the pixels: the masks may be inverted",
-        meaning="If 0 marks what you look for, give mask_values=0.",
-    )
-
-
-def _one_sided_contrast(images: ImageSet) -> Finding | None:
-    """Nearly all foreground is darker than its background (or brighter), and a few are clearly the other way."""
-    contrast = np.array([facts.contrast for facts in images.facts])
-    usual = np.sign(np.median(contrast))
-    odd = np.flatnonzero(contrast * usual < -CLEAR_CONTRAST).tolist()
-    if not odd or len(odd) > 0.05 * len(contrast):
-        return None
-    side = "brighter" if usual > 0 else "darker"
-    return Finding(
-        severity=WARNING,
-        title=f"{_count(odd, 'suspicious pair')}: foreground is {side} than background elsewhere, and here the reverse",
-        meaning="The mask may be inverted, shifted, or belong to another image; look at these pairs.",
-        stems=_stems(images, odd),
-    )
-
-
-def _full_masks(images: ImageSet) -> Finding | None:
-    full = [k for k, facts in enumerate(images.facts) if facts.foreground == 1]
-    if not full:
-        return None
-    return Finding(
-        severity=WARNING,
-        title=f"{_count(full, 'mask')} with foreground everywhere",
-        meaning="Rarely meant; look at these pairs.",
-        stems=_stems(images, full),
-    )
-
-
-def _empty_masks(images: ImageSet) -> Finding | None:
-    empty = [k for k, facts in enumerate(images.facts) if facts.foreground == 0]
-    if not empty:
-        return None
-    return Finding(
-        severity=WARNING,
-        title=f"{_count(empty, 'mask')} without foreground",
-        meaning="Right if these images show nothing; an empty prediction then scores a Dice of 1.",
-        stems=_stems(images, empty),
+        stems=stems_of(images, same),
     )
 
 
@@ -164,19 +112,20 @@ def _dark(images: ImageSet) -> Finding | None:
     return Finding(
         severity=WARNING,
         title=f"no pixel of any image is brighter than {brightest} of 255",
-        meaning="Too dark to show much; or files of 16 bits that hold fewer, and then most grey levels are lost: give "
-        f"the value that stands for white, such as image_max={_next_power(int((brightest - 0.5) * 257))}.",
+        meaning="Too dark to show much: was white another value when these were saved? Save them again by it.",
     )
 
 
-def _rare_foreground(images: ImageSet) -> Finding | None:
-    share = images.foreground_percent / 100
-    if share >= TRAINS_BADLY_BELOW:
+def _unused_subjects(images: ImageSet) -> Finding | None:
+    """A csv says who belongs together, and `group` does not use it."""
+    if images.grouped or not images.subject_columns:
         return None
+    columns = ", ".join(images.subject_columns)
     return Finding(
         severity=WARNING,
-        title=f"foreground is only {100 * share:.2f} % of the pixels",
-        meaning="A network that predicts nothing is then nearly right by BCE; trials may collapse (they are marked).",
+        title=f"the csv has a column that may say which images belong together ({columns}), and it is not used",
+        meaning="Images of one patient, slide or animal on two sides of a split make scores too good. Say so: "
+        f"group={images.subject_columns[0]}.",
     )
 
 
@@ -216,15 +165,3 @@ def _groups_of_several(labels: Sequence[str]) -> list[list[int]]:
     for index, label in enumerate(labels):
         members[label].append(index)
     return [indices for indices in members.values() if len(indices) > 1]
-
-
-def _stems(images: ImageSet, indices: Iterable[int]) -> tuple[str, ...]:
-    return tuple(images.stems[index] for index in indices)
-
-
-def _count(found: Sequence[int], name: str) -> str:
-    return f"{len(found)} {name}" + ("s" if len(found) != 1 else "")
-
-
-def _next_power(value: int) -> int:
-    return (1 << max(8, value.bit_length())) - 1

@@ -40,7 +40,7 @@ def describe_data(images: ImageSet, rule: str) -> list[str]:
     return [
         f"{images.name}: {images.layout}",
         f"{images.num_images} images{together}, {'grey' if images.channels == 1 else 'RGB'}, {shown}{more}; {frame}",
-        f"masks: {describe_masks(images, rule)}; {images.foreground_percent:.1f} % foreground",
+        f"masks: {describe_masks(images, rule)}; {images.foreground_percent:.1f} % foreground" + _ignored(images),
         *(f"note: {note}" for note in images.notes),
     ]
 
@@ -62,6 +62,19 @@ def describe_masks(images: ImageSet, rule: str) -> str:
         "objects": "objects, whose union is foreground",
     }
     return "; ".join(f"{words[kind]} ({count} mask{'s' * (count != 1)})" for kind, count in kinds.most_common())
+
+
+def _ignored(images: ImageSet) -> str:
+    share = sum(facts.ignored for facts in images.facts) / images.num_images
+    return f", {100 * share:.1f} % of the pixels do not count" if share else ""
+
+
+def stems_of(images: ImageSet, indices: Iterable[int]) -> tuple[str, ...]:
+    return tuple(images.stems[index] for index in indices)
+
+
+def several(count: int, name: str) -> str:
+    return f"{count} {name}" + ("s" if count != 1 else "")
 
 
 def _examples(found: Finding) -> str:

@@ -8,7 +8,7 @@ import functools
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from training.data.images import Pixels
 from training.data.prepared import map_arrays
 
 SHOWN_PROBLEMS = 20
+MANY = 4  # files of which the same is said: they are merged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,18 @@ class ImageFacts:
     mask_kind: str  # as in masks.MaskFacts
     mask_values: tuple[int, ...]
     num_values: int
-    foreground: float  # share of the pixels
+    foreground: float  # share of the pixels that count
+    ignored: float  # share of the pixels that are neither foreground nor background
+    border: float  # share of the outermost pixels that are foreground
+    correlations: tuple[float, ...]  # of the mask with what one sees, as in agreement.Look
+    turned: tuple[float, ...]  # how well the mask would fit by orientation tag, likewise
     contrast: float  # mean luma of foreground less background, in standard deviations; 0 where one is missing
+
+    @classmethod
+    def from_json(cls, seen: dict[str, Any]) -> Self:
+        """What dataclasses.asdict and JSON made of it."""
+        lists = {name: tuple(value) for name, value in seen.items() if isinstance(value, list)}
+        return cls(**seen | lists)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +59,10 @@ class ImageSet:
     path: Path
     layout: str
     notes: tuple[str, ...]
+    range_max: float  # what stands for white in files of more than 8 bits that state nothing; 0: there are none
     stems: tuple[str, ...]
     groups: tuple[str, ...]  # images of one group never lie on two sides of a split
+    subject_columns: tuple[str, ...]  # of a csv, that could say so and is not used
     grouped: bool  # the layout or a person said which belong together; else only identical images do
     facts: tuple[ImageFacts, ...]
     frame: Frame
@@ -97,10 +110,26 @@ def data_name(data: Path) -> str:
 
 
 class Unusable(ValueError):
-    """Files that cannot be trained on; `problems` has one line for each."""
+    """Files that cannot be trained on; `problems` has one line for each, or one for many of which the same is true."""
 
     def __init__(self, data: Path, problems: list[str]) -> None:
-        self.problems = problems
-        lines = [f"\n  - {problem}" for problem in problems[:SHOWN_PROBLEMS]]
-        more = f"\n  - and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
-        super().__init__(f"data={data}: {len(problems)} problem(s)" + "".join(lines) + more)
+        self.problems = merge_problems(problems)
+        lines = [f"\n  - {problem}" for problem in self.problems[:SHOWN_PROBLEMS]]
+        left = len(self.problems) - SHOWN_PROBLEMS
+        more = f"\n  - and {left} more" if left > 0 else ""
+        super().__init__(f"data={data}: {len(self.problems)} problem(s)" + "".join(lines) + more)
+
+
+def merge_problems(problems: list[str]) -> list[str]:
+    """`FILE: what is wrong`, one line for each; where the same is wrong with many files, one line that names some."""
+    files: dict[str, list[str]] = {}
+    for problem in problems:
+        name, separator, wrong = problem.partition(": ")
+        files.setdefault(wrong if separator else problem, []).append(name if separator else "")
+    merged = []
+    for wrong, names in files.items():
+        if len(names) < MANY:
+            merged += [f"{name}: {wrong}" if name else wrong for name in names]
+        else:
+            merged.append(f"{names[0]} and {len(names) - 1} more files: {wrong}")
+    return merged

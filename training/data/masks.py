@@ -4,8 +4,7 @@ Two values, one of them 0, are clear, and so are objects numbered from 1. Everyt
 sources a layout finds; nothing of images, trials or torch.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,43 +13,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.images import Pixels, decode_labels
-from training.data.pairs import MaskFile, MaskSource, ObjectFiles, RunLengths
+from training.data.framing import OUTSIDE
+from training.data.images import Pixels, decode_labels, read_header, turn
+from training.data.mask_rule import (
+    APPLY,
+    AUTO,
+    FIRST_COLOUR,
+    IGNORE,
+    IMAGES,
+    SHOWN_VALUES,
+    MaskPlacing,
+    MaskRule,
+    show_values,
+)
+from training.data.pairs import MaskFile, MaskSource, ObjectFiles, RunLengths, Shapes
+from training.data.run_lengths import RunOrder, decode_runs
+from training.data.shapes import decode_shape, proportional, resize_mask
+from training.data.stored import QUARTER_TURNS
 
-AUTO = "auto"
-SHOWN_VALUES = 8
-FIRST_COLOUR = 1 << 16  # labels from here on are colours, 0xRRGGBB
+IGNORE_LABEL = 255  # of many tools: "does not count"
 
 Labels = NDArray[np.int32]
 ReadBytes = Callable[[Path], bytes]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskRule:
-    """Which values are foreground: those in `values`, or those above `threshold`; AUTO for neither: look."""
-
-    threshold: str = AUTO
-    values: str = AUTO
-
-    def __post_init__(self) -> None:
-        if self.threshold != AUTO and self.values != AUTO:
-            raise ValueError(
-                f"mask_threshold={self.threshold} and mask_values={self.values} both decide what is foreground; "
-                "give one of them"
-            )
-        if self.threshold != AUTO:
-            _number("mask_threshold", self.threshold)
-        self.chosen  # noqa: B018 - raises for what is no list of values
-
-    @property
-    def chosen(self) -> list[int]:
-        return [] if self.values == AUTO else [_number("mask_values", text) for text in self.values.split(",")]
-
-    @property
-    def text(self) -> str:
-        if self.threshold != AUTO:
-            return f"foreground is every value above {self.threshold} (mask_threshold)"
-        return f"foreground is {self.values} (mask_values)" if self.values != AUTO else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,44 +46,72 @@ class MaskFacts:
     num_values: int
 
 
-def read_mask(source: MaskSource, size: tuple[int, int], rule: MaskRule, read: ReadBytes) -> tuple[Pixels, MaskFacts]:
-    """(h, w) of 0 and 1. `size` is the image's (height, width), `read` gives the bytes of a file.
+def read_mask(
+    source: MaskSource,
+    size: tuple[int, int],
+    rule: MaskRule,
+    read: ReadBytes,
+    tag: int = 1,
+    placing: MaskPlacing = MaskPlacing(),  # noqa: B008 - frozen
+) -> tuple[Pixels, MaskFacts]:
+    """(h, w) of 0, 1 and OUTSIDE (does not count), as the image is seen.
 
-    Raises ValueError, naming the file, for a mask of another size and for one whose foreground is not clear.
+    `size` is the image's (height, width) as seen and `tag` its orientation; `read` gives the bytes of a file. Raises
+    ValueError, naming the file, for a mask of another size and for one whose foreground is not clear.
     """
     if isinstance(source, MaskFile):
-        labels = decode_labels(read(source.path), str(source.path), source.page)
-        _check_size(labels, size, source.path)
-        return binarize(labels, rule, str(source.path))
+        labels = _read_labels(source.path, source.page, size, read, tag, placing)
+        return binarize(labels, rule, str(source.path), source.values, source.ignored)
     if isinstance(source, ObjectFiles):
-        return _unite(source, size, rule, read)
-    mask = np.zeros(size, np.uint8)
-    if isinstance(source, RunLengths):
-        for text in source.texts:
-            mask |= decode_runs(text, size, source.path)
-    else:
-        for text in source.segmentations:
-            mask |= decode_shape(text, size, source.path)
-    return mask, _facts(np.unique(mask), "objects" if mask.any() else "empty")
+        mask = np.zeros(size, np.uint8)
+        for path in source.paths:
+            mask |= binarize(_read_labels(path, 0, size, read, tag, placing), rule, str(path))[0] == 1
+        return mask, _facts(np.unique(mask), "objects" if mask.any() else "empty")
+    turned = tag if placing.orientation == IGNORE else 1
+    drawn = turn(_draw(source, _stored(size, turned), placing.order), turned)
+    return drawn, _facts(np.unique(drawn), "objects" if drawn.any() else "empty")
 
 
-def binarize(labels: Labels, rule: MaskRule, name: str) -> tuple[Pixels, MaskFacts]:
-    """Labels to 0 and 1 by the rule; under AUTO 0 is background, and there must be no doubt."""
-    values = _values(labels)
+def binarize(
+    labels: Labels, rule: MaskRule, name: str, values: Sequence[int] = (), ignored: Sequence[int] = ()
+) -> tuple[Pixels, MaskFacts]:
+    """Labels to 0, 1 and OUTSIDE by the rule; under AUTO 0 is background, and there must be no doubt.
+
+    values, ignored: what the layout knows of this file (a label map); what a person said goes first.
+    """
+    left_out = np.isin(labels, [*rule.ignored, *ignored]) if rule.ignored or ignored else None
+    found = _values(labels if left_out is None else labels[~left_out])
+    mask, kind = _foreground(labels, found, rule, name, values, left_out)
+    if left_out is not None:
+        mask[left_out] = OUTSIDE
+    return mask, _facts(found, kind)
+
+
+def _foreground(
+    labels: Labels,
+    found: NDArray[np.int32],
+    rule: MaskRule,
+    name: str,
+    values: Sequence[int],
+    left_out: NDArray[np.bool_] | None,
+) -> tuple[Pixels, str]:
+    """(h, w) of 0 and 1, and the kind of mask (MaskFacts). `found` are the values that count."""
     if rule.threshold != AUTO:
-        return (labels > int(rule.threshold)).astype(np.uint8), _facts(values, "chosen")
-    if rule.values != AUTO:
-        return np.isin(labels, rule.chosen).astype(np.uint8), _facts(values, "chosen")
+        return (labels > int(rule.threshold)).astype(np.uint8), "chosen"
+    if rule.values != AUTO or values:
+        return np.isin(labels, rule.chosen or values).astype(np.uint8), "chosen"
     mask = (labels != 0).astype(np.uint8)
-    if len(values) == 1:
-        return mask, _facts(values, "full" if values[0] else "empty")
-    if len(values) == 2 and values[0] == 0:
-        return mask, _facts(values, "binary")
-    if are_objects(labels, values):
-        return mask, _facts(values, "objects")
+    if len(found) == 0 or (len(found) == 1 and found[0] == 0):
+        return mask, "empty"
+    if len(found) == 1:
+        return mask, "full"
+    if len(found) == 2 and found[0] == 0:
+        return mask, "binary"
+    if are_objects(labels if left_out is None else np.where(left_out, 0, labels), found):
+        return mask, "objects"
     raise ValueError(
-        f"{name}: the mask holds {len(values)} values ({show_values(values)}), and it is not clear which are "
-        f"foreground; say so: {suggest(values)}"
+        f"{name}: the mask holds {len(found)} values ({show_values(found)}), and it is not clear which are "
+        f"foreground; say so: {suggest(found)}"
     )
 
 
@@ -122,94 +134,60 @@ def suggest(values: NDArray[np.int32]) -> str:
     if values[-1] >= FIRST_COLOUR:
         return "mask_values=ff0000,00ff00 (colours), or mask_threshold=0 (all but black)"
     middle = int(values[0] + values[-1]) // 2
-    return (
+    ignored = (
+        f"ignore_value={IGNORE_LABEL} (where {IGNORE_LABEL} means: does not count), " if _may_be_ignored(values) else ""
+    )
+    return ignored + (
         f"mask_threshold={middle} (above it; for smoothed masks), mask_threshold={values[0]} (all but {values[0]}; for "
         f"numbered objects), or mask_values={values[-1]} (a list of classes)"
     )
 
 
-def show_values(values: NDArray[np.int32]) -> str:
-    """The lowest few values; colours as hexadecimal RRGGBB."""
-    colours = values[-1] >= FIRST_COLOUR
-    shown = [f"{value:06x}" if colours else str(value) for value in values[:SHOWN_VALUES]]
-    return ", ".join(shown) + (", ..." if len(values) > SHOWN_VALUES else "")
+def _may_be_ignored(values: NDArray[np.int32]) -> bool:
+    return len(values) > 2 and values[-1] == IGNORE_LABEL and values[-2] < IGNORE_LABEL // 2
 
 
-def decode_runs(text: str, size: tuple[int, int], path: Path) -> Pixels:
-    """Kaggle's run lengths: pairs of a start (from 1, down the columns) and a length. Raises ValueError."""
-    height, width = size
-    try:
-        numbers = np.array(text.split(), np.int64)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{path}: run lengths are whole numbers, but one row holds {text[:40]!r}") from None
-    starts, lengths = numbers[::2] - 1, numbers[1::2]
-    if len(starts) != len(lengths) or (starts < 0).any() or (lengths < 1).any():
-        raise ValueError(f"{path}: run lengths are pairs of start and length, both from 1; one row is {text[:40]!r}")
-    if (starts + lengths > height * width).any():
-        raise ValueError(f"{path}: a run of {text[:40]!r} ends outside its image of {height}x{width} pixels")
-    steps = np.zeros(height * width + 1, np.int32)
-    np.add.at(steps, starts, 1)
-    np.add.at(steps, starts + lengths, -1)
-    return (np.cumsum(steps[:-1]) > 0).astype(np.uint8).reshape(width, height).T
-
-
-def decode_shape(text: str, size: tuple[int, int], path: Path) -> Pixels:
-    """A COCO segmentation in JSON, drawn by COCO's own library: polygons, or run lengths, compressed or not."""
-    from pycocotools import mask as coco
-
-    height, width = size
-    shape = json.loads(text)
-    if not (_are_polygons(shape) or _are_runs(shape)):
-        raise ValueError(
-            f"{path}: the segmentation {text[:60]!r} is neither polygons of at least three points (x, y, x, y, ...) "
-            "nor run lengths with size and counts"
-        )
-    if isinstance(shape, dict) and shape["size"] != [height, width]:
-        raise ValueError(f"{path}: a segmentation is of size {shape['size']}, but its image is {height}x{width}")
-    try:
-        compressed = isinstance(shape, dict) and isinstance(shape["counts"], str)
-        codes = shape if compressed else coco.frPyObjects(shape, height, width)
-        mask = coco.decode(coco.merge(codes) if isinstance(codes, list) else codes)
-    except Exception as error:  # pycocotools raises plain Exception
-        raise ValueError(f"{path}: the segmentation {text[:60]!r} cannot be drawn ({error})") from None
-    return np.asarray(mask, np.uint8)
-
-
-def _are_polygons(shape: object) -> bool:
-    """pycocotools would crash on anything else."""
-    return bool(shape) and all(
-        isinstance(polygon, list)
-        and len(polygon) >= 6
-        and len(polygon) % 2 == 0
-        and all(isinstance(number, int | float) and abs(number) < 1e6 for number in polygon)
-        for polygon in (shape if isinstance(shape, list) else [None])
-    )
-
-
-def _are_runs(shape: object) -> bool:
-    if not isinstance(shape, dict) or not isinstance(shape.get("size"), list):
-        return False
-    counts = shape.get("counts")
-    plain = isinstance(counts, list) and all(isinstance(count, int) and count >= 0 for count in counts)
-    return isinstance(counts, str) or (plain and sum(counts or ()) == np.prod(shape["size"]))
-
-
-def _unite(source: ObjectFiles, size: tuple[int, int], rule: MaskRule, read: ReadBytes) -> tuple[Pixels, MaskFacts]:
-    mask = np.zeros(size, np.uint8)
-    for path in source.paths:
-        labels = decode_labels(read(path), str(path))
-        _check_size(labels, size, path)
-        mask |= binarize(labels, rule, str(path))[0]
-    return mask, _facts(np.unique(mask), "objects" if mask.any() else "empty")
-
-
-def _check_size(labels: Labels, size: tuple[int, int], path: Path) -> None:
+def _read_labels(
+    path: Path, page: int, size: tuple[int, int], read: ReadBytes, tag: int, placing: MaskPlacing
+) -> Labels:
+    """The labels of a file, as its image is seen. Raises ValueError for another size."""
+    data = read(path)
+    labels = decode_labels(data, str(path), page)
+    turned = {APPLY: lambda: read_header(data, str(path)).orientation, IMAGES: lambda: 1, IGNORE: lambda: tag}
+    labels = turn(labels, turned[placing.orientation]())
     if labels.shape != size:
         (h, w), (mh, mw) = size, labels.shape
         raise ValueError(f"{path}: image is {h}x{w} but its mask is {mh}x{mw}; they must have the same size")
+    return labels
+
+
+def _draw(source: RunLengths | Shapes, size: tuple[int, int], order: RunOrder) -> Pixels:
+    """(h, w) of 0 and 1."""
+    mask = np.zeros(size, np.uint8)
+    if isinstance(source, Shapes):
+        for text in source.segmentations:
+            mask |= decode_shape(text, size, source.path, source.size)
+        return mask
+    counted_at = source.size or size
+    if not proportional(counted_at, size):
+        raise ValueError(
+            f"{source.path}: run lengths were counted on {counted_at[0]}x{counted_at[1]} pixels (height x width), but "
+            f"the image is {size[0]}x{size[1]}, of another shape; give the picture that was annotated"
+        )
+    mask = np.zeros(counted_at, np.uint8)
+    for text in source.texts:
+        mask |= decode_runs(text, counted_at, source.path, order)
+    return resize_mask(mask, size)
+
+
+def _stored(size: tuple[int, int], tag: int) -> tuple[int, int]:
+    """The (height, width) before an orientation tag turned it."""
+    return (size[1], size[0]) if tag in QUARTER_TURNS else size
 
 
 def _values(labels: Labels) -> NDArray[np.int32]:
+    if labels.size == 0:
+        return np.zeros(0, np.int32)
     if labels.max() < FIRST_COLOUR and labels.min() >= 0:
         return np.flatnonzero(np.bincount(labels.ravel())).astype(np.int32)  # many times faster than sorting
     return np.unique(labels)
@@ -217,14 +195,3 @@ def _values(labels: Labels) -> NDArray[np.int32]:
 
 def _facts(values: NDArray[Any], kind: str) -> MaskFacts:
     return MaskFacts(kind=kind, values=tuple(values[:SHOWN_VALUES].tolist()), num_values=len(values))
-
-
-def _number(name: str, text: str) -> int:
-    """A decimal number; or six hexadecimal digits, a colour."""
-    text = text.strip().removeprefix("#")
-    try:
-        return int(text, 16) if len(text) == 6 else int(text)
-    except ValueError:
-        raise ValueError(
-            f"{name}={text!r} is no value of a mask; give whole numbers such as 255, or colours such as ff0000"
-        ) from None

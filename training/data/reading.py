@@ -7,62 +7,28 @@ import dataclasses
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
+from training.data.decisions import Decisions, SetOfPairs, decide, in_parallel
 from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_parts
 from training.data.image_set import ImageFacts, ImageSet, Unusable, data_name
-from training.data.images import STATED, Header, read_header, to_channels
+from training.data.images import Header, read_header, to_channels
 from training.data.layouts import find_groups, find_layout
-from training.data.masks import AUTO, MaskRule
+from training.data.mask_rule import AUTO
 from training.data.pairs import Layout, MaskFile, MaskSource, ObjectFiles, Pair
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts
+from training.data.read_options import Reading
 from training.data.samples import read_pair
 from training.data.split import join_identical
 
-VERSION = 2  # of what is prepared; a change of reading or framing makes it another
+VERSION = 3  # of what is prepared; a change of reading or framing makes it another
 MEMORY_SHARE = 0.8  # of the free memory that a set may take
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How a folder is to be understood, where looking at it does not tell; as a person writes it, AUTO for: look.
-
-    Raises ValueError for what cannot be used.
-    """
-
-    group: str = AUTO  # a column of the csv, or a regular expression on the stem
-    mask_suffix: str = AUTO  # which of several masks of an image counts
-    mask_threshold: str = AUTO  # foreground is above it
-    mask_values: str = AUTO  # foreground is these
-    image_max: str = AUTO  # the value that becomes 255; AUTO: what the files state, else the set's own range
-    channels: str = AUTO  # which samples of a pixel are read, as 0,2; or mean
-    orientation: str = AUTO  # apply: masks fit the pictures as seen; ignore: masks fit the stored pixels
-    ignore_value: str = AUTO  # of masks: neither foreground nor background
-    rle_order: str = AUTO  # run lengths go down the columns, or along the rows
-    category: str = AUTO  # which class of annotations is foreground; all: their union
-
-    def __post_init__(self) -> None:
-        self.rule  # noqa: B018 - raises
-        self.white  # noqa: B018
-
-    @property
-    def rule(self) -> MaskRule:
-        return MaskRule(threshold=self.mask_threshold, values=self.mask_values)
-
-    @property
-    def white(self) -> int:
-        if self.image_max == AUTO:
-            return STATED
-        if not self.image_max.isdecimal() or not 1 <= int(self.image_max) <= 65535:
-            raise ValueError(f"image_max={self.image_max!r} is out of range; give a whole number from 1 to 65535")
-        return int(self.image_max)
 
 
 def look(data: Path, reading: Reading) -> Layout:
@@ -70,6 +36,7 @@ def look(data: Path, reading: Reading) -> Layout:
     layout = find_layout(data, _given(reading.mask_suffix))
     if layout.problems:
         raise Unusable(data, list(layout.problems))
+    reading.refuse_unused(layout)
     return layout
 
 
@@ -77,7 +44,7 @@ def load_folder(
     data: Path,
     image_size: int,
     fit: str = "resize",
-    reading: Reading = Reading(),
+    reading: Reading = Reading(),  # noqa: B008 - frozen
     on_image: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
     """Read a folder, or a csv of paths, framed by `fit` and image_size (pixels).
@@ -88,28 +55,31 @@ def load_folder(
     layout = look(data, reading)
     groups = find_groups(data, layout.pairs, _given(reading.group))
     headers, contents = _survey(data, layout)
-    frame = make_frame(fit, image_size, [(header.height, header.width) for header in headers])
-    counts = [num_parts(header.height, header.width, frame) for header in headers]
-    channels = 1 if all(header.grey for header in headers) else 3
+    images = [headers[pair.image] for pair in layout.pairs]
+    frame = make_frame(fit, image_size, [(header.height, header.width) for header in images])
+    counts = [num_parts(header.height, header.width, frame) for header in images]
+    channels = 1 if all(header.grey for header in images) or reading.channels == "mean" else 3
     shape = (sum(counts), frame.height, frame.width, channels)
     _check_memory(data, shape, len(layout.pairs))
     key = _key(layout, contents, frame, reading)
     entry = find_entry(key)
     if entry is None:
-        _prepare(data, layout.pairs, key, frame, counts, shape, reading, on_image)
+        _prepare(data, layout.pairs, headers, key, frame, counts, shape, reading, on_image)
         entry = find_entry(key)
         assert entry is not None
     kept = read_facts(entry)
-    facts = tuple(ImageFacts(**seen | {"mask_values": tuple(seen["mask_values"])}) for seen in kept["facts"])
+    facts = tuple(ImageFacts.from_json(seen) for seen in kept["facts"])
     stems = tuple(pair.stem for pair in layout.pairs)
     grouped = groups != stems
     return ImageSet(
         name=data_name(data),
         path=data,
         layout=layout.name,
-        notes=layout.notes,
+        notes=(*layout.notes, *kept["notes"]),
+        range_max=kept["range_max"],
         stems=stems,
         groups=groups if grouped else join_identical(groups, [image.image_hash for image in facts]),
+        subject_columns=layout.subject_columns,
         grouped=grouped,
         facts=facts,
         frame=frame,
@@ -119,8 +89,8 @@ def load_folder(
     )
 
 
-def _survey(data: Path, layout: Layout) -> tuple[list[Header], dict[Path, str]]:
-    """The header of every pair's image and the hash of every file. Raises Unusable."""
+def _survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, str]]:
+    """The header and the hash of every file. Raises Unusable."""
 
     def look(path: Path) -> tuple[str, Header | str]:
         try:
@@ -131,8 +101,7 @@ def _survey(data: Path, layout: Layout) -> tuple[list[Header], dict[Path, str]]:
 
     uses = Counter(path for pair in layout.pairs for path in (pair.image, *_mask_files(pair.mask)))
     files = list(uses)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        seen = dict(zip(files, threads.map(look, files), strict=True))
+    seen = dict(zip(files, in_parallel(look, files), strict=True))
     problems = [found for _, found in seen.values() if isinstance(found, str)]
     headers = {path: found for path, (_, found) in seen.items() if isinstance(found, Header)}
     problems += [
@@ -142,12 +111,13 @@ def _survey(data: Path, layout: Layout) -> tuple[list[Header], dict[Path, str]]:
     ]
     if problems:
         raise Unusable(data, problems)
-    return [headers[pair.image] for pair in layout.pairs], {path: content for path, (content, _) in seen.items()}
+    return headers, {path: content for path, (content, _) in seen.items()}
 
 
 def _prepare(
     data: Path,
     pairs: tuple[Pair, ...],
+    headers: Mapping[Path, Header],
     key: str,
     frame: Frame,
     counts: list[int],
@@ -157,11 +127,13 @@ def _prepare(
 ) -> None:
     """Decode every pair into a new entry of the cache. Raises Unusable, and leaves no entry then."""
     ends = np.cumsum(counts).tolist()
+    decisions = _decide(data, pairs, headers, reading)
 
     def work(index: int) -> ImageFacts | str:
-        pair = pairs[index]
+        pair, header = pairs[index], headers[pairs[index].image]
+        image_max = reading.white or header.max_value or decisions.range_max
         try:
-            image, mask, facts = read_pair(pair, reading.rule, reading.white)
+            image, mask, facts = read_pair(pair, header, reading.rule, decisions.placing, image_max, reading.channels)
         except (ValueError, OSError) as error:
             return _reason(pair.image, error)
         parts = slice(ends[index] - counts[index], ends[index])
@@ -189,7 +161,26 @@ def _prepare(
         digest = hashlib.sha256("\n".join(pair.stem for pair in pairs).encode())
         for array in (images, masks):
             digest.update(np.ascontiguousarray(array).data)
-        write_facts(folder, {"digest": digest.hexdigest()[:16], "facts": [dataclasses.asdict(facts) for facts in seen]})
+        kept = {"digest": digest.hexdigest()[:16], "facts": [dataclasses.asdict(facts) for facts in seen]}
+        write_facts(folder, kept | {"notes": decisions.notes, "range_max": decisions.range_max})
+
+
+def _decide(data: Path, pairs: tuple[Pair, ...], headers: Mapping[Path, Header], reading: Reading) -> Decisions:
+    """Raises Unusable with what has to be asked."""
+    decisions, problems = decide(
+        SetOfPairs(
+            pairs=pairs,
+            headers=headers,
+            rule=reading.rule,
+            image_max=reading.white,
+            channels=reading.channels,
+            orientation=reading.orientation,
+            rle_order=reading.rle_order,
+        )
+    )
+    if problems:
+        raise Unusable(data, problems)
+    return decisions
 
 
 def _check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int) -> None:
@@ -206,12 +197,17 @@ def _check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int)
 
 def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: Reading) -> str:
     """Names what a prepared set is made from: the bytes of the files and how they are read."""
-    digest = hashlib.sha256(repr((VERSION, frame, reading.rule, reading.white)).encode())
+    digest = hashlib.sha256(repr((VERSION, frame, reading.rule, reading.white, *_how(reading))).encode())
     for pair in layout.pairs:
         # a source is its files, whose content counts and not their place, and what else it says (a page, run lengths)
         mask = dataclasses.astuple(pair.mask)[1:], [contents[path] for path in _mask_files(pair.mask)]
         digest.update(repr((pair.stem, contents[pair.image], pair.page, mask)).encode())
     return digest.hexdigest()[:32]
+
+
+def _how(reading: Reading) -> tuple[str, ...]:
+    """The other options that pixels depend on."""
+    return reading.channels, reading.orientation, reading.rle_order
 
 
 def _mask_files(mask: MaskSource) -> tuple[Path, ...]:

@@ -9,17 +9,26 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training.data.agreement import look_at
+from training.data.framing import OUTSIDE
 from training.data.image_set import ImageFacts
-from training.data.images import Pixels, decode_image, to_channels
-from training.data.masks import MaskRule, read_mask
+from training.data.images import Header, Pixels, decode_image, to_channels
+from training.data.mask_rule import MaskPlacing, MaskRule
+from training.data.masks import read_mask
 from training.data.pairs import Pair
 
 
-def read_pair(pair: Pair, rule: MaskRule, image_max: int) -> tuple[Pixels, Pixels, ImageFacts]:
-    """An image, its mask of 0 and 1, and what is worth knowing of them. Raises ValueError or OSError."""
-    image = decode_image(pair.image.read_bytes(), str(pair.image), pair.page, image_max)
+def read_pair(
+    pair: Pair, header: Header, rule: MaskRule, placing: MaskPlacing, image_max: float, channels: str
+) -> tuple[Pixels, Pixels, ImageFacts]:
+    """An image, its mask of 0, 1 and OUTSIDE, and what is worth knowing of them. Raises ValueError or OSError.
+
+    header: of the image's file; image_max: what stands for white, 0 for what the file says.
+    """
+    image = decode_image(pair.image.read_bytes(), str(pair.image), pair.page, image_max, channels)
     size = image.shape[0], image.shape[1]
-    mask, mask_facts = read_mask(pair.mask, size, rule, Path.read_bytes)
+    mask, mask_facts = read_mask(pair.mask, size, rule, Path.read_bytes, header.orientation, placing)
+    look = look_at(image, mask)
     facts = ImageFacts(
         height=size[0],
         width=size[1],
@@ -30,18 +39,29 @@ def read_pair(pair: Pair, rule: MaskRule, image_max: int) -> tuple[Pixels, Pixel
         mask_kind=mask_facts.kind,
         mask_values=mask_facts.values,
         num_values=mask_facts.num_values,
-        foreground=float(mask.mean()),
+        foreground=int((mask == 1).sum()) / max(1, int((mask != OUTSIDE).sum())),
+        ignored=float((mask == OUTSIDE).mean()),
+        border=_border(mask),
         contrast=_contrast(image, mask),
+        correlations=look.correlations,
+        turned=look.turned,
     )
     return image, mask, facts
+
+
+def _border(mask: Pixels) -> float:
+    """The share of foreground among the outermost pixels."""
+    edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return float((edge == 1).mean())
 
 
 def _contrast(image: Pixels, mask: Pixels) -> float:
     luma = np.ascontiguousarray(to_channels(image, 1)[..., 0])
     deviation = float(cv2.meanStdDev(luma)[1][0, 0])
-    if not mask.any() or mask.all() or deviation == 0:
+    foreground, background = (mask == 1).astype(np.uint8), (mask == 0).astype(np.uint8)
+    if not foreground.any() or not background.any() or deviation == 0:
         return 0.0
-    return (cv2.mean(luma, mask)[0] - cv2.mean(luma, 1 - mask)[0]) / deviation
+    return (cv2.mean(luma, foreground)[0] - cv2.mean(luma, background)[0]) / deviation
 
 
 def _hash(pixels: Pixels) -> str:

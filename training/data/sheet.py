@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from training.data.framing import assemble
+from training.data.framing import OUTSIDE, assemble
 from training.data.image_set import ImageSet
 from training.data.images import Pixels, to_channels
 from training.pictures import TRUTH_RGB, outline
@@ -19,6 +19,7 @@ GAP = 8
 COLUMNS = 8
 MAX_CELLS = 48
 ODD_RGB = (204, 51, 17)  # the frame of an image that a finding names
+IGNORED_RGB = (150, 150, 150)  # pixels that do not count
 TEXT_RGB = (60, 60, 60)
 
 
@@ -55,7 +56,9 @@ def _cell(images: ImageSet, index: int, odd: bool) -> Pixels:
     small_mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
     cell = np.full((CELL + CAPTION + GAP, CELL + GAP, 3), 255, np.uint8)
     top, left = GAP // 2 + (CELL - size[1]) // 2, GAP // 2 + (CELL - size[0]) // 2
-    cell[top : top + size[1], left : left + size[0]] = outline(to_channels(small, 3), small_mask, TRUTH_RGB)
+    shown = outline(to_channels(small, 3), (small_mask == 1).astype(np.uint8), TRUTH_RGB)
+    shown[small_mask == OUTSIDE] = IGNORED_RGB
+    cell[top : top + size[1], left : left + size[0]] = shown
     if odd:
         cv2.rectangle(cell, (left - 2, top - 2), (left + size[0] + 1, top + size[1] + 1), ODD_RGB, 2)
     lines = (_short(images.stems[index]), f"{facts.width}x{facts.height}  {100 * facts.foreground:.1f} %")

@@ -1,0 +1,77 @@
+"""Run lengths are decoded in the order in which they were counted, which the masks themselves tell."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training.data.image_set import Unusable
+from training.data.read_options import Reading
+from training.data.reading import load_folder
+from training.data.run_lengths import KAGGLE, RUN_ORDERS, decode_runs, likely_orders
+
+FILE = Path("train.csv")
+SIZE = (48, 64)
+
+
+def encode(mask: np.ndarray, name: str) -> str:
+    """By hand: the independent way round."""
+    order = RUN_ORDERS[name]
+    flat = (mask.T if order.down else mask).ravel()
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [0]])))
+    return " ".join(f"{start + order.first} {end - start}" for start, end in edges.reshape(-1, 2))
+
+
+def masks(touching: bool) -> list[np.ndarray]:
+    """Discs; touching: some reach the border, where counting from 0 or 1 makes a difference."""
+    centres = [(20 + k, 18) for k in range(6)] + ([(0, 20), (40, 47), (30, 0)] if touching else [])
+    return [cv2.circle(np.zeros(SIZE, np.uint8), centre, 9, 1, -1) for centre in centres]
+
+
+@pytest.mark.parametrize("name", RUN_ORDERS)
+def test_the_order_is_found_and_gives_the_masks_back(name: str) -> None:
+    texts = [encode(mask, name) for mask in masks(touching=True)]
+    (order,) = likely_orders([((text,), (SIZE,)) for text in texts], FILE)
+    assert order == RUN_ORDERS[name]
+    for text, mask in zip(texts, masks(touching=True), strict=True):
+        assert np.array_equal(decode_runs(text, SIZE, FILE, order), mask)
+
+
+def square_folder(root: Path, name: str, noise: bool) -> Path:
+    """Square pictures of a disc off the diagonal, their masks in a csv."""
+    (root / "images").mkdir()
+    rows = ["ImageId,EncodedPixels"]
+    for k in range(12):
+        mask = cv2.circle(np.zeros((64, 64), np.uint8), (15 + k, 45), 9, 1, -1)
+        pixels = np.random.default_rng(k).normal(90, 10, mask.shape) + (0 if noise else 60 * mask)
+        cv2.imwrite(str(root / "images" / f"c{k:02d}.png"), pixels.clip(0, 255).astype(np.uint8))
+        rows.append(f"c{k:02d},{encode(mask, name)}")
+    (root / "train.csv").write_text("\n".join(rows))
+    return root
+
+
+@pytest.mark.parametrize("name", ["rows", "columns"])
+def test_of_square_pictures_the_pixels_tell_it(tmp_path: Path, name: str) -> None:
+    images = load_folder(square_folder(tmp_path, name, noise=False), 64)
+    assert images.masks[0][45, 15] == 1
+    assert images.masks[0][15, 45] == 0
+    assert any("masks then agree with the pixels" in note for note in images.notes)
+
+
+def test_square_pictures_of_noise_tell_nothing_and_their_owner_is_asked(tmp_path: Path) -> None:
+    folder = square_folder(tmp_path, "rows", noise=True)
+    with pytest.raises(Unusable, match=r"train\.csv: it cannot be told .*rle_order=columns .*rle_order=rows"):
+        load_folder(folder, 64)
+    assert load_folder(folder, 64, reading=Reading(rle_order="rows")).masks[0][45, 15] == 1
+    assert load_folder(folder, 64, reading=Reading(rle_order="columns")).masks[0][15, 45] == 1
+
+
+def test_without_any_run_kaggle_s_order_is_taken() -> None:
+    assert likely_orders([((), (SIZE,))], FILE) == [KAGGLE]
+
+
+def test_objects_of_several_rows_are_one_mask() -> None:
+    whole = masks(touching=False)
+    samples = [(tuple(encode(mask, "rows") for mask in whole), (SIZE,))]
+    assert likely_orders(samples, FILE) == [RUN_ORDERS["rows"]]

@@ -1,0 +1,97 @@
+"""What a person says of masks: which values are foreground, which do not count, how they lie on their images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.run_lengths import KAGGLE, RunOrder
+
+AUTO = "auto"
+APPLY, IGNORE, IMAGES = "apply", "ignore", "images"
+ORIENTATIONS = (APPLY, IGNORE, IMAGES)
+SHOWN_VALUES = 8
+FIRST_COLOUR = 1 << 16  # labels from here on are colours, 0xRRGGBB
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRule:
+    """Which values are foreground: those in `values`, or those above `threshold`; AUTO for neither: look.
+
+    `ignore` are values that are neither foreground nor background, as written by a person; AUTO for none.
+    """
+
+    threshold: str = AUTO
+    values: str = AUTO
+    ignore: str = AUTO
+
+    def __post_init__(self) -> None:
+        if self.threshold != AUTO and self.values != AUTO:
+            raise ValueError(
+                f"mask_threshold={self.threshold} and mask_values={self.values} both decide what is foreground; "
+                "give one of them"
+            )
+        if self.threshold != AUTO:
+            _number("mask_threshold", self.threshold)
+        both = set(self.chosen) & set(self.ignored)
+        if both:
+            raise ValueError(
+                f"mask_values={self.values} and ignore_value={self.ignore} both name {show_values(sorted(both))}; a "
+                "value is foreground or does not count"
+            )
+
+    @property
+    def chosen(self) -> list[int]:
+        return _numbers("mask_values", self.values)
+
+    @property
+    def ignored(self) -> list[int]:
+        return _numbers("ignore_value", self.ignore)
+
+    @property
+    def decides(self) -> bool:
+        """Whether a person said which values are foreground."""
+        return (self.threshold, self.values) != (AUTO, AUTO)
+
+    @property
+    def text(self) -> str:
+        """What a person said, in words; empty where nothing."""
+        if self.threshold != AUTO:
+            return f"foreground is every value above {self.threshold} (mask_threshold)"
+        return f"foreground is {self.values} (mask_values)" if self.values != AUTO else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskPlacing:
+    """How masks lie on their images, decided once for a set (training/data/decisions.py).
+
+    orientation: apply: masks fit the picture as seen, by their own orientation tags; ignore: they fit the pixels as
+    stored, whatever their tags, and are turned as the image is; images: they fit the picture as seen, and tags of
+    their own are wrong.
+    """
+
+    orientation: str = APPLY
+    order: RunOrder = KAGGLE
+
+
+def show_values(values: Sequence[int] | NDArray[np.int32]) -> str:
+    """The lowest few of sorted values; colours as hexadecimal RRGGBB."""
+    colours = values[-1] >= FIRST_COLOUR
+    shown = [f"{value:06x}" if colours else str(value) for value in values[:SHOWN_VALUES]]
+    return ", ".join(shown) + (", ..." if len(values) > SHOWN_VALUES else "")
+
+
+def _numbers(name: str, text: str) -> list[int]:
+    return [] if text == AUTO else [_number(name, part) for part in text.split(",")]
+
+
+def _number(name: str, text: str) -> int:
+    """A decimal number; or six hexadecimal digits, a colour."""
+    text = text.strip().removeprefix("#")
+    try:
+        return int(text, 16) if len(text) == 6 else int(text)
+    except ValueError:
+        raise ValueError(
+            f"{name}={text!r} is no value of a mask; give whole numbers such as 255, or colours such as ff0000"
+        ) from None

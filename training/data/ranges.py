@@ -1,0 +1,60 @@
+"""Which value stands for white in files of more than 8 bits, found over a whole set. Numbers in, a number out.
+
+A camera of 12 bits writes 16-bit files whose highest value is 4095; read by all 16 bits they would be nearly black.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from training.data.pairs import some
+
+FULL_RANGES = (255, 1023, 4095, 16383, 65535)  # 8, 10, 12, 14 and 16 bits
+EIGHT_BITS = 200  # a file whose highest value is from here to 255 was made of 8 bits
+
+
+@dataclass(frozen=True)
+class Span:
+    """What one file of more than 8 bits holds."""
+
+    stem: str
+    kind: str  # uint, int or float
+    bits: int
+    highest: float
+
+
+def find_range(spans: Sequence[Span]) -> float:
+    """The smallest usual range that holds every value of files that state none.
+
+    Raises ValueError, asking, for floats above 1, for 32 bits, and for a set of different ranges.
+    """
+    highest = max(span.highest for span in spans)
+    kinds = {span.kind if span.kind == "float" else f"{span.bits}-bit" for span in spans}
+    if kinds == {"float"} and 0.5 < highest <= 1:
+        return 1
+    if kinds != {"16-bit"}:
+        raise ValueError(
+            f"the images hold {' and '.join(sorted(kinds))} numbers up to {highest:g}, and no file says which value "
+            f"stands for white; say it: image_max={_suggest(highest)}"
+        )
+    found = next(limit for limit in FULL_RANGES if highest <= limit)
+    narrow = [span.stem for span in spans if EIGHT_BITS <= span.highest <= FULL_RANGES[0]]
+    if narrow and found > FULL_RANGES[1]:
+        raise ValueError(
+            f"{len(narrow)} of {len(spans)} images of 16 bits hold 8-bit values only ({some(narrow)}), the others go "
+            f"up to {highest:g}: they are of different ranges; save those with 8 bits a channel, or say that all are "
+            f"of one range: image_max={found}"
+        )
+    return found
+
+
+def describe_range(spans: Sequence[Span], found: float) -> str:
+    highest = max(span.highest for span in spans)
+    many = f"{len(spans)} images of {spans[0].bits} bits" + (" (floats)" if spans[0].kind == "float" else "")
+    return (
+        f"{many} are read as 0 to {found:g}, the smallest usual range that holds their highest value, {highest:g}; "
+        "image_max says otherwise"
+    )
+
+
+def _suggest(highest: float) -> str:
+    return f"{next((limit for limit in (1, *FULL_RANGES) if highest <= limit), highest):g}"

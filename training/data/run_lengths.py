@@ -1,0 +1,90 @@
+"""Run lengths of a csv: decoded, and in which order they were counted, which the csv itself does not say.
+
+Kaggle counts down the columns from 1; some challenges count along the rows, and some programs from 0. Counted in the
+wrong order an object falls to pieces, so the order that gives the most compact masks is the right one; but for square
+pictures, of which the wrong order swaps the axes. Then the pixels decide (training/data/decisions.py).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.data.images import Pixels
+
+AUTO = "auto"
+MAX_SAMPLED = 100  # masks whose compactness is compared
+CLEAR = 1.05  # times the outline of the best order, which the best of the other order must exceed
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """down: runs go down the columns, else along the rows; first: the number of the first pixel."""
+
+    down: bool
+    first: int
+
+    @property
+    def text(self) -> str:
+        return f"run lengths are counted {'down the columns' if self.down else 'along the rows'} from {self.first}"
+
+
+RUN_ORDERS = {
+    "columns": RunOrder(True, 1),
+    "rows": RunOrder(False, 1),
+    "columns0": RunOrder(True, 0),
+    "rows0": RunOrder(False, 0),
+}
+KAGGLE = RUN_ORDERS["columns"]
+
+Sample = tuple[tuple[str, ...], tuple[tuple[int, int], ...]]  # the run lengths of one mask, and sizes it may have
+
+
+def decode_runs(text: str, size: tuple[int, int], path: Path, order: RunOrder = KAGGLE) -> Pixels:
+    """(h, w) of 0 and 1, from pairs of a start and a length. Raises ValueError for what is none, or does not fit."""
+    height, width = size
+    try:
+        numbers = np.array(text.split(), np.int64)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{path}: run lengths are whole numbers, but one row holds {text[:40]!r}") from None
+    starts, lengths = numbers[::2] - order.first, numbers[1::2]
+    if len(starts) != len(lengths) or (starts < 0).any() or (lengths < 1).any():
+        raise ValueError(
+            f"{path}: run lengths are pairs of a start, from {order.first}, and a length, from 1; one row is "
+            f"{text[:40]!r}; say how they are counted: rle_order={', '.join(RUN_ORDERS)}"
+        )
+    if (starts + lengths > height * width).any():
+        raise ValueError(f"{path}: a run of {text[:40]!r} ends outside its image of {height}x{width} pixels")
+    steps = np.zeros(height * width + 1, np.int32)
+    np.add.at(steps, starts, 1)
+    np.add.at(steps, starts + lengths, -1)
+    covered = (np.cumsum(steps[:-1]) > 0).astype(np.uint8)
+    return covered.reshape(width, height).T if order.down else covered.reshape(height, width)
+
+
+def likely_orders(samples: Iterable[Sample], path: Path) -> list[RunOrder]:
+    """The orders that give the shortest outlines over all masks together, the best first: one, or, where columns and
+    rows do about equally well, one of each. In a square picture the wrong order only swaps the axes.
+    """
+    outlines = dict.fromkeys(RUN_ORDERS.values(), 0.0)
+    for texts, sizes in list(samples)[:MAX_SAMPLED]:
+        if texts:
+            outlines = {order: total + _outline(texts, sizes, path, order) for order, total in outlines.items()}
+    if not any(outlines.values()):
+        return [KAGGLE]
+    best = min(outlines, key=lambda order: outlines[order])
+    other = min((order for order in outlines if order.down != best.down), key=lambda order: outlines[order])
+    return [best] if outlines[other] >= CLEAR * outlines[best] else [best, other]
+
+
+def _outline(texts: tuple[str, ...], sizes: tuple[tuple[int, int], ...], path: Path, order: RunOrder) -> float:
+    """The length of a mask's outline, in pixels, at the size that suits it best; infinite where it fits none."""
+    lengths = []
+    for size in sizes:
+        try:
+            mask = decode_runs(" ".join(texts), size, path, order)
+        except ValueError:
+            continue
+        lengths.append(float(sum(np.count_nonzero(np.diff(mask, axis=axis)) for axis in (0, 1))))
+    return min(lengths, default=float("inf"))
