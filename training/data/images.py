@@ -92,8 +92,9 @@ def decode_samples(data: bytes, name: str, page: int = 0, channels: str = AUTO_C
     else:
         count = samples.shape[2]
         raise PixelError(
-            f"{name}: it has {count} channels, and which of them make the picture is not said; say which: "
-            f"channels=0,{count - 1} (up to three, counted from 0) or channels=mean"
+            f"{name}: it has {count} channels, and the file does not say which of them make the picture; say which: "
+            f"channels={'0,1' if count == 2 else '0,2' if count != 4 else '0,1,2'} (one to three, counted from 0) or "
+            "channels=mean"
         )
     return turn(samples, stored.orientation)
 

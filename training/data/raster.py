@@ -1,12 +1,15 @@
-"""PNG, JPEG, BMP, GIF and WebP files: samples as stored. PNG by OpenCV, which keeps 16 bits; the others by Pillow.
+"""PNG, JPEG, BMP, GIF and WebP files: samples as stored. PNG by OpenCV, which keeps 16 bits; JPEG by
+libjpeg-turbo, which tells of damage; the others by Pillow.
 
 OpenCV only decodes here, with IMREAD_UNCHANGED: what its other flags convert was wrong more than once.
 """
 
 import io
+import re
 
 import cv2
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
@@ -26,11 +29,15 @@ from training.data.stored import (
 
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # no other of Pillow's: some start programs
 CHANNELS = {"1": 1, "L": 1, "P": 3, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
+SHOWN_AS = {"1": "L", "L": "L", "LA": "LA", "RGBA": "RGBA"}
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; 3 is a palette
 PNG_PALETTE, PNG_GREY_ALPHA = 3, 4
-PNG_END = b"IEND\xaeB`\x82"
+PNG_END, GIF_END = b"IEND\xaeB`\x82", b";"
 EXIF_ORIENTATION = 0x0112
-ZERO_RUN = bytes(64)  # no compressed picture holds so many; a download that broke off may
+MIN_ZERO_TAIL, ZERO_SHARE = 16, 8  # WebP: a flat end is up to a twentieth of a file, and a broken download any share
+JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither a stuffed byte nor a restart within the pixels
+JPEG_END, JPEG_BARE_MARKERS = 0xD9, (0x01, 0xD8)
+JPEG_DAMAGE = ("Premature end", "Corrupt JPEG data")  # of libjpeg's warnings; the others do not concern pixels
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and its error names file, rule and cure
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is reported by us
@@ -70,24 +77,22 @@ def decode_raster(data: bytes, name: str, page: int) -> Stored:
     header = read_raster_header(data, name)
     check_page(name, page, header.pages)
     file = _open(data, name)
-    if file.format == "WEBP" and any(ZERO_RUN in part for part in _webp_pictures(data)):
-        raise damaged(name, "a part of it is zeros")
+    _check_end(data, str(file.format), name)
     if file.format == "PNG" and page == 0 and file.mode != "P":
         samples = _by_opencv(data, name)
         if data[25] == PNG_GREY_ALPHA and samples.shape[2] == 4:
             samples = samples[..., 2:]
         return _stored(samples, header.orientation)
-    if file.format == "PNG" and PNG_END not in data:
-        raise damaged(name, "its end is missing")
-    if file.format == "JPEG" or file.format == "MPO":
-        return _stored(_by_opencv(data, name), header.orientation)
+    if file.format in ("JPEG", "MPO"):
+        samples = _by_libjpeg(data, name, file.mode)
+        if file.mode != "CMYK":
+            return _stored(samples, header.orientation)
     try:
         file.seek(page)
         file.load()
         if file.mode == "P":
             return Stored(np.asarray(file)[..., None], 1, False, header.orientation, _palette(file))
-        mode = "L" if file.mode == "1" else file.mode if file.mode in CHANNELS else "RGB"
-        pixels = np.asarray(file.convert(mode))
+        pixels = np.asarray(file.convert(SHOWN_AS.get(file.mode, "RGB")))
     except Exception as error:  # as above
         raise damaged(name, str(error)) from None
     return _stored(pixels.reshape(*pixels.shape[:2], -1), header.orientation)
@@ -134,6 +139,20 @@ def _by_opencv(data: bytes, name: str) -> Samples:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA))
 
 
+def _by_libjpeg(data: bytes, name: str, mode: str) -> Samples:
+    """(h, w, c) of a JPEG. OpenCV and Pillow fill what is missing with grey, and do not hand on libjpeg's warning."""
+    colours = "GRAY" if mode == "L" else mode
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, colours, strict=True))
+    except ValueError as error:
+        if str(error).startswith(JPEG_DAMAGE):
+            raise damaged(name, str(error)) from None
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, colours, strict=False))
+    except ValueError:
+        raise unreadable(name) from None
+
+
 def _palette(file: ImageFile.ImageFile) -> NDArray[np.uint8]:
     palette = np.zeros((256, 3), np.uint8)  # what it leaves out is black
     colours = np.array(file.getpalette("RGB"), np.uint8).reshape(-1, 3)
@@ -141,16 +160,28 @@ def _palette(file: ImageFile.ImageFile) -> NDArray[np.uint8]:
     return palette
 
 
-def _webp_pictures(data: bytes) -> list[bytes]:
-    """The compressed pictures of a WebP file."""
-    found: list[bytes] = []
-    begin = 12
-    while begin + 8 <= len(data):
-        kind, size = data[begin : begin + 4], int.from_bytes(data[begin + 4 : begin + 8], "little")
-        if kind == b"ANMF":  # a frame: its own header, then chunks as outside
-            begin += 8 + 16
-            continue
-        if kind in (b"VP8 ", b"VP8L"):
-            found.append(data[begin + 8 : begin + 8 + size])
-        begin += 8 + size + size % 2
-    return found
+def _check_end(data: bytes, form: str, name: str) -> None:
+    """Decoders stop at the last pixel, and some of them fill what is missing."""
+    content = data.rstrip(b"\0")
+    zeros = len(data) - len(content)
+    if form == "WEBP" and zeros > max(MIN_ZERO_TAIL, len(data) // ZERO_SHARE):  # it has neither checksum nor end mark
+        raise damaged(name, f"its last {zeros} bytes are zeros")
+    missing = {
+        "PNG": PNG_END not in data,
+        "GIF": zeros > 0 and not content.endswith(GIF_END),
+        "JPEG": not _has_jpeg_end(data),
+        "MPO": not _has_jpeg_end(data),
+    }
+    if missing.get(form):
+        raise damaged(name, "its end is missing")
+
+
+def _has_jpeg_end(data: bytes) -> bool:
+    """Follows the segments, because a preview within them has an end too, and anything may stand behind."""
+    found = JPEG_MARKER.search(data, 2)
+    while found and data[found.end() - 1] != JPEG_END:
+        begin = found.end()
+        if data[begin - 1] not in JPEG_BARE_MARKERS:
+            begin += max(2, int.from_bytes(data[begin : begin + 2], "big"))
+        found = JPEG_MARKER.search(data, begin)
+    return found is not None

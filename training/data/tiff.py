@@ -22,7 +22,7 @@ from training.data.stored import (
     damaged,
     known_orientation,
 )
-from training.data.tiff_stack import CMYK, KINDS, MIN_IS_WHITE, PALETTE, YCBCR, Page, Stack, find_stack, opened
+from training.data.tiff_stack import CMYK, KINDS, MIN_IS_WHITE, PALETTE, RGB, YCBCR, Page, Stack, find_stack, opened
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ORIENTATION = 274
@@ -119,7 +119,9 @@ def _interpreted(samples: Samples, page: Page, one_directory: bool, name: str) -
     samples = _bigger_is_brighter(samples, page, name)
     alpha = one_directory and len(extras) > 0 and extras[0] in ALPHA
     colours = count - len(extras) if one_directory else 0  # stains stored as pages are no colours
-    if count == 1:
+    if count == 4 and photometric == RGB and not alpha and samples[..., 3].min() == _opaque(samples.dtype):
+        shown, alpha = 3, True  # OpenCV writes no ExtraSamples; a channel that is full everywhere is no stain
+    elif count == 1:
         shown = 1
     elif one_directory and count == 3 and not alpha:
         shown = 3
@@ -144,6 +146,10 @@ def _bigger_is_brighter(samples: Samples, page: Page, name: str) -> Samples:
         )
     top = int(white) if white > 0 and samples.max() <= white else (1 << bits) - 1
     return np.asarray(samples.dtype.type(top) - samples)
+
+
+def _opaque(dtype: np.dtype[Any]) -> float:
+    return 1 if dtype.kind == "f" else np.iinfo(dtype).max
 
 
 def _cmyk_to_rgb(inks: Samples, name: str) -> Samples:
