@@ -225,7 +225,7 @@ def stacks(folder: Path) -> None:
 
 def floats(folder: Path) -> None:
     (folder / "images" / "a03.png").unlink()
-    save(folder / "images" / "a03.tif", RNG.random(DISC.shape, np.float32))
+    save(folder / "images" / "a03.tif", 300 * RNG.random(DISC.shape, np.float32))
 
 
 def as_runs(text: str) -> Callable[[Path], None]:
