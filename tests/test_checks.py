@@ -288,6 +288,16 @@ def test_masks_that_were_all_turned_against_their_images_are_an_error(
     assert any(how in found.title for found in errors), [found.title for found in errors]
 
 
+def test_a_fourth_channel_that_is_dropped_is_said_and_an_opaque_one_is_not(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for stem, alpha in ((STEMS[0], 255), (STEMS[1], 120)):
+        grey = image_of(folder, stem)
+        cv2.imwrite(str(folder / "images" / f"{stem}.png"), np.dstack([grey, grey, grey, np.full_like(grey, alpha)]))
+    (found,) = findings(folder)
+    assert (found.severity, found.stems) == (WARNING, (STEMS[1],))
+    assert "transparency is dropped" in found.title
+
+
 def test_dark_images_of_8_bits_are_found_and_the_meaning_does_not_say_they_have_16(tmp_path: Path) -> None:
     folder = healthy(tmp_path, STEMS)
     for path in (folder / "images").iterdir():

@@ -1,6 +1,5 @@
 """Every format x mode x depth x compression that is claimed to be read equals what another reader shows."""
 
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -163,3 +163,43 @@ def test_coco_polygons_and_plain_run_lengths_are_drawn() -> None:
 def test_coco_shapes_that_cannot_be_drawn_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="annotations: "):
         decode_shape(text, (10, 12), FILE)
+
+
+SQUARE = json.dumps([[4, 4, 16, 4, 16, 12, 4, 12]])
+
+
+def test_shapes_drawn_on_a_larger_picture_are_scaled_with_it() -> None:
+    drawn = decode_shape(SQUARE, (10, 12), FILE, drawn_at=(20, 24))
+    assert np.array_equal(drawn, decode_shape("[[2, 2, 8, 2, 8, 6, 2, 6]]", (10, 12), FILE))
+
+
+def test_run_lengths_of_a_larger_picture_are_scaled_with_it() -> None:
+    code = coco.encode(np.asfortranarray(cv2.resize(DISC, (80, 64), interpolation=cv2.INTER_NEAREST)))
+    shape = json.dumps({"size": code["size"], "counts": code["counts"].decode()})
+    assert np.count_nonzero(decode_shape(shape, DISC.shape, FILE) != DISC) <= 0.1 * DISC.sum()
+    runs = RunLengths(FILE, ("1 20",), size=(20, 24))  # the first column of the larger picture
+    mask, _ = read_mask(runs, (10, 12), AUTO, Path.read_bytes)
+    assert mask[:, 1:].sum() == 0
+
+
+@pytest.mark.parametrize("drawn_at", [(24, 20), (20, 30), (10, 16)])
+def test_shapes_of_a_picture_of_another_shape_are_refused(drawn_at: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"drawn on a picture of \d+x\d+ .* but the image is 10x12, of another shape"):
+        decode_shape(SQUARE, (10, 12), FILE, drawn_at)
+
+
+def test_values_that_do_not_count_are_neither_foreground_nor_background() -> None:
+    labels = np.array([[0, 1, 255, 255]], np.int32)
+    mask, facts = binarize(labels, MaskRule(ignore="255"), "m")
+    assert mask.tolist() == [[0, 1, 2, 2]]
+    assert (facts.kind, facts.values) == ("binary", (0, 1))
+    assert binarize(labels, MaskRule(threshold="0", ignore="255"), "m")[0].tolist() == [[0, 1, 2, 2]]
+    assert binarize(np.array([[0, 255]], np.int32), MaskRule(ignore="255"), "m")[1].kind == "empty"
+    assert binarize(np.array([[-1, 0, 4]], np.int32), MaskRule(ignore="-1"), "m")[0].tolist() == [[2, 0, 1]]
+
+
+def test_what_a_layout_knows_of_a_file_counts_unless_a_person_says_otherwise() -> None:
+    labels = np.array([[0, 0x800000, 0x008000, 0xE0E0C0]], np.int32)
+    known = {"values": (0x008000,), "ignored": (0xE0E0C0,)}
+    assert binarize(labels, AUTO, "m", **known)[0].tolist() == [[0, 0, 1, 2]]
+    assert binarize(labels, MaskRule(values="800000"), "m", **known)[0].tolist() == [[0, 1, 0, 2]]

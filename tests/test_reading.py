@@ -323,8 +323,16 @@ BAD: dict[str, tuple[Callable[[Path], object], Reading, str]] = {
         Reading(),
         "a mask has 1 channel, or 3 of 8 bits",
     ),
-    "a truncated png": (lambda folder: truncate(folder, "images/a03.png"), Reading(), r"a03\.png: (this is no image|the file is damaged)"),
-    "a truncated mask": (lambda folder: truncate(folder, "masks/a03.png"), Reading(), r"a03\.png: (this is no image|the file is damaged)"),
+    "a truncated png": (
+        lambda folder: truncate(folder, "images/a03.png"),
+        Reading(),
+        r"a03\.png: (this is no image|the file is damaged)",
+    ),
+    "a truncated mask": (
+        lambda folder: truncate(folder, "masks/a03.png"),
+        Reading(),
+        r"a03\.png: (this is no image|the file is damaged)",
+    ),
     "a truncated jpg": (replace_image(".jpg", 0.7), Reading(), r"a03\.jpg: (this is no image|the file is damaged)"),
     "a truncated tif": (replace_image(".tif", 0.7), Reading(), r"a03\.tif: (this is no image|the file is damaged)"),
     "a truncated bmp": (replace_image(".bmp", 0.7), Reading(), r"a03\.bmp: (this is no image|the file is damaged)"),

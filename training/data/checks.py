@@ -27,6 +27,7 @@ def find_problems(images: ImageSet, split: Split) -> list[Finding]:
         _leaks(images, split),
         _duplicates(images),
         _same_masks(images),
+        _transparent(images),
         _dark(images),
         _unused_subjects(images) or _unstated_groups(images),
     )
@@ -102,6 +103,20 @@ def _same_masks(images: ImageSet) -> Finding | None:
         title=f"{len(same)} different images share a mask with another",
         meaning="A mask may have been saved under the wrong name; look at these pairs.",
         stems=stems_of(images, same),
+    )
+
+
+def _transparent(images: ImageSet) -> Finding | None:
+    """A fourth channel that says something, and is not read."""
+    found = [k for k, facts in enumerate(images.facts) if facts.transparent]
+    if not found:
+        return None
+    return Finding(
+        severity=WARNING,
+        title=f"{several(len(found), 'image')} with transparent pixels, whose transparency is dropped",
+        meaning="Hidden pixels are read as they are stored. If the fourth channel is data of its own, choose: "
+        "channels=0,1,3 for example.",
+        stems=stems_of(images, found),
     )
 
 

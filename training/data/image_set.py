@@ -28,6 +28,7 @@ class ImageFacts:
     width: int
     channels: int  # 1 when every pixel is grey
     brightest: int  # 0..255
+    transparent: bool  # some pixel is not opaque; transparency is not read
     image_hash: str  # of the pixels: equal for identical images, whatever their files
     mask_hash: str
     mask_kind: str  # as in masks.MaskFacts

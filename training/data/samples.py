@@ -12,7 +12,7 @@ import numpy as np
 from training.data.agreement import look_at
 from training.data.framing import OUTSIDE
 from training.data.image_set import ImageFacts
-from training.data.images import Header, Pixels, decode_image, to_channels
+from training.data.images import AUTO_CHANNELS, Header, Pixels, decode_image, has_transparency, to_channels
 from training.data.mask_rule import MaskPlacing, MaskRule
 from training.data.masks import read_mask
 from training.data.pairs import Pair
@@ -25,7 +25,8 @@ def read_pair(
 
     header: of the image's file; image_max: what stands for white, 0 for what the file says.
     """
-    image = decode_image(pair.image.read_bytes(), str(pair.image), pair.page, image_max, channels)
+    data, name = pair.image.read_bytes(), str(pair.image)
+    image = decode_image(data, name, pair.page, image_max, channels)
     size = image.shape[0], image.shape[1]
     mask, mask_facts = read_mask(pair.mask, size, rule, Path.read_bytes, header.orientation, placing)
     look = look_at(image, mask)
@@ -34,6 +35,7 @@ def read_pair(
         width=size[1],
         channels=image.shape[2],
         brightest=int(image.max()),
+        transparent=channels == AUTO_CHANNELS and has_transparency(data, name, pair.page),
         image_hash=_hash(image),
         mask_hash=_hash(mask),
         mask_kind=mask_facts.kind,
