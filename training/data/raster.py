@@ -5,14 +5,13 @@ OpenCV only decodes here, with IMREAD_UNCHANGED: what its other flags convert wa
 """
 
 import io
-import re
 
 import cv2
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from training.data.jpeg import decode_jpeg
 from training.data.stored import (
     QUARTER_TURNS,
     UNTURNED,
@@ -35,9 +34,6 @@ PNG_PALETTE, PNG_GREY_ALPHA = 3, 4
 PNG_END, GIF_END = b"IEND\xaeB`\x82", b";"
 EXIF_ORIENTATION = 0x0112
 MIN_ZERO_TAIL, ZERO_SHARE = 16, 8  # WebP: a flat end is up to a twentieth of a file, and a broken download any share
-JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither a stuffed byte nor a restart within the pixels
-JPEG_END, JPEG_BARE_MARKERS = 0xD9, (0x01, 0xD8)
-JPEG_DAMAGE = ("Premature end", "Corrupt JPEG data")  # of libjpeg's warnings; the others do not concern pixels
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and its error names file, rule and cure
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is reported by us
@@ -84,7 +80,7 @@ def decode_raster(data: bytes, name: str, page: int) -> Stored:
             samples = samples[..., 2:]
         return _stored(samples, header.orientation)
     if file.format in ("JPEG", "MPO"):
-        samples = _by_libjpeg(data, name, file.mode)
+        samples = decode_jpeg(data, name, file.mode)
         if file.mode != "CMYK":
             return _stored(samples, header.orientation)
     try:
@@ -96,6 +92,18 @@ def decode_raster(data: bytes, name: str, page: int) -> Stored:
     except Exception as error:  # as above
         raise damaged(name, str(error)) from None
     return _stored(pixels.reshape(*pixels.shape[:2], -1), header.orientation)
+
+
+def is_transparent_raster(data: bytes, name: str, page: int) -> bool:
+    """Whether some pixel is not opaque. Decodes only what may be."""
+    header = read_raster_header(data, name)
+    check_page(name, page, header.pages)
+    file = _open(data, name)
+    try:
+        file.seek(page)
+        return file.has_transparency_data and file.convert("RGBA").getchannel("A").getextrema()[0] != 255
+    except Exception as error:  # as above
+        raise damaged(name, str(error)) from None
 
 
 def _stored(samples: Samples, orientation: int) -> Stored:
@@ -139,20 +147,6 @@ def _by_opencv(data: bytes, name: str) -> Samples:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA))
 
 
-def _by_libjpeg(data: bytes, name: str, mode: str) -> Samples:
-    """(h, w, c) of a JPEG. OpenCV and Pillow fill what is missing with grey, and do not hand on libjpeg's warning."""
-    colours = "GRAY" if mode == "L" else mode
-    try:
-        return np.asarray(simplejpeg.decode_jpeg(data, colours, strict=True))
-    except ValueError as error:
-        if str(error).startswith(JPEG_DAMAGE):
-            raise damaged(name, str(error)) from None
-    try:
-        return np.asarray(simplejpeg.decode_jpeg(data, colours, strict=False))
-    except ValueError:
-        raise unreadable(name) from None
-
-
 def _palette(file: ImageFile.ImageFile) -> NDArray[np.uint8]:
     palette = np.zeros((256, 3), np.uint8)  # what it leaves out is black
     colours = np.array(file.getpalette("RGB"), np.uint8).reshape(-1, 3)
@@ -166,22 +160,5 @@ def _check_end(data: bytes, form: str, name: str) -> None:
     zeros = len(data) - len(content)
     if form == "WEBP" and zeros > max(MIN_ZERO_TAIL, len(data) // ZERO_SHARE):  # it has neither checksum nor end mark
         raise damaged(name, f"its last {zeros} bytes are zeros")
-    missing = {
-        "PNG": PNG_END not in data,
-        "GIF": zeros > 0 and not content.endswith(GIF_END),
-        "JPEG": not _has_jpeg_end(data),
-        "MPO": not _has_jpeg_end(data),
-    }
-    if missing.get(form):
+    if (form == "PNG" and PNG_END not in data) or (form == "GIF" and not content.endswith(GIF_END)):
         raise damaged(name, "its end is missing")
-
-
-def _has_jpeg_end(data: bytes) -> bool:
-    """Follows the segments, because a preview within them has an end too, and anything may stand behind."""
-    found = JPEG_MARKER.search(data, 2)
-    while found and data[found.end() - 1] != JPEG_END:
-        begin = found.end()
-        if data[begin - 1] not in JPEG_BARE_MARKERS:
-            begin += max(2, int.from_bytes(data[begin : begin + 2], "big"))
-        found = JPEG_MARKER.search(data, begin)
-    return found is not None
