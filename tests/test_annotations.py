@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data.annotations import read_aperio, read_runs, read_table
+from training.data.challenges import read_aperio
 from training.data.layouts import find_groups, find_layout
 from training.data.masks import MaskRule, read_mask
 from training.data.pairs import MaskFile, RunLengths, Shapes
+from training.data.runs import Runs, read_runs
+from training.data.tables import read_table
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -95,7 +97,7 @@ def test_a_row_that_does_not_hold_is_a_problem_with_its_line(tmp_path: Path) -> 
     ("text", "message"),
     [
         ("image,group\na,b\n", r"t\.csv: a csv of paths needs the columns image and mask; it has \['image', 'group'\]"),
-        ("", r"t\.csv: a csv of paths needs the columns image and mask"),
+        ("", r"t\.csv: this is no csv; give a folder of images and masks, a zip, or a csv"),
         ("image,mask\n", r"t\.csv: the csv has no rows; each must name an image and a mask"),
         ("image,mask\na,b,c\n", r"t\.csv: a row does not fit the columns 'image,mask'"),
     ],
@@ -107,7 +109,7 @@ def test_a_csv_that_is_none_of_paths_is_refused(tmp_path: Path, text: str, messa
 
 
 def test_bytes_that_are_no_text_are_no_csv(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "t.csv").write_bytes(b"image,mask\n\x81\x8d\n")
     with pytest.raises(ValueError, match=r"t\.csv: this is no csv that can be read"):
         read_table(tmp_path / "t.csv")
 
@@ -134,7 +136,7 @@ def test_run_lengths_go_by_the_image_s_stem_or_file_name(tmp_path: Path, header:
 @pytest.mark.parametrize("text", ["", "nan", "NaN", "-1"])
 def test_a_row_without_runs_is_an_empty_mask(tmp_path: Path, text: str) -> None:
     path = table(tmp_path / "t.csv", "ImageId,EncodedPixels", f"a,{text}")
-    assert read_runs(path) == {"a": ()}
+    assert read_runs(path) == {"a": Runs()}
     mask, facts = read_mask(RunLengths(path, ()), (6, 8), MaskRule(), Path.read_bytes)
     assert (int(mask.sum()), facts.kind) == (0, "empty")
 
@@ -159,7 +161,7 @@ def test_kaggle_s_sample_submission_is_no_table_of_masks(tmp_path: Path) -> None
 
 def test_a_row_may_be_longer_than_python_s_usual_limit(tmp_path: Path) -> None:
     runs = "1 1 " * 50_000
-    assert read_runs(table(tmp_path / "t.csv", "id,rle", f"a,{runs}")) == {"a": (runs.strip(),)}
+    assert read_runs(table(tmp_path / "t.csv", "id,rle", f"a,{runs}")) == {"a": Runs(texts=[("", runs.strip())])}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,6 @@ def test_a_row_may_be_longer_than_python_s_usual_limit(tmp_path: Path) -> None:
     [
         (("ImageId,EncodedPixels",), r"t\.csv: the csv has no rows"),
         (("name,rle", "a,1 2"), r"t\.csv: it has run lengths \(rle\) but no column of image ids; name one ImageId"),
-        (("ImageId_ClassId,EncodedPixels", "a_1,1 2"), "no column of image ids"),
     ],
 )
 def test_a_csv_of_run_lengths_that_cannot_be_used_is_refused(
@@ -204,29 +205,29 @@ def test_coco_files_are_looked_for_where_people_put_them(tmp_path: Path, images:
     assert (int(mask.sum()), bool(mask[1:4, 1:5].all())) == (12, True)
 
 
-def test_crowds_and_all_categories_are_foreground(tmp_path: Path) -> None:
+def test_of_two_categories_one_must_be_chosen_and_all_takes_crowds_too(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "b.png")
     runs = {"size": [6, 8], "counts": [0, 6, 42]}
     shapes = [{"image_id": 7, "category_id": 1, "segmentation": [[4, 0, 6, 0, 6, 6, 4, 6]]}]
     shapes += [{"image_id": 8, "category_id": 2, "segmentation": runs, "iscrowd": 1}]
     make_coco(tmp_path, annotations=shapes, categories=[{"id": 1, "name": "cell"}, {"id": 2, "name": "clump"}])
-    layout = find_layout(tmp_path)
-    assert layout.notes == ("all 2 categories are foreground (cell, clump)",)
+    (problem,) = find_layout(tmp_path).problems
+    assert problem == (
+        "annotations are of 2 categories (cell: 1, clump: 1); say which is foreground: "
+        "category=cell, or category=all for any of them"
+    )
+    layout = find_layout(tmp_path, category="all")
+    assert layout.notes == ("foreground is any of 2 categories (cell: 1, clump: 1), as category=all says",)
     masks = [read_mask(pair.mask, (6, 8), MaskRule(), Path.read_bytes)[0] for pair in layout.pairs]
     assert [np.flatnonzero(mask.any(axis=0)).tolist() for mask in masks] == [[4, 5], [0]]
 
 
-def test_images_and_tables_that_coco_s_json_does_not_name_are_in_the_notes(tmp_path: Path) -> None:
+def test_images_that_coco_s_json_does_not_name_are_in_the_notes(tmp_path: Path) -> None:
     make(tmp_path, "images/a.png", "images/c.png", "d.png")
-    images = [{"id": 7, "file_name": "images/a.png"}]
-    make_coco(tmp_path, "annotations/train.json", images=images)
-    make_coco(tmp_path, "annotations/val.json")
+    make_coco(tmp_path, "annotations/train.json", images=[{"id": 7, "file_name": "images/a.png"}])
     layout = find_layout(tmp_path)
     assert [pair.stem for pair in layout.pairs] == ["a"]
-    assert layout.notes == (
-        "only train.json is read; val.json left out",
-        "2 images are not listed and left out (c.png, d.png)",
-    )
+    assert layout.notes == ("2 images are not listed and left out (c.png, d.png)",)
 
 
 def test_equal_names_in_coco_s_folders_are_told_apart(tmp_path: Path) -> None:
@@ -239,8 +240,8 @@ def test_an_unknown_image_id_and_a_missing_file_are_problems(tmp_path: Path) -> 
     make(tmp_path, "a.png")
     path = make_coco(tmp_path, annotations=[{"image_id": 99, "segmentation": []}])
     assert find_layout(tmp_path).problems == (
-        f"{path}: annotations of images that it does not list (image_id 99)",
         f"{path}: b.png is listed, but not in {tmp_path} or its images/",
+        f"{path}: annotations of images that it does not list (image_id 99)",
     )
 
 
@@ -250,7 +251,7 @@ def test_an_unknown_image_id_and_a_missing_file_are_problems(tmp_path: Path) -> 
         ('{"images": [', r"c\.json: this is no json that can be read"),
         ('{"images": [{"file_name": "a.png"}], "annotations": []}', r"c\.json: this is not COCO's format.*'id'"),
         ('{"images": ["a.png"], "annotations": []}', r"c\.json: this is not COCO's format"),
-        ('{"images": [{"id": 7}], "annotations": [{"image_id": 7}]}', r"c\.json: .*lacks 'segmentation'"),
+        ('{"images": [{"id": 7}], "annotations": [{"image_id": 7}]}', r"c\.json: .*lacks 'file_name'"),
     ],
 )
 def test_json_that_is_no_coco_is_refused(tmp_path: Path, text: str, message: str) -> None:

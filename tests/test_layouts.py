@@ -163,7 +163,11 @@ def test_what_systems_hide_and_what_is_no_image_is_passed_over(tmp_path: Path) -
     for name in (".DS_Store", "images/Thumbs.db", "masks/README.txt", "images/SHA256SUMS", "notes.csv"):
         (tmp_path / name).write_text("no image")
     layout = find_layout(tmp_path)
-    assert (names_of(layout), layout.problems, layout.notes) == ({"a": "a.png"}, (), ())
+    assert (names_of(layout), layout.problems) == ({"a": "a.png"}, ())
+    assert layout.notes == (
+        "5 files that systems left or hide are passed over "
+        "(.DS_Store: 1, ._*: 1, .b.png: 1, Thumbs.db: 1, __MACOSX: 1)",
+    )
 
 
 @pytest.mark.parametrize(("image", "mask"), [("images/s.tif", "masks/s_mask.tiff"), ("s-volume.tif", "s-labels.tif")])
@@ -320,7 +324,7 @@ NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no images": (lambda data: make(data, "masks/a.png"), "it has a folder of masks, but no folder images/"),
     "only images": (lambda data: make(data, "a.png", "b.png"), "no image with a mask was found"),
     "too deep": (lambda data: make(data, "1/2/3/4/a.png", "1/2/3/4/a_mask.png"), "no image with a mask was found"),
-    "no csv": (lambda data: make(data, "a.png") / "a.png", "a csv of paths needs the columns image and mask"),
+    "no csv": (lambda data: make(data, "a.png") / "a.png", "this is no csv; give a folder of images and masks"),
     "a link to nowhere": (lambda data: link(data / "link", "absent"), "link: this symbolic link leads nowhere"),
     "a link to itself": (lambda data: link(data / "link", "link"), "link: this symbolic link leads nowhere"),
     "a mask folder that loops": (
