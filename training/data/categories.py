@@ -35,7 +35,7 @@ def choose_labels(
     category: a label whatever its case, an id, several with commas, "all", or "" where there is one. Several and no
     choice is a problem. Raises ValueError, with what there is, for a category that is unknown.
     """
-    used = {label: count for label, count in counts.items() if count}
+    used = {label: count for label, count in counts.items() if count != 0}
     there = _show(used)
     if not category:
         if len(used) > 1:

@@ -23,7 +23,7 @@ def find_by_ids(data: Path, category: str) -> Layout | None:
     if not table and not any((path / "masks").is_dir() for path in ids):
         return None
     runs = read_runs(table) if table else {}
-    labels = choose_runs(runs, category, found) if runs else frozenset()
+    labels = choose_runs(runs, category, found)
     written = 0
     for folder in ids:
         images = list_images(folder / "images")

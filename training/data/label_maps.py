@@ -11,7 +11,7 @@ from training.data.listing import ImageFiles, list_below, list_images, list_tabl
 from training.data.pairs import Findings, Layout, MaskFile, Pair, some
 from training.data.tables import read_text
 
-CLASSES, OBJECTS = "segmentationclass", "segmentationobject"
+CLASSES, OBJECTS = ("segmentationclass", "segmentationclasspng"), "segmentationobject"
 LABEL_MAP = "labelmap.txt"
 VOID = 0xE0E0C0  # VOC's colour of outlines and of what is too hard to tell
 BACKGROUND_NAMES = ("background", "_background_", "bg")
@@ -28,7 +28,8 @@ class LabelMap:
 
 def find_by_voc(folder: Path, category: str) -> Layout | None:
     """JPEGImages/ and SegmentationClass/, paired by stem; images without a mask are left out."""
-    homes = [path for path in [folder, *list_below(folder, 3)] if path.name.lower() == CLASSES]
+    places = [path for path in [folder, *list_below(folder, 3)] if path.name.lower() in CLASSES]
+    homes = [path for path in places if any(list_images(place) for place in (path, *list_below(path)))]
     if not homes:
         return None
     found = Findings()

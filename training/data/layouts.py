@@ -16,6 +16,7 @@ from training.data.groups import find_groups, find_subject_columns, group_copies
 from training.data.label_maps import find_by_voc
 from training.data.labelme import HEAVY, is_labelme, pair_by_labelme
 from training.data.listing import (
+    ImageFiles,
     count_litter,
     list_below,
     list_folder,
@@ -137,11 +138,18 @@ def _left_out(data: Path, layout: Layout) -> list[str]:
         kinds = ", ".join(unread)
         notes.append(f"{unread.total()} of {total} files in {place} have a suffix that is not read ({kinds}): left out")
     used = {mask.path for mask in masks if not isinstance(mask, ObjectFiles)}
-    said = " ".join((layout.name, *layout.notes))
+    said = " ".join((layout.name, *layout.notes, *layout.problems))
     tables = [path for path in list_tables(data, ".csv", ".tsv", ".json") if path not in used and path.name not in said]
     unused = [path.name for path in tables if _holds_masks(path)]
     if unused:
         notes.append(f"{some(unused)} left out: masks are taken from elsewhere in the folder")
+    others = [path for path in ImageFiles(data).paths if path.parent not in folders]
+    told = {path.parent for path in others if path.name in said}
+    told |= {path.parent for path in others if any(f"{part}/" in said for part in path.relative_to(data).parts[:-1])}
+    silent = Counter(f"{path.parent.relative_to(data)}/" for path in others if path.parent not in told)
+    if silent:
+        shown = some([f"{place}: {count}" for place, count in silent.items()])
+        notes.append(f"{silent.total()} images in other folders are left out ({shown})")
     litter = count_litter(data)
     return [*notes, litter] if litter else notes
 
@@ -194,6 +202,11 @@ def _why_nothing(data: Path) -> str:
     sides = [side for side in (folder_named(data, IMAGE_FOLDERS), folder_named(data, MASK_FOLDERS)) if side]
     if len(sides) == 2:
         return f"{sides[0].name}/ holds no image ({', '.join(SUFFIXES)}), or {sides[1].name}/ no mask"
+    tables = [path for place in (data, *list_below(data)) for path in list_tables(place, ".json")]
+    if tables:
+        return (
+            f"{some([path.name for path in tables])} is neither COCO's json nor LabelMe's; export the outlines as COCO"
+        )
     unnamed = find_unnamed_sides(data)
     if unnamed:
         return (

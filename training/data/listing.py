@@ -135,8 +135,9 @@ class ImageFiles:
         spellings = list(dict.fromkeys([name, clean_path(name), unquote(clean_path(name))]))
         for spelling in spellings:
             for place in near:
-                if spelling and (place / spelling).is_file():
-                    return [place / spelling]
+                path = Path(os.path.normpath(place / spelling))
+                if spelling and path.is_file():
+                    return [path]
         return next((fits for spelling in spellings if (fits := self._by_last_parts(spelling))), [])
 
     def _by_last_parts(self, spelling: str) -> list[Path]:

@@ -106,13 +106,20 @@ def find_by_runs(folder: Path, category: str) -> Layout | None:
             found.problems.append(f"{table}: several images fit {key} ({some([str(path) for path in fits])})")
         else:
             placed.update({path: placed[path] | {key} for path in fits})
-    for image in images:
-        keys = sorted(({same_name(image.stem), same_name(image.name)} | placed[image]) & set(runs))
-        if not keys:
+    keys_of = {
+        image: sorted(({same_name(image.stem), same_name(image.name)} | placed[image]) & set(runs)) for image in images
+    }
+    named = {image.parent for image in images if keys_of[image]}
+    for image, keys in keys_of.items():
+        left = [key for key in keys if key in runs]
+        if left:
+            mask = pick_runs(table, [runs.pop(key) for key in left], labels)
+            found.pairs.append(Pair(stem=same_name(image.stem), image=image, mask=mask))
+        elif image.parent in named or not named:
             found.problems.append(f"{image}: {table.name} has no row for this image; add one, empty for an empty mask")
-        else:
-            mask = pick_runs(table, [runs.pop(key) for key in keys], labels)
-            found.pairs.append(Pair(stem=image.stem, image=image, mask=mask))
+    others = [str(image.relative_to(folder)) for image in images if named and image.parent not in named]
+    if others:
+        found.notes.append(f"{len(others)} images left out: {table.name} names none of their folder ({some(others)})")
     note_unused_runs(found, table, runs)
     empty = [
         pair.stem for pair in found.pairs if category and isinstance(pair.mask, RunLengths) and not pair.mask.texts

@@ -18,9 +18,17 @@ from training.data.stems import (
 )
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
-MASK_FOLDERS = ("1st_manual", "masks", "mask", "labels", "label")  # DRIVE's mask/ holds the field of view, no truth
+MASK_FOLDERS = (
+    "1st_manual",
+    "manual1",
+    "manual",
+    "masks",
+    "mask",
+    "labels",
+    "label",
+)  # mask/ of DRIVE and HRF is the field of view
 MASK_WORD = re.compile(r"mask|(?<!un)label|annot|truth|segment|target")
-MASK_TOKENS = {"gt", "gts", "y", "seg", "segs", "lbl", "lbls"}
+MASK_TOKENS = {"manual", "manual1", "gt", "gts", "y", "seg", "segs", "lbl", "lbls"}
 SIDE_WORDS = re.compile(
     r"masks?|labels?|annot\w*|ground|truths?|segment\w*|targets?|images?|imgs?|inputs?|originals?|data|raw|pictures?"
     r"|photos?|frames?|gts?|[xy]|segs?|part\d+|task[\d-]*"
@@ -72,7 +80,7 @@ def find_siblings(data: Path, mask_suffix: str) -> Layout | None:
     The folder with the most fitting names is taken, of several the one whose path is most alike. Raises ValueError
     where two folders fit equally well.
     """
-    places = {place: files for place in list_below(data, MAX_LEVELS) if (files := list_images(place))}
+    places = {place: files for place in [data, *list_below(data, MAX_LEVELS)] if (files := list_images(place))}
     masks = {place: files for place, files in places.items() if is_mask_folder(place.relative_to(data))}
     images = {place: _image_names(files) for place, files in places.items() if place not in masks}
     partners: dict[Path, list[Path]] = defaultdict(list)

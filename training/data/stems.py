@@ -25,7 +25,7 @@ OWN_ENDINGS = (
 SECOND_ENDINGS = ("_2ndHO", "_manual2")  # a second observer's, for comparison
 KNOWN_ENDINGS = OWN_ENDINGS + SECOND_ENDINGS
 # what a mask's ending stands in place of
-IMAGE_ENDINGS = ("", "_image", "_img", "_raw", "-volume", "_volume", "_training", "_test", "_sat", ".ome")
+IMAGE_ENDINGS = ("", "_image", "_img", "_raw", "-volume", "_volume", "_training", "_test", "_sat", ".ome", "_0000")
 NO_IMAGES = ("_superpixels",)  # ISIC's, beside the images
 MASK_PREFIX = re.compile(r"(?:masks?|gt|seg|segmentation|labels?|annotation|truth|groundtruth)[ _.-]?", re.IGNORECASE)
 IMAGE_PREFIX = re.compile(r"(?:images?|imgs?|pic|picture|photo|frame|input|raw)[ _.-]?", re.IGNORECASE)

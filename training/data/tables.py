@@ -127,7 +127,7 @@ def find_by_paths(data: Path) -> Layout | None:
             found.problems.append(f"{where}: several files fit ({names}); write the path from the csv's folder")
             continue
         (image,), (mask,) = fits
-        elsewhere += image != table.parent / clean_path(row["image"])
+        elsewhere += not (table.parent / clean_path(row["image"])).is_file()
         seen[image] += 1
         if seen[image] > 1:
             found.problems.append(f"{where}: {image} is named a second time; an image has one mask")
@@ -145,8 +145,11 @@ def find_by_paths(data: Path) -> Layout | None:
 
 def _stem(image: Path, folder: Path, given: str) -> str:
     """The path as the csv writes it, without its suffix; a name alone where that path is absolute."""
-    if Path(given).is_absolute() or not image.is_relative_to(folder):
-        return image.stem
+    path = Path(clean_path(given))
+    if not path.is_absolute() and (folder / path).is_file():
+        return same_name(str(path.with_suffix("")))
+    if path.is_absolute() or not image.is_relative_to(folder):
+        return same_name(image.stem)
     return same_name(str(image.relative_to(folder).with_suffix("")))
 
 

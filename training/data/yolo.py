@@ -28,13 +28,16 @@ LINE = re.compile(r"\d+(\.0+)?(\s+-?[\d.]+(e[+-]?\d+)?){4,}\s*", re.IGNORECASE)
 def find_by_yolo(folder: Path, category: str) -> Layout | None:
     """Texts in labels/ beside images/, in any order of train/ and labels/; or each beside its image."""
     places = [folder, *list_below(folder, 3)]
-    texts = {path for place in places for path in list_tables(place, ".txt") if _is_labels(path)}
+    texts = {path for place in places for path in list_tables(place, ".txt") if _is_labels(path, folder)}
     if not texts:
         return None
     found, images, used, background, alone = Findings(), list[Annotated](), set[Path](), list[str](), list[str]()
     homes = {path.parent for path in texts}
-    for image in (path for place in places for path in list_images(place)):
-        text = _text_of(image, folder)
+    text_of = {image: _text_of(image, folder) for place in places for image in list_images(place)}
+    beside = sum(text.parent == image.parent for image, text in text_of.items() if text.parent in homes)
+    if beside and len(texts) <= beside / 2:  # numbers of another kind, beside images and masks
+        return None
+    for image, text in text_of.items():
         if text.parent not in homes:
             alone.append(str(image.relative_to(folder)))
             continue
@@ -58,14 +61,14 @@ def find_by_yolo(folder: Path, category: str) -> Layout | None:
     return found.layout("YOLO: outlines in a text an image")
 
 
-def _is_labels(path: Path) -> bool:
+def _is_labels(path: Path, root: Path) -> bool:
     """Whether its first line is a class and numbers; an empty text in labels/ is background."""
     if path.name.lower() in NAME_FILES:
         return False
     with path.open("rb") as file:
         lines = file.read(1 << 16).decode("utf-8-sig", "replace").split("\n")
     first = next((line.strip() for line in lines if line.strip()), "")
-    return bool(LINE.fullmatch(first)) or (not first and LABELS in (part.lower() for part in path.parts))
+    return bool(LINE.fullmatch(first)) or (not first and LABELS in str(path.relative_to(root).parent).lower())
 
 
 def _text_of(image: Path, root: Path) -> Path:
