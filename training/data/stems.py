@@ -44,7 +44,10 @@ def mask_prefix(stem: str) -> str:
 def image_cores(image: Path) -> set[str]:
     """What a mask of this image may be called, before its own ending."""
     stem = same_name(image.stem)
-    return {stem.removesuffix(ending) for ending in IMAGE_ENDINGS if stem.endswith(ending)} | {same_name(image.name)}
+    return {stem.removesuffix(ending) for ending in IMAGE_ENDINGS if stem.endswith(ending)} | {
+        same_name(image.name),
+        stem + image.suffix.lower(),
+    }
 
 
 def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str, found: Findings) -> set[str]:
