@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data.annotations import read_aperio, read_runs, read_table
+from training.data.challenges import read_aperio
 from training.data.layouts import find_groups, find_layout
 from training.data.masks import MaskRule, read_mask
 from training.data.pairs import MaskFile, RunLengths, Shapes
+from training.data.runs import Runs, read_runs
+from training.data.tables import read_table
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -95,7 +97,7 @@ def test_a_row_that_does_not_hold_is_a_problem_with_its_line(tmp_path: Path) -> 
     ("text", "message"),
     [
         ("image,group\na,b\n", r"t\.csv: a csv of paths needs the columns image and mask; it has \['image', 'group'\]"),
-        ("", r"t\.csv: a csv of paths needs the columns image and mask"),
+        ("", r"t\.csv: this is no csv; give a folder of images and masks, a zip, or a csv"),
         ("image,mask\n", r"t\.csv: the csv has no rows; each must name an image and a mask"),
         ("image,mask\na,b,c\n", r"t\.csv: a row does not fit the columns 'image,mask'"),
     ],
@@ -107,9 +109,52 @@ def test_a_csv_that_is_none_of_paths_is_refused(tmp_path: Path, text: str, messa
 
 
 def test_bytes_that_are_no_text_are_no_csv(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "t.csv").write_bytes(b"image,mask\n\x81\x8d\n")
     with pytest.raises(ValueError, match=r"t\.csv: this is no csv that can be read"):
         read_table(tmp_path / "t.csv")
+
+
+def test_paths_of_windows_and_of_another_machine_lead_to_the_files(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{side}/{name}.png" for side in ("pics", "truth") for name in "ab"))
+    rows = (r"pics\a.png,truth\a.png", r"D:\work\set\pics\b.png,/home/someone/truth/b.png")
+    layout = find_layout(table(tmp_path / "t.csv", "image,mask", *rows))
+    assert [(pair.stem, pair.image, pair.mask) for pair in layout.pairs] == [
+        (stem, tmp_path / f"pics/{name}.png", MaskFile(tmp_path / f"truth/{name}.png"))
+        for stem, name in (("pics/a", "a"), ("pics/b", "b"))
+    ]
+    assert layout.notes == ("1 paths of t.csv are of another folder; the files were found by their names",)
+
+
+def test_a_path_that_fits_two_files_is_a_problem(tmp_path: Path) -> None:
+    make(tmp_path, "pics/a.png", "truth/a.png", "m.png")
+    path = table(tmp_path / "t.csv", "image,mask", r"D:\set\a.png,m.png")
+    (problem,) = find_layout(path).problems
+    assert (
+        problem == f"{path}, line 2: several files fit (pics/a.png, truth/a.png); write the path from the csv's folder"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_csv_is_read_in_every_encoding_that_spreadsheets_write(
+    tmp_path: Path, encoding: str, separator: str, end: str
+) -> None:
+    make(tmp_path, "Zelle \u00e4.png", "Maske, \u00e4.png")
+    rows = [separator.join(('"image"', "mask")), separator.join(("Zelle \u00e4.png", '"Maske, \u00e4.png"'))]
+    (tmp_path / "t.csv").write_bytes("".join(row + end for row in rows).encode(encoding))
+    layout = find_layout(tmp_path)
+    assert [(pair.image, pair.mask) for pair in layout.pairs] == [
+        (tmp_path / "Zelle \u00e4.png", MaskFile(tmp_path / "Maske, \u00e4.png"))
+    ]
+    assert layout.notes == (("t.csv is not UTF-8; it is read as cp1252",) if encoding == "cp1252" else ())
+
+
+def test_excel_s_line_about_the_separator_is_no_header(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "m.png")
+    assert [
+        pair.stem for pair in find_layout(table(tmp_path / "t.csv", "sep=;", "image;mask", "a.png;m.png")).pairs
+    ] == ["a"]
 
 
 # run lengths
@@ -134,7 +179,7 @@ def test_run_lengths_go_by_the_image_s_stem_or_file_name(tmp_path: Path, header:
 @pytest.mark.parametrize("text", ["", "nan", "NaN", "-1"])
 def test_a_row_without_runs_is_an_empty_mask(tmp_path: Path, text: str) -> None:
     path = table(tmp_path / "t.csv", "ImageId,EncodedPixels", f"a,{text}")
-    assert read_runs(path) == {"a": ()}
+    assert read_runs(path) == {"a": Runs()}
     mask, facts = read_mask(RunLengths(path, ()), (6, 8), MaskRule(), Path.read_bytes)
     assert (int(mask.sum()), facts.kind) == (0, "empty")
 
@@ -159,7 +204,7 @@ def test_kaggle_s_sample_submission_is_no_table_of_masks(tmp_path: Path) -> None
 
 def test_a_row_may_be_longer_than_python_s_usual_limit(tmp_path: Path) -> None:
     runs = "1 1 " * 50_000
-    assert read_runs(table(tmp_path / "t.csv", "id,rle", f"a,{runs}")) == {"a": (runs.strip(),)}
+    assert read_runs(table(tmp_path / "t.csv", "id,rle", f"a,{runs}")) == {"a": Runs(texts=[("", runs.strip())])}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +212,6 @@ def test_a_row_may_be_longer_than_python_s_usual_limit(tmp_path: Path) -> None:
     [
         (("ImageId,EncodedPixels",), r"t\.csv: the csv has no rows"),
         (("name,rle", "a,1 2"), r"t\.csv: it has run lengths \(rle\) but no column of image ids; name one ImageId"),
-        (("ImageId_ClassId,EncodedPixels", "a_1,1 2"), "no column of image ids"),
     ],
 )
 def test_a_csv_of_run_lengths_that_cannot_be_used_is_refused(
@@ -204,29 +248,29 @@ def test_coco_files_are_looked_for_where_people_put_them(tmp_path: Path, images:
     assert (int(mask.sum()), bool(mask[1:4, 1:5].all())) == (12, True)
 
 
-def test_crowds_and_all_categories_are_foreground(tmp_path: Path) -> None:
+def test_of_two_categories_one_must_be_chosen_and_all_takes_crowds_too(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "b.png")
     runs = {"size": [6, 8], "counts": [0, 6, 42]}
     shapes = [{"image_id": 7, "category_id": 1, "segmentation": [[4, 0, 6, 0, 6, 6, 4, 6]]}]
     shapes += [{"image_id": 8, "category_id": 2, "segmentation": runs, "iscrowd": 1}]
     make_coco(tmp_path, annotations=shapes, categories=[{"id": 1, "name": "cell"}, {"id": 2, "name": "clump"}])
-    layout = find_layout(tmp_path)
-    assert layout.notes == ("all 2 categories are foreground (cell, clump)",)
+    (problem,) = find_layout(tmp_path).problems
+    assert problem == (
+        "annotations are of 2 categories (cell: 1, clump: 1); say which is foreground: "
+        "category=cell, or category=all for any of them"
+    )
+    layout = find_layout(tmp_path, category="all")
+    assert layout.notes == ("foreground is any of 2 categories (cell: 1, clump: 1), as category=all says",)
     masks = [read_mask(pair.mask, (6, 8), MaskRule(), Path.read_bytes)[0] for pair in layout.pairs]
     assert [np.flatnonzero(mask.any(axis=0)).tolist() for mask in masks] == [[4, 5], [0]]
 
 
-def test_images_and_tables_that_coco_s_json_does_not_name_are_in_the_notes(tmp_path: Path) -> None:
+def test_images_that_coco_s_json_does_not_name_are_in_the_notes(tmp_path: Path) -> None:
     make(tmp_path, "images/a.png", "images/c.png", "d.png")
-    images = [{"id": 7, "file_name": "images/a.png"}]
-    make_coco(tmp_path, "annotations/train.json", images=images)
-    make_coco(tmp_path, "annotations/val.json")
+    make_coco(tmp_path, "annotations/train.json", images=[{"id": 7, "file_name": "images/a.png"}])
     layout = find_layout(tmp_path)
     assert [pair.stem for pair in layout.pairs] == ["a"]
-    assert layout.notes == (
-        "only train.json is read; val.json left out",
-        "2 images are not listed and left out (c.png, d.png)",
-    )
+    assert layout.notes == ("2 images are not listed and left out (c.png, d.png)",)
 
 
 def test_equal_names_in_coco_s_folders_are_told_apart(tmp_path: Path) -> None:
@@ -239,8 +283,8 @@ def test_an_unknown_image_id_and_a_missing_file_are_problems(tmp_path: Path) -> 
     make(tmp_path, "a.png")
     path = make_coco(tmp_path, annotations=[{"image_id": 99, "segmentation": []}])
     assert find_layout(tmp_path).problems == (
-        f"{path}: annotations of images that it does not list (image_id 99)",
         f"{path}: b.png is listed, but not in {tmp_path} or its images/",
+        f"{path}: annotations of images that it does not list (image_id 99)",
     )
 
 
@@ -250,13 +294,70 @@ def test_an_unknown_image_id_and_a_missing_file_are_problems(tmp_path: Path) -> 
         ('{"images": [', r"c\.json: this is no json that can be read"),
         ('{"images": [{"file_name": "a.png"}], "annotations": []}', r"c\.json: this is not COCO's format.*'id'"),
         ('{"images": ["a.png"], "annotations": []}', r"c\.json: this is not COCO's format"),
-        ('{"images": [{"id": 7}], "annotations": [{"image_id": 7}]}', r"c\.json: .*lacks 'segmentation'"),
+        ('{"images": [{"id": 7}], "annotations": [{"image_id": 7}]}', r"c\.json: .*lacks 'file_name'"),
     ],
 )
 def test_json_that_is_no_coco_is_refused(tmp_path: Path, text: str, message: str) -> None:
     table(make(tmp_path, "a.png") / "c.json", text)
     with pytest.raises(ValueError, match=message):
         find_layout(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("ImageId,EncodedPixels,ClassId", ("a.png,1 2,1", "a.png,7 1,2", "b.png,3 1,1")),
+        ("id,annotation,category", ("a,1 2,1", "a,7 1,2", "b,3 1,1")),
+        ("ImageId_ClassId,EncodedPixels", ("a.png_1,1 2", "a.png_2,7 1", "b.png_1,3 1", "b.png_2,")),
+        ("Image_Label,EncodedPixels", ("a.png_1,1 2", "a.png_2,7 1", "b.png_1,3 1", "b.png_2,")),
+    ],
+)
+def test_classes_of_run_lengths_are_categories(tmp_path: Path, header: str, rows: tuple[str, ...]) -> None:
+    make(tmp_path, "a.png", "b.png")
+    path = table(tmp_path / "train.csv", header, *rows)
+    (problem,) = find_layout(tmp_path).problems
+    assert problem.startswith("annotations are of 2 categories (1: 2, 2: 1); say which is foreground: category=1, or")
+    layout = find_layout(tmp_path, category="2")
+    assert [pair.mask for pair in layout.pairs] == [RunLengths(path, ("7 1",)), RunLengths(path, ())]
+    assert layout.notes == (
+        "foreground is 2: 1, as category=2 says; 1: 2 left out",
+        "1 images have nothing of the chosen category: empty masks (b)",
+    )
+    assert len(find_layout(tmp_path, category="all").pairs[0].mask.texts) == 2  # type: ignore[union-attr]
+
+
+def test_run_lengths_of_one_class_need_no_choice(tmp_path: Path) -> None:
+    make(tmp_path, "train/a.png", "test/z.png")
+    path = table(tmp_path / "train.csv", "id,annotation,width,height,cell_type", "a,1 2,8,6,astro", "a,7 1,8,6,astro")
+    layout = find_layout(tmp_path)
+    assert [pair.mask for pair in layout.pairs] == [RunLengths(path, ("1 2", "7 1"), (6, 8))]
+    assert layout.problems == ()
+    assert layout.notes == ("1 images left out: train.csv names none of their folder (test/z.png)",)
+
+
+def test_a_category_of_run_lengths_without_classes_is_refused(tmp_path: Path) -> None:
+    table(make(tmp_path, "a.png") / "t.csv", "id,rle", "a,1 2")
+    with pytest.raises(ValueError, match="category='x': the annotations here state no classes; leave category out"):
+        find_layout(tmp_path, category="x")
+
+
+def test_two_sizes_of_one_image_are_refused(tmp_path: Path) -> None:
+    table(make(tmp_path, "a.png") / "t.csv", "id,rle,width,height", "a,1 2,8,6", "a,1 2,6,8")
+    with pytest.raises(
+        ValueError, match=r"t\.csv, line 3: a is \(6, 8\) and \(8, 6\) pixels high and wide; correct one"
+    ):
+        find_layout(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train/a.png", r"train\a.png", r"C:\set\train\a.png"])
+def test_an_image_id_may_be_a_path(tmp_path: Path, name: str) -> None:
+    make(tmp_path, "train/a.png", "val/a.png")
+    path = table(tmp_path / "t.csv", "image,rle", f"{name},1 2", "val/a.png,7 1")
+    layout = find_layout(tmp_path)
+    assert [(pair.stem, pair.mask) for pair in layout.pairs] == [
+        ("train/a", RunLengths(path, ("1 2",))),
+        ("val/a", RunLengths(path, ("7 1",))),
+    ]
 
 
 # Aperio
@@ -423,3 +524,36 @@ def test_groups_that_do_not_hold_are_refused(tmp_path: Path, group: str, message
     make_patients(tmp_path, "stem,patient", "p1_a,1", "p1_b,")
     with pytest.raises(ValueError, match=message):
         groups_of(tmp_path, group)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "columns"),
+    [
+        ("stem,Patient_ID", ("p1_a,1", "p1_b,1", "p2_a,2"), ("patient_id",)),
+        ("file,case,area", ("p1_a.png,x,1", "p1_b.png,x,1", "p2_a.png,y,1"), ("case",)),
+        ("stem,case_id", ("p1_a,1", "p1_b,2", "p2_a,3"), ()),
+        ("stem,patient", ("p1_a,1", "p1_b,1", "p2_a,1"), ()),
+        ("stem,stain", ("p1_a,HE", "p1_b,HE", "p2_a,PAS"), ()),
+        ("which,patient", ("p1_a,1", "p1_b,1", "p2_a,2"), ()),
+    ],
+)
+def test_columns_that_could_be_groups_are_found_by_their_name_and_values(
+    tmp_path: Path, header: str, rows: tuple[str, ...], columns: tuple[str, ...]
+) -> None:
+    assert find_layout(make_patients(tmp_path, header, *rows)).subject_columns == columns
+
+
+def test_subjects_are_columns_of_a_csv_of_paths_and_of_run_lengths_too(tmp_path: Path) -> None:
+    make_patients(tmp_path / "paths")
+    rows = [f"images\\{stem}.png,masks\\{stem}.png,{stem[:2]}" for stem in STEMS]
+    path = table(tmp_path / "paths" / "pairs.csv", "image,mask,slide", *rows)
+    assert find_layout(path).subject_columns == ("slide",)
+    assert groups_of(path, "slide") == ("p1", "p1", "p2")
+    make(tmp_path / "runs", *(f"{stem}.png" for stem in STEMS))
+    table(tmp_path / "runs" / "t.csv", "id,rle,animal", *(f"{stem},1 2,{stem[:2]}" for stem in STEMS))
+    assert find_layout(tmp_path / "runs").subject_columns == ("animal",)
+
+
+def test_a_column_of_a_csv_with_paths_of_another_machine_states_groups(tmp_path: Path) -> None:
+    make_patients(tmp_path, "image,patient", *(rf"D:\set\{stem}.png,{stem[:2]}" for stem in STEMS))
+    assert groups_of(tmp_path, "patient") == ("p1", "p1", "p2")

@@ -163,7 +163,11 @@ def test_what_systems_hide_and_what_is_no_image_is_passed_over(tmp_path: Path) -
     for name in (".DS_Store", "images/Thumbs.db", "masks/README.txt", "images/SHA256SUMS", "notes.csv"):
         (tmp_path / name).write_text("no image")
     layout = find_layout(tmp_path)
-    assert (names_of(layout), layout.problems, layout.notes) == ({"a": "a.png"}, (), ())
+    assert (names_of(layout), layout.problems) == ({"a": "a.png"}, ())
+    assert layout.notes == (
+        "5 files that systems left or hide are passed over "
+        "(.DS_Store: 1, ._*: 1, .b.png: 1, Thumbs.db: 1, __MACOSX: 1)",
+    )
 
 
 @pytest.mark.parametrize(("image", "mask"), [("images/s.tif", "masks/s_mask.tiff"), ("s-volume.tif", "s-labels.tif")])
@@ -299,6 +303,161 @@ def test_slides_in_two_folders_are_all_taken(tmp_path: Path) -> None:
     assert [pair.group for pair in layout.pairs] == ["Slide_00", "Slide_01"]
 
 
+# names that people give
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("images/image_01.png", "masks/mask_01.png"),
+        ("images/img-01.png", "masks/mask-01.png"),
+        ("images/image01.png", "masks/label01.png"),
+        ("images/01.png", "masks/gt_01.png"),
+        ("images/frame 01.png", "masks/01.png"),
+        ("images/a b.jpg", "masks/a b_MASK.png"),
+        ("images/a.JPG", "masks/a.jpg.png"),
+        ("images/a.ome.tif", "masks/a_Label.png"),
+        ("images/zelle_a\u0308.png", "masks/zelle_\u00e4.png"),
+        ("image_1.png", "mask_1.png"),
+        ("1.png", "mask_1.png"),
+    ],
+)
+def test_a_mask_s_name_may_begin_otherwise_or_be_spelled_otherwise(tmp_path: Path, image: str, mask: str) -> None:
+    layout = find_layout(make(tmp_path, image, mask))
+    assert [(pair.image.name, pair.mask) for pair in layout.pairs] == [(Path(image).name, MaskFile(tmp_path / mask))]
+    assert layout.problems == ()
+
+
+def test_one_mask_for_two_images_is_a_problem(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "images/x_img.png", "images/x_raw.png", "masks/x.png"))
+    assert problem_of(layout).endswith("images/x_raw.png: its mask x.png fits x_img.png too; rename one of them")
+
+
+SIBLINGS = {
+    "ISIC 2016": (
+        "ISBI2016_ISIC_Part1_Training_Data/a.jpg",
+        "ISBI2016_ISIC_Part1_Training_GroundTruth/a_Segmentation.png",
+    ),
+    "ISIC 2018": ("ISIC2018_Task1-2_Training_Input/a.jpg", "ISIC2018_Task1_Training_GroundTruth/a_segmentation.png"),
+    "CVC": ("CVC-ClinicDB/Original/1.tif", "CVC-ClinicDB/Ground Truth/1.tif"),
+    "ADE20K": ("images/training/a.jpg", "annotations/training/a.png"),
+    "Oxford pets": ("images/a.jpg", "annotations/trimaps/a.png"),
+    "CamVid": ("train/a.png", "trainannot/a.png"),
+    "nnU-Net": ("imagesTr/a_0000.png", "labelsTr/a.png"),
+    "x and y": ("x/1.png", "y/1.png"),
+    "photos": ("photos/1.jpg", "truths/1.png"),
+    "HRF": ("images/01_dr.JPG", "manual1/01_dr.tif"),
+    "masks within": ("1.jpg", "masks/1.png"),
+    "targets": ("input/1.png", "target/1.png"),
+}
+
+
+@pytest.mark.parametrize("name", SIBLINGS)
+def test_two_folders_belong_together_when_one_is_called_after_masks(tmp_path: Path, name: str) -> None:
+    image, mask = SIBLINGS[name]
+    layout = find_layout(make(tmp_path, image, mask))
+    assert [(pair.image, pair.mask) for pair in layout.pairs] == [(tmp_path / image, MaskFile(tmp_path / mask))]
+    assert (layout.problems, layout.notes) == ((), ())
+
+
+def test_isic_s_folders_of_three_splits_find_each_other_and_superpixels_are_left_out(tmp_path: Path) -> None:
+    for split in ("Training", "Validation", "Test_v2"):
+        make(tmp_path, *(f"ISIC-2017_{split}_Data/{name}.jpg" for name in "ab"))
+        make(tmp_path, *(f"ISIC-2017_{split}_Part1_GroundTruth/{name}_segmentation.png" for name in "ab"))
+    layout = find_layout(make(tmp_path, "ISIC-2017_Training_Data/a_superpixels.png"))
+    sides = {
+        pair.image.parent.name: pair.mask.path.parent.name for pair in layout.pairs if isinstance(pair.mask, MaskFile)
+    }
+    assert sides == {
+        f"ISIC-2017_{split}_Data": f"ISIC-2017_{split}_Part1_GroundTruth"
+        for split in ("Training", "Validation", "Test_v2")
+    }
+    assert (len(layout.pairs), layout.problems) == (6, ())
+    assert layout.notes == ("1 files are neither images nor masks and left out (a_superpixels.png)",)
+
+
+def test_two_folders_of_masks_for_one_of_images_are_a_problem(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "Original/1.png", "GT rater1/1.png", "GT rater2/1.png"))
+    assert problem_of(layout).endswith(
+        "Original: several folders hold masks of its images (GT rater1/, GT rater2/); keep the one that counts"
+    )
+
+
+def test_masks_that_fit_two_folders_of_images_are_refused(tmp_path: Path) -> None:
+    make(tmp_path, "bright/1.png", "dark/1.png", "GT/1.png")
+    with pytest.raises(ValueError, match=r"the masks in GT/ fit the images of several folders \(bright/, dark/\)"):
+        find_layout(tmp_path)
+
+
+def test_an_image_without_its_mask_in_the_other_folder_is_a_problem(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "Original/1.png", "Original/2.png", "Ground Truth/1.png", "Preview/9.png"))
+    assert problem_of(layout).endswith(f"Original/2.png: {NO_MASK}")
+    assert layout.notes == ("folders of images without a counterpart are left out: Preview/ (1)",)
+
+
+def test_two_folders_of_equal_names_without_a_word_for_masks_are_refused_with_the_cure(tmp_path: Path) -> None:
+    make(tmp_path, "first/1.png", "second/1.png")
+    with pytest.raises(
+        ValueError, match=r"first/ and second/ hold images of the same names, but neither is called masks/"
+    ):
+        find_layout(tmp_path)
+
+
+# what is left out
+
+
+def test_files_of_a_suffix_that_is_not_read_are_counted(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{part}/{k}.png" for part in ("images", "masks") for k in range(3)))
+    for k in range(3, 10):
+        for part in ("images", "masks"):
+            (tmp_path / part / f"{k}.jp2").write_text("")
+    layout = find_layout(tmp_path)
+    assert (len(layout.pairs), layout.problems) == (3, ())
+    assert layout.notes == ("14 of 20 files in 2 folders have a suffix that is not read (.jp2): left out",)
+
+
+def test_a_mask_whose_image_has_a_suffix_that_is_not_read_is_a_problem_that_says_so(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "masks/a.png", "masks/b.png")
+    (tmp_path / "images/b.jp2").write_text("")
+    layout = find_layout(tmp_path)
+    assert problem_of(layout) == (
+        f"{tmp_path}/masks/b.png: there is no image of the same stem; b.jp2 has a suffix that is not "
+        "read, save it as png"
+    )
+    assert layout.notes == ("1 of 4 files in 2 folders have a suffix that is not read (.jp2): left out",)
+
+
+def test_images_in_other_folders_are_counted(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "a_mask.png", "old/deep/down/b.png", "old/deep/down/c.png")
+    assert find_layout(tmp_path).notes == ("2 images in other folders are left out (old/deep/down/: 2)",)
+
+
+def test_a_table_of_masks_beside_folders_of_masks_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "masks/a.png")
+    (tmp_path / "train.csv").write_text("ImageId,EncodedPixels\na,1 2\n", encoding="utf-16")
+    (tmp_path / "instances.json").write_text('{"images": [], "annotations": []}')
+    assert find_layout(tmp_path).notes == (
+        "instances.json, train.csv left out: masks are taken from elsewhere in the folder",
+    )
+
+
+LITTER = ("@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg", "#recycle/a.png", "lost+found/a.png", ".thumbnails/a.png", "._a.png")
+MORE_LITTER = ("desktop.ini", "ehthumbs.db", "Icon\r", ".ipynb_checkpoints/a-checkpoint.png", "$RECYCLE.BIN/a.png")
+
+
+@pytest.mark.parametrize("place", ["", "images/", "masks/", "images/deep/"])
+@pytest.mark.parametrize("litter", [*LITTER, *MORE_LITTER])
+def test_litter_of_systems_is_passed_over_at_any_depth_and_counted(tmp_path: Path, place: str, litter: str) -> None:
+    make(tmp_path, "images/a.png", "masks/a.png", "images/deep/b.png", "masks/deep/b.png")
+    path = tmp_path / place / litter
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("litter")
+    layout = find_layout(tmp_path)
+    assert ([pair.stem for pair in layout.pairs], layout.problems) == (["a", "b"], ())
+    (note,) = layout.notes
+    assert note.startswith("1 files that systems left or hide are passed over (")
+
+
 # what is no layout at all
 
 
@@ -313,6 +472,17 @@ def hollow(folder: Path, *names: str) -> Path:
     return folder
 
 
+def rename(folder: Path, suffix: str) -> Path:
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        path.rename(path.with_suffix(suffix))
+    return folder
+
+
+def jotted(folder: Path, name: str) -> Path:
+    (folder / name).write_text("[]")
+    return folder
+
+
 NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no folder": (lambda data: data / "absent", "absent: there is no such folder; give one with images and masks"),
     "empty": (lambda data: data, "the folder is empty"),
@@ -320,12 +490,20 @@ NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no images": (lambda data: make(data, "masks/a.png"), "it has a folder of masks, but no folder images/"),
     "only images": (lambda data: make(data, "a.png", "b.png"), "no image with a mask was found"),
     "too deep": (lambda data: make(data, "1/2/3/4/a.png", "1/2/3/4/a_mask.png"), "no image with a mask was found"),
-    "no csv": (lambda data: make(data, "a.png") / "a.png", "a csv of paths needs the columns image and mask"),
+    "no csv": (lambda data: make(data, "a.png") / "a.png", "this is no csv; give a folder of images and masks"),
     "a link to nowhere": (lambda data: link(data / "link", "absent"), "link: this symbolic link leads nowhere"),
     "a link to itself": (lambda data: link(data / "link", "link"), "link: this symbolic link leads nowhere"),
     "a mask folder that loops": (
         lambda data: link(make(data, "images/a.png") / "masks", "masks").parent,
         "masks: this symbolic link leads nowhere; correct or remove it",
+    ),
+    "only files of another suffix": (
+        lambda data: rename(make(data, "images/a.png", "masks/a.png"), ".jp2"),
+        r"no suffix here is read \(\.png, .*\), but there are others \(\.jp2: 2\); save them as png",
+    ),
+    "json of another tool": (
+        lambda data: jotted(make(data, "a.png"), "project.json"),
+        "project.json is neither COCO's json nor LabelMe's; export the outlines as COCO",
     ),
     "folders without images": (
         lambda data: hollow(data, "images", "masks"),

@@ -372,8 +372,8 @@ BAD: dict[str, tuple[Callable[[Path], object], Reading, str]] = {
         r"train\.csv: run lengths are pairs of a start",
     ),
     "run lengths that are no numbers": (as_runs("1 two"), Reading(), r"train\.csv: run lengths are whole numbers"),
-    "a COCO polygon of two points": (
-        as_coco(3, "[[1, 2, 3, 4]]"),
+    "a COCO polygon of three points and a half": (
+        as_coco(3, "[[1, 2, 3, 4, 5, 6, 7]]"),
         Reading(),
         r"instances\.json: .*neither polygons of at least three points",
     ),

@@ -1,201 +1,168 @@
 """Which image of a folder belongs to which mask: the layouts that people use, recognized by looking.
 
 Names are read here, pixels are not. What a layout leaves in doubt is a problem, said with the names of the files;
-what a person should know is a note.
+what a person should know is a note. What was found stands in pairs.py.
 """
 
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from training.data.annotations import (
-    columns_of,
-    find_by_coco,
-    find_by_paths,
-    find_by_runs,
-    find_run_table,
-    note_unused_runs,
-    read_aperio,
-    read_runs,
-    read_table,
-)
-from training.data.pairs import (
-    SUFFIXES,
-    Findings,
-    Layout,
-    ObjectFiles,
-    Pair,
-    RunLengths,
+from training.data.archive import ARCHIVES
+from training.data.challenges import find_by_aperio, find_by_ids, find_slides
+from training.data.coco import is_coco, pair_by_coco
+from training.data.groups import find_groups, find_subject_columns, group_copies
+from training.data.label_maps import find_by_voc
+from training.data.labelme import HEAVY, is_labelme, pair_by_labelme
+from training.data.listing import (
+    ImageFiles,
+    count_litter,
+    list_below,
     list_folder,
-    list_folders,
     list_images,
     list_tables,
-    some,
 )
-from training.data.stems import (
+from training.data.pairs import SHOWN_NAMES, SUFFIXES, Layout, MaskFile, ObjectFiles, Pair, some
+from training.data.runs import NO_TRUTH, find_by_runs, is_run_table
+from training.data.sides import (
     IMAGE_FOLDERS,
     MASK_FOLDERS,
+    find_siblings,
     find_side_by_side,
     find_sides,
     find_two_folders,
-    pair_by_stem,
+    find_unnamed_sides,
+    folder_named,
 )
+from training.data.stems import is_unread
+from training.data.tables import columns_of, find_by_paths, read_json
+from training.data.yolo import find_by_yolo
+
+__all__ = ["KNOWN", "find_groups", "find_layout"]
 
 MOST_FOLDERS = 3  # before a stem that repeats
-NAME_COLUMNS = ("stem", "image", "file", "filename", "file_name", "imageid", "image_id", "id")
+Finder = Callable[[Path], Layout | None]
 
 KNOWN = (
-    "images/ and masks/ with equal stems (or masks ending in _mask, _seg, ...); a.png beside a_mask.png; DSB-2018's "
-    "<id>/images and <id>/masks; TNBC's Slide_01 and GT_01; MoNuSeg's images beside Annotations; a csv of run lengths; "
-    "COCO json; or a csv with the columns image and mask"
+    "images/ and masks/ (or Original/ and Ground Truth/, _Input and _GroundTruth, ...) with equal stems or masks that "
+    "end in _mask, _seg, ...; a.png beside a_mask.png; DSB-2018's <id>/images and <id>/masks; TNBC's Slide_01 and "
+    "GT_01; MoNuSeg's images beside Annotations; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or "
+    "LabelMe json; YOLO's outlines in txt; or a csv with the columns image and mask"
 )
 
 
-def find_layout(data: Path, mask_suffix: str = "") -> Layout:
-    """What is in a folder, or in a csv of paths. mask_suffix: the ending that counts, "" for the known ones.
+def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout:
+    """What is in a folder, or in a csv of paths.
 
-    Raises ValueError when nothing is recognized.
+    mask_suffix: the ending that counts, "" for the known ones. category: which class of annotations is foreground, by
+    name or id; "all" for any; "" where there is one class. Raises ValueError when nothing is recognized, and for a
+    category that the annotations do not have.
     """
     if data.is_symlink() and not data.exists():
         raise ValueError(f"data={data}: this symbolic link leads nowhere")
     if not data.exists():
         raise ValueError(f"data={data}: there is no such folder; give one with images and masks: {KNOWN}")
-    if data.is_file():
-        layout = find_by_paths(data)
-    else:
-        finders: tuple[Callable[[Path], Layout | None], ...] = (
-            find_by_paths,
-            lambda folder: find_two_folders(folder, mask_suffix),
-            lambda folder: find_sides(folder, mask_suffix),
-            _one_folder_an_image,
-            _slides,
-            _aperio,
-            find_by_coco,
-            find_by_runs,
-            lambda folder: find_side_by_side(folder, mask_suffix),
-        )
-        layout = next((found for finder in finders if (found := finder(data))), None)
+    finders: tuple[Finder, ...] = (
+        _classless(find_by_paths, category),
+        lambda folder: find_by_voc(folder, category),
+        _classless(lambda folder: find_two_folders(folder, mask_suffix), category),
+        _classless(lambda folder: find_sides(folder, mask_suffix), category),
+        lambda folder: find_by_ids(folder, category),
+        _classless(find_slides, category),
+        _classless(find_by_aperio, category),
+        lambda folder: _by_json(folder, category),
+        lambda folder: find_by_yolo(folder, category),
+        lambda folder: find_by_runs(folder, category),
+        _classless(lambda folder: find_side_by_side(folder, mask_suffix), category),
+        _classless(lambda folder: find_siblings(folder, mask_suffix), category),
+    )
+    layout = next((found for finder in finders[: 1 if data.is_file() else None] if (found := finder(data))), None)
     if layout is None or not (layout.pairs or layout.problems):
         raise ValueError(f"data={data}: {_why_nothing(data)}; the layouts known here are {KNOWN}")
-    return _with_unique_stems(layout, data if data.is_dir() else data.parent)
+    layout = group_copies(_with_unique_stems(layout, data if data.is_dir() else data.parent))
+    notes = (*layout.notes, *_left_out(data, layout)) if data.is_dir() else layout.notes
+    return replace(layout, notes=notes, subject_columns=find_subject_columns(data))
 
 
-def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...]:
-    """The group of each pair: a column of the csv, or what a regular expression finds in the stem.
+def _classless(finder: Finder, category: str) -> Finder:
+    """A finder of masks that state no classes: a category is refused when it finds something."""
 
-    group: "" for what the layout states, else each image is its own. Raises ValueError, with the cure.
-    """
-    if not group:
-        return tuple(pair.group or pair.stem for pair in pairs)
-    column = _group_column(data, group)
-    if column:
-        places = [(str(pair.image.with_suffix("")), pair.stem, pair.image.stem) for pair in pairs]
-        groups = [next((column[name] for name in names if name in column), "") for names in places]
-        rule = f"column {group} of the csv"
-    else:
-        try:
-            matches = [re.search(group, pair.stem) for pair in pairs]
-        except re.error as error:
+    def find(data: Path) -> Layout | None:
+        layout = finder(data)
+        if layout and layout.pairs and category:
             raise ValueError(
-                f"group={group!r} is neither a column of the csv nor a regular expression ({error}); give one such as "
-                r"group='Image_(\d+)'"
-            ) from None
-        groups = [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in matches]
-        rule = "expression"
-    without = [pair.stem for pair, found in zip(pairs, groups, strict=True) if not found]
-    if without:
-        raise ValueError(f"group={group!r}: the {rule} says nothing of {some(without)}; every image needs a group")
-    if len(set(groups)) == 1:
-        raise ValueError(f"group={group!r}: all {len(pairs)} images fall into one group, so none can be held out")
-    return tuple(groups)
-
-
-def _group_column(data: Path, name: str) -> dict[str, str]:
-    """stem, or path without suffix -> value of a column of the csv of paths, or of index.csv; empty without it."""
-    tables = [data] if data.is_file() else list_tables(data, ".csv")
-    tables = [table for table in tables if name.lower() in columns_of(table)]
-    if not tables:
-        return {}
-    keys = [next((key for key in NAME_COLUMNS if key in columns_of(table)), "") for table in tables]
-    table, key = next((pair for pair in zip(tables, keys, strict=True) if pair[1]), (tables[0], ""))
-    if not key:
-        raise ValueError(f"{table}: it has a column {name}, but none that names the images; call that stem or image")
-    column: dict[str, str] = {}
-    for row in read_table(table):
-        stem, value = _without_suffix(row[key]), row[name.lower()]
-        if column.setdefault(stem, value) != value:
-            raise ValueError(f"{table}: {row[key]} is {name} {column[stem]} and {value}; name an image once")
-        column[str(table.parent / stem)] = value
-    return column
-
-
-def _one_folder_an_image(data: Path) -> Layout | None:
-    """DSB-2018: <id>/images/<file> and <id>/masks/*, one file an object; or the masks in a csv of run lengths."""
-    below = list_folders(data)
-    ids = [path for path in below if (path / "images").is_dir()]
-    ids += [path for place in below if place not in ids for path in list_folders(place) if (path / "images").is_dir()]
-    ids = [path for path in ids if (path / "masks").is_dir() or len(ids) > 1]
-    if not ids:
-        return None
-    found = Findings()
-    table = find_run_table(data, found)
-    runs = read_runs(table) if table else {}
-    written = 0
-    for folder in ids:
-        images = list_images(folder / "images")
-        masks = list_images(folder / "masks") if (folder / "masks").is_dir() else []
-        if len(images) != 1:
-            found.problems.append(f"{folder}/images: it holds {len(images)} images; it must hold one")
-        elif masks:
-            found.pairs.append(Pair(stem=images[0].stem, image=images[0], mask=ObjectFiles(tuple(masks))))
-        elif table and folder.name in runs:
-            found.pairs.append(
-                Pair(stem=images[0].stem, image=images[0], mask=RunLengths(table, runs.pop(folder.name)))
+                f"category={category!r}: {layout.name} states no classes; leave category out (mask_values says which "
+                "values of a mask are foreground)"
             )
-            written += 1
+        return layout
+
+    return find
+
+
+def _by_json(folder: Path, category: str) -> Layout | None:
+    """COCO's format, or LabelMe's; a note names json that is neither."""
+    coco, labelme, others = {}, {}, list[str]()
+    for path in (path for place in (folder, *list_below(folder)) for path in list_tables(place, ".json")):
+        content = read_json(path)
+        if is_coco(content):
+            coco[path] = content
+        elif is_labelme(content):
+            content.pop(HEAVY, None)
+            labelme[path] = content
         else:
-            found.problems.append(f"{folder}: it has no masks, and no csv of run lengths names it")
-    if table:
-        note_unused_runs(found, table, runs)
-    name = f"DSB-2018: a folder an image, a file an object ({len(found.pairs) - written} images)"
-    return found.layout(name + (f", and run lengths in {table.name} ({written})" if table and written else ""))
+            others.append(path.name)
+    if not coco and not labelme:
+        return None
+    layout = pair_by_coco(folder, coco, category) if coco else pair_by_labelme(folder, labelme, category)
+    notes = [f"{len(others)} json without outlines left out ({some(others)})"] if others else []
+    if coco and labelme:
+        notes.append(
+            f"{len(labelme)} json of LabelMe left out ({some([path.name for path in labelme])}): COCO's is read"
+        )
+    return replace(layout, notes=(*layout.notes, *notes))
 
 
-def _slides(data: Path) -> Layout | None:
-    """TNBC: Slide_01/ beside GT_01/, equal names; a slide is a group."""
-    found = Findings()
-    for place in (data, *list_folders(data)):
-        names = [path.name for path in list_folders(place) if re.fullmatch(r"(Slide|GT)_\d+", path.name)]
-        for number in sorted({name.split("_")[1] for name in names}):
-            sides = [f"{side}_{number}" for side in ("Slide", "GT")]
-            images, masks = (list_images(place / side) if side in names else [] for side in sides)
-            before = len(found.pairs)
-            pair_by_stem(images, masks, "", found)
-            found.pairs[before:] = [replace(pair, group=sides[0]) for pair in found.pairs[before:]]
-    return found.layout("TNBC: Slide_* and GT_*, a slide a group") if found.pairs or found.problems else None
+def _left_out(data: Path, layout: Layout) -> list[str]:
+    """What lies beside that is not read: other suffixes, tables of masks, litter."""
+    masks = [pair.mask for pair in layout.pairs]
+    files = [mask.path for mask in masks if isinstance(mask, MaskFile)]
+    files += [path for mask in masks if isinstance(mask, ObjectFiles) for path in mask.paths]
+    folders = sorted({path.parent for path in (*files, *(pair.image for pair in layout.pairs))})
+    there = [path for folder in folders for path in list_folder(folder)]
+    unread = Counter(path.suffix.lower() for path in there if is_unread(path))
+    notes = []
+    if unread:
+        total = unread.total() + sum(path.suffix.lower() in SUFFIXES for path in there)
+        place = f"{folders[0].name}/" if len(folders) == 1 else f"{len(folders)} folders"
+        kinds = ", ".join(unread)
+        notes.append(f"{unread.total()} of {total} files in {place} have a suffix that is not read ({kinds}): left out")
+    used = {mask.path for mask in masks if not isinstance(mask, ObjectFiles)}
+    said = " ".join((layout.name, *layout.notes, *layout.problems))
+    tables = [path for path in list_tables(data, ".csv", ".tsv", ".json") if path not in used and path.name not in said]
+    unused = [path.name for path in tables if _holds_masks(path)]
+    if unused:
+        notes.append(f"{some(unused)} left out: masks are taken from elsewhere in the folder")
+    others = [path for path in ImageFiles(data).paths if path.parent not in folders]
+    told = {path.parent for path in others if path.name in said}
+    told |= {path.parent for path in others if any(f"{part}/" in said for part in path.relative_to(data).parts[:-1])}
+    silent = Counter(f"{path.parent.relative_to(data)}/" for path in others if path.parent not in told)
+    if silent:
+        shown = some([f"{place}: {count}" for place, count in silent.items()])
+        notes.append(f"{silent.total()} images in other folders are left out ({shown})")
+    litter = count_litter(data)
+    return [*notes, litter] if litter else notes
 
 
-def _aperio(data: Path) -> Layout | None:
-    """MoNuSeg: a folder of images beside Annotations/, an xml of outlines an image."""
-    found = Findings()
-    for place in (data, *list_folders(data)):
-        folders = [path for path in list_folders(place) if path.name.lower() == "annotations"]
-        tables = {path.stem: path for folder in folders for path in list_tables(folder, ".xml")}
-        images: dict[str, Path] = {}
-        for image in (path for folder in list_folders(place) if tables for path in list_images(folder)):
-            if image.stem in images:
-                found.problems.append(f"{image}: {images[image.stem]} has the same stem; stems must be unique")
-            elif image.stem in tables:
-                images[image.stem] = image
-                found.pairs.append(Pair(stem=image.stem, image=image, mask=read_aperio(tables[image.stem])))
-            else:
-                found.problems.append(f"{image}: Annotations/ has no {image.stem}.xml")
-        without = [path for stem, path in tables.items() if stem not in images]
-        found.problems += [f"{path}: there is no image of the same stem" for path in without]
-    name = "MoNuSeg: images, and their outlines in Annotations/*.xml"
-    return found.layout(name) if found.pairs or found.problems else None
+def _holds_masks(table: Path) -> bool:
+    """Whether it looks like annotations; of a json the beginning tells."""
+    if NO_TRUTH in table.name.lower():
+        return False
+    if table.suffix.lower() != ".json":
+        return is_run_table(table) or {"image", "mask"} <= set(columns_of(table))
+    with table.open("rb") as file:
+        head = file.read(1 << 20).replace(b"\0", b"")
+    return b'"annotations"' in head or b'"shapes"' in head or b'"images"' in head
 
 
 def _with_unique_stems(layout: Layout, root: Path) -> Layout:
@@ -219,16 +186,35 @@ def _longer_stem(pair: Pair, root: Path, depth: int) -> str:
 
 def _why_nothing(data: Path) -> str:
     """What is missing, as far as one can tell."""
-    names = {path.name.lower() for path in list_folder(data)}
+    found = list_folder(data)
+    names = {path.name.lower() for path in found}
     if not names:
         return "the folder is empty"
+    archives = [path.name for path in found if path.name.lower().endswith(ARCHIVES)]
+    if archives and len(archives) == len(found):
+        return f"it holds archives ({some(archives)}); unpack them into one folder"
+    unread = Counter(
+        path.suffix.lower() for place in (data, *list_below(data)) for path in list_folder(place) if is_unread(path)
+    )
+    if unread and not any(list_images(place) for place in (data, *list_below(data))):
+        kinds = ", ".join(f"{suffix}: {count}" for suffix, count in unread.most_common(SHOWN_NAMES))
+        return f"no suffix here is read ({', '.join(SUFFIXES)}), but there are others ({kinds}); save them as png"
+    sides = [side for side in (folder_named(data, IMAGE_FOLDERS), folder_named(data, MASK_FOLDERS)) if side]
+    if len(sides) == 2:
+        return f"{sides[0].name}/ holds no image ({', '.join(SUFFIXES)}), or {sides[1].name}/ no mask"
+    tables = [path for place in (data, *list_below(data)) for path in list_tables(place, ".json")]
+    if tables:
+        return (
+            f"{some([path.name for path in tables])} is neither COCO's json nor LabelMe's; export the outlines as COCO"
+        )
+    unnamed = find_unnamed_sides(data)
+    if unnamed:
+        return (
+            f"{' and '.join(unnamed)} hold images of the same names, but neither is called masks/; rename the folder "
+            "of masks, or give a csv with the columns image and mask"
+        )
     if names & set(IMAGE_FOLDERS) and not names & set(MASK_FOLDERS):
         return "it has a folder of images, but none of masks"
     if names & set(MASK_FOLDERS) and not names & set(IMAGE_FOLDERS):
         return "it has a folder of masks, but no folder images/"
     return "no image with a mask was found"
-
-
-def _without_suffix(name: str) -> str:
-    path = Path(name)
-    return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else name

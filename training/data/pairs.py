@@ -1,6 +1,6 @@
 """An image and its mask, before either is read: the files and tables that hold them, as values.
 
-What finds them is in layouts.py, stems.py and annotations.py beside this file, what reads them in masks.py.
+What finds them is in layouts.py and the files it imports, what reads them in masks.py.
 """
 
 from dataclasses import dataclass, field
@@ -87,47 +87,3 @@ def some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     shown = [name if len(name) <= LONG_NAME else f"{name[: LONG_NAME - 3]}..." for name in names[:SHOWN_NAMES]]
     return ", ".join(shown) + more
-
-
-def list_folder(folder: Path) -> list[Path]:
-    """What lies in a folder, by name, without what systems hide there. Raises ValueError for a link that loops."""
-    try:
-        found = sorted(folder.iterdir())
-    except NotADirectoryError:
-        raise ValueError(f"{folder}: this is a file where a folder is meant") from None
-    except OSError as error:
-        if folder.is_symlink():
-            raise ValueError(f"{folder}: this symbolic link leads nowhere; correct or remove it") from None
-        raise ValueError(f"{folder}: it cannot be read ({error.strerror}); check its permissions") from None
-    return [path for path in found if not path.name.startswith((".", "__")) and path.name != "Thumbs.db"]
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Files that are images by their suffix."""
-    return [path for path in list_folder(folder) if path.suffix.lower() in SUFFIXES]
-
-
-def list_folders(folder: Path) -> list[Path]:
-    """Folders in a folder. Raises ValueError for a link that loops or leads nowhere, unless it is named like a file."""
-    found = list_folder(folder)
-    for path in found:
-        if path.is_symlink() and not path.exists() and not path.suffix:
-            raise ValueError(f"{path}: this symbolic link leads nowhere; correct or remove it")
-    return [path for path in found if path.is_dir()]
-
-
-def list_below(folder: Path) -> list[Path]:
-    """Folders one and two levels lower."""
-    return [deep for low in list_folders(folder) for deep in (low, *list_folders(low))]
-
-
-def list_tables(folder: Path, suffix: str) -> list[Path]:
-    """Files of one suffix; none where there is no such folder."""
-    return [path for path in list_folder(folder) if path.suffix.lower() == suffix] if folder.is_dir() else []
-
-
-def take_first(tables: list[Path], found: Findings) -> Path | None:
-    """The first of several tables that would do; a note names the others."""
-    if len(tables) > 1:
-        found.notes.append(f"only {tables[0].name} is read; {some([path.name for path in tables[1:]])} left out")
-    return tables[0] if tables else None

@@ -26,6 +26,7 @@ MAX_RATIO = 200  # bytes unpacked for a byte of the archive; images stay far bel
 SMALL = 10_000_000  # bytes that any archive may grow to, whatever its ratio
 CHUNK = 1 << 20
 ENCRYPTED = 0x1  # the bit of a member's flags
+ELSEWHERE = "choose another folder with --out"
 SKIPPED = ("__MACOSX", ".DS_Store")
 _RECORD = re.compile(r"^<!-- record: (.+) -->$", re.MULTILINE)
 
@@ -49,7 +50,7 @@ class Record:
     num_bytes: int
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, cure: str = ELSEWHERE) -> None:
     """Write an archive's files below `folder`; what a mac adds of its own is left out.
 
     Raises zipfile.BadZipFile for an archive that is damaged, ValueError for one that is not safe or cannot be read;
@@ -58,7 +59,7 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as opened:
             members = _find_members(opened, str(archive))
-            require_space(folder, sum(info.file_size for info, _ in members), f"{archive.name}, unpacked,")
+            require_space(folder, sum(info.file_size for info, _ in members), f"{archive.name}, unpacked,", cure)
             room = min(MAX_BYTES, max(SMALL, MAX_RATIO * archive.stat().st_size))
             for info, place in members:
                 with opened.open(info) as source:
@@ -69,13 +70,13 @@ def unpack(archive: Path, folder: Path) -> None:
         raise zipfile.BadZipFile(str(error)) from None
 
 
-def require_space(folder: Path, num_bytes: int, what: str) -> None:
+def require_space(folder: Path, num_bytes: int, what: str, cure: str = ELSEWHERE) -> None:
     """Raises ValueError, with the numbers, before a disk runs full."""
     free = shutil.disk_usage(folder).free
     if num_bytes > free:
         raise ValueError(
             f"{what} needs {num_bytes / 1e6:,.0f} MB, but {folder} has {free / 1e6:,.0f} MB free; make room there, or "
-            "choose another folder with --out"
+            f"{cure}"
         )
 
 
