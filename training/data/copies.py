@@ -67,7 +67,7 @@ def thumbnail(image: Pixels) -> Pixels:
 
     A dark picture is brightened at most MAX_GAIN times, so that noise stays weak.
     """
-    plane = to_channels(image, 1)[..., 0].astype(np.float32)
+    plane: NDArray[Any] = to_channels(image, 1)[..., 0].astype(np.float32)
     for size in ((plane.shape[1], SIDE), (SIDE, SIDE)):  # an axis may shrink while the other grows
         shrinks = size[0] < plane.shape[1] or size[1] < plane.shape[0]
         plane = cv2.resize(plane, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

@@ -93,7 +93,7 @@ def find_overlaps(pictures: Sequence[Pixels], known: Set[tuple[int, int]]) -> li
 
 def _keypoints(picture: Pixels) -> tuple[Plane, Plane]:
     """Places (n, 2) and descriptors (n, 128) of unit length, in RootSIFT's form (Arandjelovic and Zisserman 2012)."""
-    sift = cv2.SIFT_create(nfeatures=MAX_KEYPOINTS, contrastThreshold=0.01, edgeThreshold=12)
+    sift = cv2.SIFT.create(nfeatures=MAX_KEYPOINTS, contrastThreshold=0.01, edgeThreshold=12)
     keypoints, descriptors = sift.detectAndCompute(picture, None)
     if descriptors is None:
         return np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32)
@@ -114,7 +114,7 @@ def _candidates(descriptors: Sequence[Plane], known: Set[tuple[int, int]]) -> li
     if any(map(len, descriptors)):
         for mirrored in (False, True):
             for pair in _nearest(descriptors, mirrored):
-                votes[*sorted(pair), mirrored] += 1
+                votes[min(pair), max(pair), mirrored] += 1
     partners: Counter[int] = Counter()
     chosen = []
     for (first, second, mirrored), count in sorted(votes.items(), key=lambda vote: (-vote[1], vote[0])):
@@ -150,39 +150,48 @@ def _nearest(descriptors: Sequence[Plane], mirrored: bool) -> Iterator[tuple[int
 def _lay(
     pair: tuple[int, int, bool], pictures: Sequence[Pixels], points: Sequence[tuple[Plane, Plane]]
 ) -> Overlap | None:
-    """Lay one picture on the other and compare what both show. None where no way of laying fits the points."""
+    """Lay one picture on the other and compare what both show. None where no way of laying fits."""
     first, second, mirrored = pair
-    (places, descriptors), (other_places, others) = points[first], points[second]
-    cosines = descriptors @ (_mirror(others) if mirrored else others).T
-    best = cosines.argmax(axis=1)
-    mutual = np.flatnonzero(cosines.argmax(axis=0)[best] == np.arange(len(best)))
-    if len(mutual) < MIN_POINTS:
-        return None
-    affine, inliers = cv2.estimateAffine2D(
-        places[mutual], other_places[best[mutual]], method=cv2.RANSAC, ransacReprojThreshold=2.5, maxIters=1000
-    )
-    if affine is None or int(inliers.sum()) < MIN_POINTS or not _plausible(affine, mirrored):
+    affine = _match(points[first], points[second], mirrored)
+    if affine is None or not _plausible(affine, mirrored):
         return None
     upper, lower = pictures[first], pictures[second]
     if abs(np.linalg.det(affine[:, :2])) > 1:  # compare at the coarser of both
         upper, lower, affine = lower, upper, cv2.invertAffineTransform(affine)
-    back = cv2.invertAffineTransform(affine).astype(np.float32)
+    back: NDArray[Any] = np.asarray(cv2.invertAffineTransform(affine), np.float32)
+    everywhere = np.ones(upper.shape, np.uint8)
+    steps = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-3)
     try:
-        steps = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-3)
-        back = cv2.findTransformECC(lower, upper, back, cv2.MOTION_AFFINE, steps, None, 5)[1]
-    except cv2.error:  # it found no way to improve
+        back = np.asarray(cv2.findTransformECC(lower, upper, back, cv2.MOTION_AFFINE, steps, everywhere, 5)[1])
+    except cv2.error:  # the pictures differ so much that no step improves
         return None
     affine = cv2.invertAffineTransform(back)
+    if not _plausible(affine, mirrored):
+        return None
     return Overlap(
         first=first,
         second=second,
-        likeness=_compare_laid(upper, lower, affine) if _plausible(affine, mirrored) else 0.0,
+        likeness=_compare_laid(upper, lower, affine),
         whole=_covers(affine, upper.shape, lower.shape),
-        turned=mirrored or abs(np.degrees(np.arctan2(affine[1, 0], affine[0, 0]))) > MAX_TILT,
+        turned=mirrored or abs(float(np.degrees(np.arctan2(affine[1, 0], affine[0, 0])))) > MAX_TILT,
     )
 
 
-def _compare_laid(upper: Pixels, lower: Pixels, affine: NDArray[np.float64]) -> float:
+def _match(first: tuple[Plane, Plane], second: tuple[Plane, Plane], mirrored: bool) -> NDArray[Any] | None:
+    """The affine map (2, 3) from the first picture to the second on which most points agree."""
+    (places, descriptors), (others, other_descriptors) = first, second
+    if mirrored:
+        other_descriptors = _mirror(other_descriptors)
+    matches = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(descriptors, other_descriptors)
+    if len(matches) < MIN_POINTS:
+        return None
+    start = places[[match.queryIdx for match in matches]]
+    end = others[[match.trainIdx for match in matches]]
+    affine, inliers = cv2.estimateAffine2D(start, end, method=cv2.RANSAC, ransacReprojThreshold=2.5, maxIters=1000)
+    return affine if inliers is not None and int(inliers.sum()) >= MIN_POINTS else None
+
+
+def _compare_laid(upper: Pixels, lower: Pixels, affine: NDArray[Any]) -> float:
     size = lower.shape[1], lower.shape[0]
     laid = cv2.warpAffine(upper, affine, size, borderMode=cv2.BORDER_REFLECT)
     covered = cv2.warpAffine(np.ones(upper.shape, np.float32), affine, size)
@@ -190,13 +199,13 @@ def _compare_laid(upper: Pixels, lower: Pixels, affine: NDArray[np.float64]) -> 
     return compare(fine_structure(laid), fine_structure(lower), np.asarray(shared, np.float32))
 
 
-def _plausible(affine: NDArray[np.float64], mirrored: bool) -> bool:
+def _plausible(affine: NDArray[Any], mirrored: bool) -> bool:
     large, small = np.linalg.svd(affine[:, :2], compute_uv=False)
     reflects = bool(np.linalg.det(affine[:, :2]) < 0)
     return bool(small > 1 / MAX_ZOOM and large < MAX_ZOOM and large / small < MAX_STRETCH) and reflects == mirrored
 
 
-def _covers(affine: NDArray[np.float64], upper: tuple[int, ...], lower: tuple[int, ...]) -> bool:
+def _covers(affine: NDArray[Any], upper: tuple[int, ...], lower: tuple[int, ...]) -> bool:
     """Of nearly one size, and laid middle on middle."""
     middle = affine @ (upper[1] / 2, upper[0] / 2, 1) - (lower[1] / 2, lower[0] / 2)
     sizes = np.linalg.svd(affine[:, :2], compute_uv=False)
