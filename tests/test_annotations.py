@@ -12,7 +12,7 @@ from training.data.challenges import read_aperio
 from training.data.layouts import find_groups, find_layout
 from training.data.masks import MaskRule, read_mask
 from training.data.pairs import MaskFile, RunLengths, Shapes
-from training.data.runs import Runs, read_runs
+from training.data.run_tables import Runs, read_runs
 from training.data.tables import read_table
 
 

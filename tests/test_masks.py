@@ -12,7 +12,7 @@ from training.data.mask_rule import MaskRule
 from training.data.masks import binarize, read_mask
 from training.data.pairs import MaskFile, ObjectFiles, RunLengths, Shapes
 from training.data.run_lengths import decode_runs
-from training.data.shapes import decode_shape
+from training.data.shapes import are_traced, decode_shape
 
 AUTO = MaskRule()
 DISC = cv2.circle(np.zeros((32, 40), np.uint8), (20, 16), 8, 1, -1)
@@ -203,3 +203,31 @@ def test_what_a_layout_knows_of_a_file_counts_unless_a_person_says_otherwise() -
     known = {"values": (0x008000,), "ignored": (0xE0E0C0,)}
     assert binarize(labels, AUTO, "m", **known)[0].tolist() == [[0, 0, 1, 2]]
     assert binarize(labels, MaskRule(values="800000"), "m", **known)[0].tolist() == [[0, 1, 0, 2]]
+
+
+def traced(mask: np.ndarray) -> list[str]:
+    outlines = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+    return [json.dumps([outline.ravel().tolist()]) for outline in outlines]
+
+
+def test_outlines_that_were_traced_around_masks_give_these_masks_back() -> None:
+    thin = cv2.line(DISC.copy(), (2, 3), (35, 9), 1, 1)
+    for mask in (DISC, thin):
+        shapes = traced(mask)
+        assert are_traced(shapes)
+        drawn = np.bitwise_or.reduce([decode_shape(text, mask.shape, FILE, traced=True) for text in shapes])
+        assert np.array_equal(drawn, mask)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SQUARE,  # corners of a box
+        "[[1.5, 2.25, 30.75, 4.5, 28.5, 20.25, 20.5, 25.75, 10.5, 22.5, 5.5, 15.5, 3.5, 10.5, 2.5, 6.5]]",
+        "[[1, 2, 30, 4, 28, 20, 20, 25, 10, 22, 5, 15, 3, 10, 2, 6]]",  # people's, rounded
+        "[[0, 0, 4, 0, 4, 1, 5, 1, 5, 2, 6, 2, 6, 4, 0, 4]]",  # along the edges of pixels
+        '{"size": [2, 2], "counts": [1, 2, 1]}',
+    ],
+)
+def test_other_outlines_are_drawn_as_coco_draws_them(text: str) -> None:
+    assert not are_traced([text])

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from training.data.listing import list_folders, list_images, list_tables
 from training.data.pairs import Findings, Layout, ObjectFiles, Pair, Shapes
-from training.data.runs import choose_runs, find_run_table, note_unused_runs, pick_runs, read_runs
+from training.data.run_tables import choose_runs, find_run_table, note_unused_runs, pick_runs, read_runs
 from training.data.stems import pair_by_stem
 
 

@@ -17,6 +17,7 @@ import cv2
 from training.data.checks import find_problems, is_judged
 from training.data.findings import ERROR, Finding, describe_data, describe_finding, several
 from training.data.image_set import ImageSet, Unusable
+from training.data.read_options import Reading
 from training.data.reading import load_folder
 from training.data.sheet import draw_sheet
 from training.data.split import Split, make_split
@@ -88,16 +89,29 @@ def examine(options: argparse.Namespace) -> Examination:
         images = load_folder(options.data, options.image_size, options.fit, reading, reading_progress(sys.stdout))
     except Unusable as error:
         wrong = [_unusable(problem) for problem in error.problems]
-        return Examination(data=options.data, lines=[], findings=wrong, images=None, split=None)
+        shown = _load_tentatively(options, reading)
+        lines = describe_data(shown, reading.rule.text) if shown else []
+        return Examination(data=options.data, lines=lines, findings=wrong, images=shown, split=None)
     lines = describe_data(images, reading.rule.text)
+    held_out = options.val_percent, options.test_percent
+    foreground = [facts.foreground for facts in images.facts]
     try:
-        split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80, options.fold)
+        split = make_split(images.groups, foreground, "fixed", 100 - sum(held_out), options.fold, *held_out)
     except ValueError as error:
         few = Finding(severity=ERROR, title="too few images or groups", meaning=str(error))
-        return Examination(data=options.data, lines=lines, findings=[few], images=images, split=None)
+        findings = [few, *find_problems(images, None)]
+        return Examination(data=options.data, lines=lines, findings=findings, images=images, split=None)
     counts = f"split (protocol=fixed): {len(split.train)} train, {len(split.val)} validate, {len(split.test)} test"
     findings = find_problems(images, split)
     return Examination(data=options.data, lines=[*lines, counts], findings=findings, images=images, split=split)
+
+
+def _load_tentatively(options: argparse.Namespace, reading: Reading) -> ImageSet | None:
+    """What can be shown of a set about which something has to be asked first."""
+    try:
+        return load_folder(options.data, options.image_size, options.fit, reading, tentative=True)
+    except ValueError:
+        return None
 
 
 def write_page(found: Examination, folder: Path) -> None:
@@ -151,6 +165,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--image-size", type=int, default=IMAGE_SIZE, help="pixels, as for a study")
     parser.add_argument("--fit", default="resize", help=FIT_HELP)
     parser.add_argument("--fold", type=int, default=0, help="whose split to look at")
+    parser.add_argument("--val-percent", type=int, default=10, help="of the images, as for a study")
+    parser.add_argument("--test-percent", type=int, default=10, help="of the images, as for a study")
     parser.add_argument("--out", type=Path, default=Path("data_check"), help="the folder of the page")
     options = parse_known(parser, arguments)
     if not 32 <= options.image_size <= 4096 or options.image_size % 16:

@@ -15,17 +15,20 @@ from training.data.mask_checks import mask_problems
 from training.data.split import Split, find_leaks
 
 DARK = 64  # of 255: no pixel of any image is brighter
+COPY_WORDS = {"copy": "saved anew", "turned": "flipped or turned", "crop": "cropped or overlapping"}
 MIN_JUDGED = 5  # images with foreground that a validation or test set needs to say anything
 MANY_SUBJECTS = 0.7  # subjects an image; above it names say little about who belongs together
 NAME_RULES = (r"(.+\d)[A-Za-z]$", r"(.+\d)[_-]\d+$")  # the eye of patient_12L, the tile of slide_3_7
 
 
-def find_problems(images: ImageSet, split: Split) -> list[Finding]:
-    """Errors first."""
+def find_problems(images: ImageSet, split: Split | None) -> list[Finding]:
+    """Errors first. split: None where none can be made."""
     checks = (
-        _too_few(images, split),
-        _leaks(images, split),
+        _too_few(images, split) if split else None,
+        _leaks(images, split) if split else None,
         _duplicates(images),
+        _copies(images),
+        _crops_not_searched(images),
         _same_masks(images),
         _transparent(images),
         _dark(images),
@@ -87,6 +90,43 @@ def _duplicates(images: ImageSet) -> Finding | None:
         meaning="Copies weigh double" + (" and contradict each other" if differing else "") + "; remove all but one. "
         "They stay on one side of the split.",
         stems=stems_of(images, same),
+    )
+
+
+def _copies(images: ImageSet) -> Finding | None:
+    """The same picture again, turned, cropped or saved anew; identical ones are told by `_duplicates`."""
+    found = [one for one in images.copies if len({images.facts[k].image_hash for k in one.images}) > 1]
+    if not found:
+        return None
+    several_groups = [one for one in found if len({images.groups[k] for k in one.images}) > 1]
+    kinds = [kind for kind in COPY_WORDS if any(kind in one.kinds for one in found)]
+    many = sum(len(one.images) for one in found)
+    title = f"{many} images are copies of {len(found)} pictures ({', '.join(COPY_WORDS[kind] for kind in kinds)})"
+    if several_groups:
+        return Finding(
+            severity=ERROR,
+            title=f"{title}, and {several(len(several_groups), 'picture')} of them lie in different groups",
+            meaning="A test image whose copy was trained on proves nothing. Correct `group`, or leave it out: then "
+            "copies stay together by themselves.",
+            stems=stems_of(images, (k for one in several_groups for k in one.images)),
+        )
+    return Finding(
+        severity=WARNING,
+        title=title,
+        meaning="They stay on one side of the split, so nothing is tested on what it was trained on; but there are "
+        f"only {images.num_images - many + len(found)} different pictures. Remove the copies: training can augment by "
+        "itself.",
+        stems=stems_of(images, (k for one in found for k in one.images)),
+    )
+
+
+def _crops_not_searched(images: ImageSet) -> Finding | None:
+    if images.crops_searched:
+        return None
+    return Finding(
+        severity=WARNING,
+        title=f"{images.num_images} images are too many to look for crops of one another",
+        meaning="Flips, turns and saved copies were looked for. If pictures overlap, say which belong together: group.",
     )
 
 

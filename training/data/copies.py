@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -42,6 +42,11 @@ class Copies:
     images: tuple[int, ...]  # indices, ascending
     kinds: tuple[str, ...]  # copy: as it was; turned: flipped or rotated; crop: a part, or parts overlap
     likeness: float  # 0..1, to its closest copy, of the image that has the least
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Self:
+        """What dataclasses.asdict and JSON made of it."""
+        return cls(images=tuple(kept["images"]), kinds=tuple(kept["kinds"]), likeness=kept["likeness"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,13 @@ from training.data.images import STATED, Header, decode_samples
 from training.data.mask_rule import APPLY, AUTO, IGNORE, ORIENTATIONS, MaskPlacing, MaskRule
 from training.data.masks import read_mask
 from training.data.orientation import MEANING, Fit, decide_orientation
-from training.data.pairs import MaskFile, ObjectFiles, Pair, RunLengths
+from training.data.pairs import MaskFile, ObjectFiles, Pair, RunLengths, Shapes
 from training.data.ranges import Span, describe_range, find_range
 from training.data.run_lengths import KAGGLE, MAX_SAMPLED, RUN_ORDERS, RunOrder, likely_orders
+from training.data.shapes import are_traced
 from training.data.stored import QUARTER_TURNS
+
+MAX_OUTLINES = 2000  # that are looked at to tell how all were made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +76,9 @@ def decide(asked: SetOfPairs) -> tuple[Decisions, list[str]]:
 
     range_max = ask(lambda: _find_range(asked, notes), 0.0)
     order = ask(lambda: _find_order(asked, notes), KAGGLE)
-    orientation = ask(lambda: _find_orientation(asked, order, notes), APPLY)
-    placing = MaskPlacing(orientation=orientation, order=order)
+    placing = MaskPlacing(order=order, traced=_find_traced(asked, notes))
+    orientation = ask(lambda: _find_orientation(asked, placing, notes), APPLY)
+    placing = replace(placing, orientation=orientation)
     return Decisions(range_max=range_max, placing=placing, notes=tuple(notes)), problems
 
 
@@ -131,7 +135,7 @@ def _find_order(asked: SetOfPairs, notes: list[str]) -> RunOrder:
 
 def _gain(asked: SetOfPairs, one: RunOrder, other: RunOrder, pair: Pair) -> float:
     """By how much a pair agrees better in one order than in the other; nan where that cannot be told."""
-    first, second = (_agreement(asked, pair, APPLY, order) for order in (one, other))
+    first, second = (_agreement(asked, pair, MaskPlacing(order=order)) for order in (one, other))
     return math.nan if first is None or second is None else first - second
 
 
@@ -143,30 +147,37 @@ def _sizes(mask: RunLengths, header: Header) -> tuple[tuple[int, int], ...]:
     return (seen, stored) if header.orientation in QUARTER_TURNS else (seen,)
 
 
-def _find_orientation(asked: SetOfPairs, order: RunOrder, notes: list[str]) -> str:
+def _find_traced(asked: SetOfPairs, notes: list[str]) -> bool:
+    drawn = [text for pair in asked.pairs if isinstance(pair.mask, Shapes) for text in pair.mask.segmentations]
+    traced = are_traced(drawn[:: max(1, len(drawn) // MAX_OUTLINES)])
+    if traced:
+        notes.append("outlines were traced along the outermost pixels of their objects, which are read as foreground")
+    return traced
+
+
+def _find_orientation(asked: SetOfPairs, placing: MaskPlacing, notes: list[str]) -> str:
     tagged = [pair for pair in asked.pairs if (asked.tag(pair), asked.mask_tag(pair)) != (1, 1)]
     if not tagged:
         return APPLY
     chosen, how = asked.orientation, f"orientation={asked.orientation}"
     if chosen == AUTO:
-        fits = [fit for fit in in_parallel(lambda pair: _fit(asked, pair, order), tagged) if fit.scores]
+        fits = [fit for fit in in_parallel(lambda pair: _fit(asked, pair, placing), tagged) if fit.scores]
         chosen = decide_orientation(fits)
         how = "found by sizes and by how well masks and pixels agree; orientation says otherwise"
     notes.append(f"{len(tagged)} of {len(asked.pairs)} pairs carry an orientation tag: {MEANING[chosen]} ({how})")
     return chosen
 
 
-def _fit(asked: SetOfPairs, pair: Pair, order: RunOrder) -> Fit:
+def _fit(asked: SetOfPairs, pair: Pair, placing: MaskPlacing) -> Fit:
     """How well one pair agrees under each orientation."""
     turns = {APPLY: asked.mask_tag(pair), IGNORE: asked.tag(pair)}
     turns |= {way: 1 for way in ORIENTATIONS if way not in turns}
-    found = {way: _agreement(asked, pair, way, order) for way in ORIENTATIONS}
+    found = {way: _agreement(asked, pair, replace(placing, orientation=way)) for way in ORIENTATIONS}
     return Fit(pair.stem, turns, {way: score for way, score in found.items() if score is not None})
 
 
-def _agreement(asked: SetOfPairs, pair: Pair, orientation: str, order: RunOrder) -> float | None:
+def _agreement(asked: SetOfPairs, pair: Pair, placing: MaskPlacing) -> float | None:
     """R^2 of a pair read in this way; nan where its mask says nothing; None where it cannot be read so."""
-    placing = MaskPlacing(orientation=orientation, order=order)
     try:
         image = asked.samples(pair)
         mask, _ = read_mask(pair.mask, image.shape[:2], asked.rule, Path.read_bytes, asked.tag(pair), placing)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from training.data.image_set import ImageSet
+from training.data.mask_rule import show_value
 
 ERROR, WARNING = "error", "warning"
 SHOWN_STEMS = 5
@@ -56,7 +57,7 @@ def describe_masks(images: ImageSet, rule: str) -> str:
     kinds = Counter(facts.mask_kind for facts in images.facts)
     values = sorted({facts.mask_values[-1] for facts in images.facts if facts.mask_kind == "binary"})
     words = {
-        "binary": f"0 is background, {' or '.join(map(str, values[:4]))} foreground",
+        "binary": f"0 is background, {' or '.join(show_value(value) for value in values[:4])} foreground",
         "full": "all foreground",
         "empty": "empty",
         "objects": "objects, whose union is foreground",

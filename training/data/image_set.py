@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from training.data.copies import Copies
 from training.data.framing import Frame
 from training.data.images import Pixels
 from training.data.prepared import map_arrays
@@ -65,6 +66,8 @@ class ImageSet:
     groups: tuple[str, ...]  # images of one group never lie on two sides of a split
     subject_columns: tuple[str, ...]  # of a csv, that could say so and is not used
     grouped: bool  # the layout or a person said which belong together; else only identical images do
+    copies: tuple[Copies, ...]  # images that show the same, found by their pixels
+    crops_searched: bool  # so are parts of one another; not in very large sets
     facts: tuple[ImageFacts, ...]
     frame: Frame
     owners: tuple[int, ...]

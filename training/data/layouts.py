@@ -24,7 +24,7 @@ from training.data.listing import (
     list_tables,
 )
 from training.data.pairs import SHOWN_NAMES, SUFFIXES, Layout, MaskFile, ObjectFiles, Pair, some
-from training.data.runs import NO_TRUTH, find_by_runs, is_run_table
+from training.data.run_tables import NO_TRUTH, find_by_runs, is_run_table
 from training.data.sides import (
     IMAGE_FOLDERS,
     MASK_FOLDERS,

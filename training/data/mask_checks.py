@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from training.data.findings import ERROR, WARNING, Finding, several, stems_of
 from training.data.image_set import ImageSet
-from training.data.mask_rule import FIRST_COLOUR
+from training.data.mask_rule import show_value
 from training.data.masks import IGNORE_LABEL
 from training.data.pairs import some
 
@@ -56,7 +56,7 @@ def _mixed_values(images: ImageSet) -> Finding | None:
     values = sorted(stems)
     if len(values) < 2 or set(values) <= set(FULL_SCALE) or (objects and IGNORE_LABEL not in values):
         return None
-    held = "; ".join(f"{_value(value)} in {len(stems[value])} ({some(stems[value])})" for value in values[:4])
+    held = "; ".join(f"{show_value(value)} in {len(stems[value])} ({some(stems[value])})" for value in values[:4])
     ignore = (
         f", or ignore_value={IGNORE_LABEL} if {IGNORE_LABEL} means: does not count" if IGNORE_LABEL in values else ""
     )
@@ -64,7 +64,7 @@ def _mixed_values(images: ImageSet) -> Finding | None:
     return Finding(
         severity=ERROR,
         title=f"masks of this set hold different values beside 0: {held}",
-        meaning=f"Say what is foreground: mask_threshold=0 for all of them, mask_values={_value(values[0])} for one"
+        meaning=f"Say what is foreground: mask_threshold=0 for all of them, mask_values={show_value(values[0])} for one"
         f"{ignore}.",
         stems=tuple(stems[fewest]),
     )
@@ -116,7 +116,3 @@ def _rare_foreground(images: ImageSet) -> Finding | None:
         title=f"foreground is only {100 * share:.2f} % of the pixels",
         meaning="A network that predicts nothing is then nearly right by BCE; trials may collapse (they are marked).",
     )
-
-
-def _value(value: int) -> str:
-    return f"{value:06x}" if value >= FIRST_COLOUR else str(value)

@@ -69,17 +69,24 @@ class MaskPlacing:
     orientation: apply: masks fit the picture as seen, by their own orientation tags; ignore: they fit the pixels as
     stored, whatever their tags, and are turned as the image is; images: they fit the picture as seen, and tags of
     their own are wrong.
+    traced: outlines run through the outermost pixels of their objects (training/data/shapes.py).
     """
 
     orientation: str = APPLY
     order: RunOrder = KAGGLE
+    traced: bool = False
 
 
 def show_values(values: Sequence[int] | NDArray[np.int32]) -> str:
     """The lowest few of sorted values; colours as hexadecimal RRGGBB."""
     colours = values[-1] >= FIRST_COLOUR
-    shown = [f"{value:06x}" if colours else str(value) for value in values[:SHOWN_VALUES]]
+    shown = [show_value(value, colours) for value in values[:SHOWN_VALUES]]
     return ", ".join(shown) + (", ..." if len(values) > SHOWN_VALUES else "")
+
+
+def show_value(value: int, colour: bool = False) -> str:
+    """A level as a number, a colour as hexadecimal RRGGBB; black is a colour among colours."""
+    return f"{value:06x}" if colour or value >= FIRST_COLOUR else str(value)
 
 
 def _numbers(name: str, text: str) -> list[int]:

@@ -27,7 +27,7 @@ from training.data.mask_rule import (
     show_values,
 )
 from training.data.pairs import MaskFile, MaskSource, ObjectFiles, RunLengths, Shapes
-from training.data.run_lengths import RunOrder, decode_runs
+from training.data.run_lengths import decode_runs
 from training.data.shapes import decode_shape, proportional, resize_mask
 from training.data.stored import QUARTER_TURNS
 
@@ -68,7 +68,7 @@ def read_mask(
             mask |= binarize(_read_labels(path, 0, size, read, tag, placing), rule, str(path))[0] == 1
         return mask, _facts(np.unique(mask), "objects" if mask.any() else "empty")
     turned = tag if placing.orientation == IGNORE else 1
-    drawn = turn(_draw(source, _stored(size, turned), placing.order), turned)
+    drawn = turn(_draw(source, _stored(size, turned), placing), turned)
     return drawn, _facts(np.unique(drawn), "objects" if drawn.any() else "empty")
 
 
@@ -161,12 +161,12 @@ def _read_labels(
     return labels
 
 
-def _draw(source: RunLengths | Shapes, size: tuple[int, int], order: RunOrder) -> Pixels:
+def _draw(source: RunLengths | Shapes, size: tuple[int, int], placing: MaskPlacing) -> Pixels:
     """(h, w) of 0 and 1."""
     mask = np.zeros(size, np.uint8)
     if isinstance(source, Shapes):
         for text in source.segmentations:
-            mask |= decode_shape(text, size, source.path, source.size)
+            mask |= decode_shape(text, size, source.path, source.size, placing.traced)
         return mask
     counted_at = source.size or size
     if not proportional(counted_at, size):
@@ -176,7 +176,7 @@ def _draw(source: RunLengths | Shapes, size: tuple[int, int], order: RunOrder) -
         )
     mask = np.zeros(counted_at, np.uint8)
     for text in source.texts:
-        mask |= decode_runs(text, counted_at, source.path, order)
+        mask |= decode_runs(text, counted_at, source.path, placing.order)
     return resize_mask(mask, size)
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import psutil
 
+from training.data.archive import open_archive
+from training.data.copies import SIDE, Copies, find_copies, thumbnail
 from training.data.decisions import Decisions, SetOfPairs, decide, in_parallel
 from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_parts
 from training.data.image_set import ImageFacts, ImageSet, Unusable, data_name
@@ -25,16 +27,19 @@ from training.data.pairs import Layout, MaskFile, MaskSource, ObjectFiles, Pair
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts
 from training.data.read_options import Reading
 from training.data.samples import read_pair
-from training.data.split import join_identical
+from training.data.split import join_copies
 
 VERSION = 3  # of what is prepared; a change of reading or framing makes it another
 MEMORY_SHARE = 0.8  # of the free memory that a set may take
 
 
-def look(data: Path, reading: Reading) -> Layout:
-    """Which image belongs to which mask. Raises ValueError for what is not understood, Unusable with all problems."""
-    layout = find_layout(data, _given(reading.mask_suffix))
-    if layout.problems:
+def look(data: Path, reading: Reading, tentative: bool = False) -> Layout:
+    """Which image belongs to which mask. Raises ValueError for what is not understood, Unusable with all problems.
+
+    tentative: as far as it goes, whatever has to be asked.
+    """
+    layout = find_layout(open_archive(data), _given(reading.mask_suffix), _given(reading.category))
+    if layout.problems and not (tentative and layout.pairs):
         raise Unusable(data, list(layout.problems))
     reading.refuse_unused(layout)
     return layout
@@ -46,14 +51,16 @@ def load_folder(
     fit: str = "resize",
     reading: Reading = Reading(),  # noqa: B008 - frozen
     on_image: Callable[[int, int], None] | None = None,
+    tentative: bool = False,
 ) -> ImageSet:
-    """Read a folder, or a csv of paths, framed by `fit` and image_size (pixels).
+    """Read a folder, a zip of one, or a csv of paths, framed by `fit` and image_size (pixels).
 
     on_image: told (images read, images in all) after each; not called when the set was prepared before.
+    tentative: read on where something has to be asked, as if it were the usual; to be shown, not to be trained on.
     Raises ValueError for a folder that is not understood, and Unusable with every file that cannot be used.
     """
-    layout = look(data, reading)
-    groups = find_groups(data, layout.pairs, _given(reading.group))
+    layout = look(data, reading, tentative)
+    groups = find_groups(open_archive(data), layout.pairs, _given(reading.group))
     headers, contents = _survey(data, layout)
     images = [headers[pair.image] for pair in layout.pairs]
     frame = make_frame(fit, image_size, [(header.height, header.width) for header in images])
@@ -61,16 +68,18 @@ def load_folder(
     channels = 1 if all(header.grey for header in images) or reading.channels == "mean" else 3
     shape = (sum(counts), frame.height, frame.width, channels)
     _check_memory(data, shape, len(layout.pairs))
-    key = _key(layout, contents, frame, reading)
+    key = _key(layout, contents, frame, reading, tentative)
     entry = find_entry(key)
     if entry is None:
-        _prepare(data, layout.pairs, headers, key, frame, counts, shape, reading, on_image)
+        decisions = _decide(data, layout.pairs, headers, reading, tentative)
+        _prepare(data, layout.pairs, headers, key, frame, counts, shape, reading, decisions, on_image)
         entry = find_entry(key)
         assert entry is not None
     kept = read_facts(entry)
     facts = tuple(ImageFacts.from_json(seen) for seen in kept["facts"])
     stems = tuple(pair.stem for pair in layout.pairs)
-    grouped = groups != stems
+    copies = tuple(Copies.from_json(found) for found in kept["copies"])
+    together = [tuple(found.images) for found in copies]
     return ImageSet(
         name=data_name(data),
         path=data,
@@ -78,9 +87,11 @@ def load_folder(
         notes=(*layout.notes, *kept["notes"]),
         range_max=kept["range_max"],
         stems=stems,
-        groups=groups if grouped else join_identical(groups, [image.image_hash for image in facts]),
+        groups=groups if reading.group != AUTO else join_copies(groups, [*_identical(facts), *together]),
         subject_columns=layout.subject_columns,
-        grouped=grouped,
+        grouped=groups != stems,
+        copies=copies,
+        crops_searched=kept["crops_searched"],
         facts=facts,
         frame=frame,
         owners=tuple(np.repeat(np.arange(len(counts)), counts).tolist()),
@@ -123,11 +134,12 @@ def _prepare(
     counts: list[int],
     shape: tuple[int, int, int, int],
     reading: Reading,
+    decisions: Decisions,
     on_image: Callable[[int, int], None] | None,
 ) -> None:
     """Decode every pair into a new entry of the cache. Raises Unusable, and leaves no entry then."""
     ends = np.cumsum(counts).tolist()
-    decisions = _decide(data, pairs, headers, reading)
+    thumbnails = np.zeros((len(pairs), SIDE, SIDE), np.uint8)
 
     def work(index: int) -> ImageFacts | str:
         pair, header = pairs[index], headers[pairs[index].image]
@@ -139,6 +151,7 @@ def _prepare(
         parts = slice(ends[index] - counts[index], ends[index])
         images[parts] = frame_image(to_channels(image, shape[3]), frame)
         masks[parts] = frame_mask(mask, frame)
+        thumbnails[index] = thumbnail(image)
         return facts
 
     with new_entry(key, shape) as (folder, images, masks):
@@ -162,10 +175,15 @@ def _prepare(
         for array in (images, masks):
             digest.update(np.ascontiguousarray(array).data)
         kept = {"digest": digest.hexdigest()[:16], "facts": [dataclasses.asdict(facts) for facts in seen]}
-        write_facts(folder, kept | {"notes": decisions.notes, "range_max": decisions.range_max})
+        search = find_copies(thumbnails, [(facts.height, facts.width) for facts in seen])
+        copies = {"copies": [dataclasses.asdict(found) for found in search.copies]}
+        decided = {"notes": decisions.notes, "range_max": decisions.range_max, "crops_searched": search.crops_searched}
+        write_facts(folder, kept | copies | decided)
 
 
-def _decide(data: Path, pairs: tuple[Pair, ...], headers: Mapping[Path, Header], reading: Reading) -> Decisions:
+def _decide(
+    data: Path, pairs: tuple[Pair, ...], headers: Mapping[Path, Header], reading: Reading, tentative: bool
+) -> Decisions:
     """Raises Unusable with what has to be asked."""
     decisions, problems = decide(
         SetOfPairs(
@@ -178,7 +196,7 @@ def _decide(data: Path, pairs: tuple[Pair, ...], headers: Mapping[Path, Header],
             rle_order=reading.rle_order,
         )
     )
-    if problems:
+    if problems and not tentative:
         raise Unusable(data, problems)
     return decisions
 
@@ -195,14 +213,22 @@ def _check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int)
         )
 
 
-def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: Reading) -> str:
+def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: Reading, tentative: bool) -> str:
     """Names what a prepared set is made from: the bytes of the files and how they are read."""
-    digest = hashlib.sha256(repr((VERSION, frame, reading.rule, reading.white, *_how(reading))).encode())
+    digest = hashlib.sha256(repr((VERSION, frame, reading.rule, reading.white, *_how(reading), tentative)).encode())
     for pair in layout.pairs:
         # a source is its files, whose content counts and not their place, and what else it says (a page, run lengths)
         mask = dataclasses.astuple(pair.mask)[1:], [contents[path] for path in _mask_files(pair.mask)]
         digest.update(repr((pair.stem, contents[pair.image], pair.page, mask)).encode())
     return digest.hexdigest()[:32]
+
+
+def _identical(facts: Sequence[ImageFacts]) -> list[list[int]]:
+    """Indices of images of equal pixels, of which there are several."""
+    members: dict[str, list[int]] = {}
+    for index, image in enumerate(facts):
+        members.setdefault(image.image_hash, []).append(index)
+    return [indices for indices in members.values() if len(indices) > 1]
 
 
 def _how(reading: Reading) -> tuple[str, ...]:

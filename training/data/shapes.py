@@ -1,22 +1,35 @@
-"""Outlines of annotations, drawn as COCO draws them, at the size they were made for. JSON in, masks out."""
+"""Outlines of annotations, drawn at the size they were made for. JSON in, masks out.
+
+COCO's own library draws them: a pixel is foreground when its middle lies inside. But outlines that a program traced
+around a mask (OpenCV's findContours) run through the middles of its outermost pixels, which then would be lost, and
+thin objects with them. Such outlines step from pixel to pixel, which people's do not.
+"""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from training.data.images import Pixels
 
+MIN_POINTS = 8  # of an outline that says how it was made
+MOST_TRACED = 0.9  # share of these that must look traced
+ROUNDED = 0.01  # pixels; by which a whole number that was stored as a fraction may be off
 MAX_DISTORTION = 0.02  # by which the two sides may be scaled differently: sizes are whole pixels
 
 
-def decode_shape(text: str, size: tuple[int, int], path: Path, drawn_at: tuple[int, int] | None = None) -> Pixels:
+def decode_shape(
+    text: str, size: tuple[int, int], path: Path, drawn_at: tuple[int, int] | None = None, traced: bool = False
+) -> Pixels:
     """(h, w) of 0 and 1, from a COCO segmentation in JSON: polygons, or run lengths, compressed or not.
 
     drawn_at: the (height, width) of the picture it was drawn on; None: the image's own size. A picture that was scaled
-    since has its shapes scaled with it. Raises ValueError for what cannot be drawn, or was drawn on another picture.
+    since has its shapes scaled with it. traced: outlines belong to the object. Raises ValueError for what cannot be
+    drawn, or was drawn on another picture.
     """
     from pycocotools import mask as coco
 
@@ -28,13 +41,15 @@ def decode_shape(text: str, size: tuple[int, int], path: Path, drawn_at: tuple[i
         )
     if isinstance(shape, dict):
         drawn_at = (int(shape["size"][0]), int(shape["size"][1]))
-    elif drawn_at and drawn_at != size:
+    elif drawn_at and drawn_at != size and not traced:
         shape = [_scaled(polygon, drawn_at, size) for polygon in shape]
     if drawn_at and not proportional(drawn_at, size):
         raise ValueError(
             f"{path}: a segmentation was drawn on a picture of {drawn_at[0]}x{drawn_at[1]} (height x width), but the "
             f"image is {size[0]}x{size[1]}, of another shape; give the picture that was annotated"
         )
+    if traced and isinstance(shape, list):
+        return _fill_scaled(shape, drawn_at or size, size)
     height, width = drawn_at if isinstance(shape, dict) and drawn_at else size
     try:
         compressed = isinstance(shape, dict) and isinstance(shape["counts"], str)
@@ -43,6 +58,46 @@ def decode_shape(text: str, size: tuple[int, int], path: Path, drawn_at: tuple[i
     except Exception as error:  # pycocotools raises plain Exception
         raise ValueError(f"{path}: the segmentation {text[:60]!r} cannot be drawn ({error})") from None
     return resize_mask(mask, size)
+
+
+def are_traced(segmentations: Iterable[str]) -> bool:
+    """Whether these outlines were traced around masks: whole numbers, in steps along the pixels and across them."""
+    polygons = [np.array(polygon).reshape(-1, 2) for text in segmentations for polygon in _polygons_of(text)]
+    long = [polygon for polygon in polygons if len(polygon) >= MIN_POINTS]
+    if not long:
+        return False
+    across = sum(_is_traced(polygon) for polygon in long)
+    return across >= MOST_TRACED * len(long)
+
+
+def _is_traced(polygon: NDArray[np.float64]) -> bool:
+    if np.abs(polygon - np.rint(polygon)).max() > ROUNDED:
+        return False
+    wide, tall = np.abs(np.diff(np.rint(polygon), axis=0, append=np.rint(polygon[:1]))).T
+    straight, diagonal = (wide == 0) | (tall == 0), (wide == tall) & (wide > 0)
+    return bool((straight | diagonal).all() and diagonal.any())
+
+
+def _polygons_of(text: str) -> list[list[float]]:
+    shape = json.loads(text)
+    return shape if _are_polygons(shape) and isinstance(shape, list) else []
+
+
+def _fill_scaled(polygons: list[list[float]], drawn_at: tuple[int, int], size: tuple[int, int]) -> Pixels:
+    """Of a scaled picture, outlines that fall on whole pixels there were traced at its size."""
+    scaled = [_scaled(polygon, drawn_at, size) for polygon in polygons]
+    if all(abs(number - round(number)) <= ROUNDED for polygon in scaled for number in polygon):
+        return _fill(scaled, size)
+    return resize_mask(_fill(polygons, drawn_at), size)
+
+
+def _fill(polygons: list[list[float]], size: tuple[int, int]) -> Pixels:
+    """(h, w) of 0 and 1, outlines included."""
+    mask = np.zeros(size, np.uint8)
+    for polygon in polygons:
+        points = np.rint(np.array(polygon).reshape(-1, 2)).astype(np.int32)
+        cv2.fillPoly(mask, [points], 1)
+    return mask
 
 
 def proportional(drawn_at: tuple[int, int], size: tuple[int, int]) -> bool:
