@@ -6,6 +6,7 @@ Nothing here knows pixels or torch.
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -84,17 +85,30 @@ def find_leaks(split: Split, labels: Sequence[str]) -> list[str]:
 
 def join_identical(groups: Sequence[str], hashes: Sequence[str]) -> tuple[str, ...]:
     """Groups in which identical images are together: theirs become one, named by its first."""
-    parent = {group: group for group in groups}
+    return join_copies(groups, _members(hashes).values())
 
-    def root(group: str) -> str:
-        while parent[group] != group:
-            group = parent[group]
-        return group
 
-    first: dict[str, str] = {}
-    for group, content in zip(groups, hashes, strict=True):
-        parent[root(group)] = root(first.setdefault(content, group))
-    return tuple(root(group) for group in groups)
+def join_copies(groups: Sequence[str], copies: Iterable[Sequence[int]]) -> tuple[str, ...]:
+    """Groups in which images that belong together (indices) are together: theirs become one, named by its first."""
+    chains = [*_members(groups).values(), *copies]
+    firsts = connect(len(groups), [link for chain in chains for link in itertools.pairwise(chain)])
+    return tuple(groups[first] for first in firsts)
+
+
+def connect(count: int, links: Iterable[tuple[int, int]]) -> list[int]:
+    """For each of `count` things, the first of all that links, directly or not, hold together with it."""
+    parent = list(range(count))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for first, second in links:
+        low, high = sorted((root(first), root(second)))
+        parent[high] = low
+    return [root(index) for index in range(count)]
 
 
 def split_digest(split: dict[str, list[str]]) -> str:
@@ -108,9 +122,7 @@ def _ring(groups: Sequence[str], foreground: Sequence[float]) -> list[list[int]]
     Systematic sampling: groups are ranked by foreground share and cut into strata; those of a stratum are shuffled and
     spread evenly over the ring, each stratum shifted by a random step.
     """
-    members: dict[str, list[int]] = {}
-    for index, group in enumerate(groups):
-        members.setdefault(group, []).append(index)
+    members = _members(groups)
     names = sorted(members, key=lambda name: (_mean(foreground[i] for i in members[name]), name))
     generator = np.random.default_rng(SPLIT_SEED)
     places: dict[str, float] = {}
@@ -119,6 +131,14 @@ def _ring(groups: Sequence[str], foreground: Sequence[float]) -> list[list[int]]
         for place, k in enumerate(generator.permutation(len(stratum))):
             places[stratum[k]] = (place + shift) / len(stratum)
     return [members[name] for name in sorted(names, key=lambda name: (places[name], name))]
+
+
+def _members(labels: Sequence[str]) -> dict[str, list[int]]:
+    """The indices of each label, in order."""
+    members: dict[str, list[int]] = {}
+    for index, label in enumerate(labels):
+        members.setdefault(label, []).append(index)
+    return members
 
 
 def _mean(values: Iterable[float]) -> float:
