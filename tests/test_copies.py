@@ -145,6 +145,13 @@ def test_flat_pictures_are_nobody_s_copies(originals: list[Pixels]) -> None:
     assert find([*originals[:4], *uniform, *noise]) == ()
 
 
+def test_a_picture_that_shows_next_to_nothing_is_only_found_where_its_pixels_are_equal() -> None:
+    spots = [cv2.circle(np.full((96, 96), 40, np.uint8), place, 3, 200, -1) for place in ((20, 30), (70, 35), (40, 80))]
+    images = [spot[..., None] for spot in (*spots, turn(spots[0], 3))]
+    assert [group.images for group in find(images)] == [(0, 3)]
+    assert find([*images[:3], as_jpeg(images[3])]) == ()
+
+
 def test_what_every_picture_of_a_set_shows_makes_no_copies() -> None:
     """The bright ring of a field of view, with different cells in it."""
     ring = cv2.circle(np.zeros((96, 96), np.uint8), (48, 48), 44, 255, 3)[..., None]
@@ -196,8 +203,8 @@ def test_roboflow_s_augmented_copies_are_twelve_sources_of_four() -> None:
 
 
 def test_real_retinas_are_no_copies_but_their_augmented_copies_are(real_data: Path) -> None:
-    """28 eyes, each in the same bright disc; a child's left eye looks much like its mirrored right one."""
-    images = [read_image(path) for path in sorted((real_data / "chase_db1" / "images").glob("*.png"))]
+    """16 eyes, each in the same bright disc; a child's left eye looks much like its mirrored right one."""
+    images = [read_image(path) for path in sorted((real_data / "chase_db1" / "images").glob("*.png"))[:16]]
     made = [np.ascontiguousarray(clip(images[3] * 0.8)[:, ::-1]), part(images[9], 0.2, 0.2, 0.6, 0.6)]
     found = find([*images, *made])
-    assert [(group.images, group.kinds) for group in found] == [((3, 28), ("turned",)), ((9, 29), ("crop",))]
+    assert [(group.images, group.kinds) for group in found] == [((3, 16), ("turned",)), ((9, 17), ("crop",))]

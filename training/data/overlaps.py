@@ -29,7 +29,7 @@ MAX_PARTNERS = 8  # pictures that one is laid on
 MAX_ZOOM, MAX_STRETCH = 4.0, 1.6
 MAX_TILT = 2.0  # degrees; more is a turn
 SAME = 0.05  # of the side; less is no crop
-PICTURES = 16  # whose points are compared at once with all others
+PICTURES = 4  # whose points are compared at once with all others
 
 Plane = NDArray[np.float32]
 
@@ -129,7 +129,7 @@ def _nearest(descriptors: Sequence[Plane], mirrored: bool) -> Iterator[tuple[int
     """For every point, the pictures that hold the NEIGHBOURS points most like it, if they are alike enough."""
     points = np.concatenate(descriptors)
     mean = points.mean(axis=0)
-    basis = np.linalg.eigh(np.cov(points, rowvar=False))[1][:, -DIMENSIONS:].astype(np.float32)
+    basis = np.linalg.eigh((points - mean).T @ (points - mean))[1][:, -DIMENSIONS:]  # principal components
     left, right = (_normalize((side - mean) @ basis) for side in (points, _mirror(points) if mirrored else points))
     ends = np.cumsum([0, *map(len, descriptors)])
     owners = np.repeat(np.arange(len(descriptors)), np.diff(ends))
@@ -200,6 +200,8 @@ def _compare_laid(upper: Pixels, lower: Pixels, affine: NDArray[Any]) -> float:
 
 
 def _plausible(affine: NDArray[Any], mirrored: bool) -> bool:
+    if not np.isfinite(affine).all():
+        return False
     large, small = np.linalg.svd(affine[:, :2], compute_uv=False)
     reflects = bool(np.linalg.det(affine[:, :2]) < 0)
     return bool(small > 1 / MAX_ZOOM and large < MAX_ZOOM and large / small < MAX_STRETCH) and reflects == mirrored
