@@ -116,7 +116,7 @@ def test_bytes_that_are_no_text_are_no_csv(tmp_path: Path) -> None:
 
 def test_paths_of_windows_and_of_another_machine_lead_to_the_files(tmp_path: Path) -> None:
     make(tmp_path, *(f"{side}/{name}.png" for side in ("pics", "truth") for name in "ab"))
-    rows = (r"pics\a.png,truth\a.png", r"D:\work\set\pics\b.png,/home/someone/truth/b.png")
+    rows = (r"pics\a.png,truth\a.png", r"D:\work\set\pics\b.png,/data/someone/truth/b.png")
     layout = find_layout(table(tmp_path / "t.csv", "image,mask", *rows))
     assert [(pair.stem, pair.image, pair.mask) for pair in layout.pairs] == [
         (stem, tmp_path / f"pics/{name}.png", MaskFile(tmp_path / f"truth/{name}.png"))

@@ -81,6 +81,22 @@ def test_drive_s_truth_is_its_first_observer_and_not_the_field_of_view(tmp_path:
     assert layout.notes == ("mask/ left out",)
 
 
+def test_where_one_split_has_masks_by_hand_a_field_of_view_is_no_mask_of_the_other(tmp_path: Path) -> None:
+    for number in (21, 22):
+        make(tmp_path, f"training/images/{number}_training.tif", f"training/1st_manual/{number}_manual1.gif")
+        make(tmp_path, f"test/images/{number}_test.tif", f"test/mask/{number}_test_mask.gif")
+    layout = find_layout(tmp_path)
+    assert names_of(layout) == {"21_training": "21_manual1.gif", "22_training": "22_manual1.gif"}
+    assert layout.notes == ("test/ left out: others have masks drawn by hand, its masks are of another kind",)
+
+
+def test_the_whole_name_of_an_image_goes_before_a_shorter_one(tmp_path: Path) -> None:
+    layout = find_layout(
+        make(tmp_path, *(f"{side}/{name}.png" for side in ("images", "masks") for name in ("a", "a_raw")))
+    )
+    assert (names_of(layout), layout.problems) == ({"a": "a.png", "a_raw": "a_raw.png"}, ())
+
+
 def test_two_masks_for_one_image_are_a_problem_until_mask_suffix_decides(tmp_path: Path) -> None:
     make(tmp_path, "images/a.png", "masks/a_mask.png", "masks/a_seg.png")
     problem = problem_of(find_layout(tmp_path))

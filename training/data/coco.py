@@ -27,7 +27,7 @@ class Table:
 
     @property
     def outlines(self) -> bool:
-        return any(_outline(annotation)[0] for annotation in self.content["annotations"])
+        return any(isinstance(one, dict) and _outline(one)[0] for one in self.content["annotations"])
 
 
 def is_coco(content: object) -> bool:
@@ -47,10 +47,12 @@ def pair_by_coco(folder: Path, contents: Mapping[Path, Mapping[str, Any]], categ
     tables = _take([Table(path=path, content=content) for path, content in contents.items()], found)
     for table in tables:
         try:
-            names = {_id(one["id"]): str(one.get("name", one["id"])) for one in table.content.get("categories", [])}
+            names = {_id(one["id"]): str(one.get("name", one["id"])) for one in table.content.get("categories") or []}
             entries = _read(table, names, folder, files, found, alone=len(tables) == 1)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except KeyError as error:
             raise ValueError(f"{table.path}: this is not COCO's format; an entry lacks {error}") from None
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"{table.path}: this is not COCO's format; an entry is malformed ({error})") from None
         listed += names.values()
         clash = [key for key, name in names.items() if ids.get(key, name) != name]
         ids = {key: name for key, name in (ids | names).items() if key not in clash}  # ids are each file's own

@@ -41,31 +41,37 @@ def count_litter(folder: Path) -> str:
     return f"{counts.total()} files that systems left or hide are passed over ({kinds})" if counts else ""
 
 
-def list_folder(folder: Path) -> list[Path]:
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
     """What lies in a folder, by name, without litter. Raises ValueError for a link that loops."""
     try:
-        found = sorted(folder.iterdir())
+        with os.scandir(folder) as entries:
+            return sorted((one for one in entries if not is_litter(one.name)), key=lambda one: one.name)
     except NotADirectoryError:
         raise ValueError(f"{folder}: this is a file where a folder is meant") from None
     except OSError as error:
         if folder.is_symlink():
             raise ValueError(f"{folder}: this symbolic link leads nowhere; correct or remove it") from None
         raise ValueError(f"{folder}: it cannot be read ({error.strerror}); check its permissions") from None
-    return [path for path in found if not is_litter(path.name)]
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """What lies in a folder, by name, without litter. Raises ValueError for a link that loops."""
+    return [folder / one.name for one in _scan(folder)]
 
 
 def list_images(folder: Path) -> list[Path]:
     """Files that are images by their suffix."""
-    return [path for path in list_folder(folder) if path.suffix.lower() in SUFFIXES]
+    return [folder / one.name for one in _scan(folder) if one.name.lower().endswith(SUFFIXES)]
 
 
 def list_folders(folder: Path) -> list[Path]:
     """Folders in a folder. Raises ValueError for a link that loops or leads nowhere, unless it is named like a file."""
-    found = list_folder(folder)
-    for path in found:
-        if path.is_symlink() and not path.exists() and not path.suffix:
+    found = _scan(folder)
+    for one in found:
+        path = folder / one.name if one.is_symlink() else None
+        if path and not path.exists() and not path.suffix:
             raise ValueError(f"{path}: this symbolic link leads nowhere; correct or remove it")
-    return [path for path in found if path.is_dir()]
+    return [folder / one.name for one in found if one.is_dir()]
 
 
 def list_below(folder: Path, depth: int = 2) -> list[Path]:
@@ -77,7 +83,9 @@ def list_below(folder: Path, depth: int = 2) -> list[Path]:
 
 def list_tables(folder: Path, *suffixes: str) -> list[Path]:
     """Files of these suffixes; none where there is no such folder."""
-    return [path for path in list_folder(folder) if path.suffix.lower() in suffixes] if folder.is_dir() else []
+    return (
+        [folder / one.name for one in _scan(folder) if one.name.lower().endswith(suffixes)] if folder.is_dir() else []
+    )
 
 
 def take_first(tables: list[Path], found: Findings) -> Path | None:
@@ -111,7 +119,12 @@ class ImageFiles:
     def paths(self) -> list[Path]:
         places = [self.root, *list_below(self.root, MAX_DEPTH)]
         seen = {os.path.realpath(place): place for place in reversed(places)}  # links may lead to one folder twice
-        return [path for place in sorted(seen.values()) for path in list_images(place) if not path.is_dir()]
+        return [
+            place / one.name
+            for place in sorted(seen.values())
+            for one in _scan(place)
+            if one.name.lower().endswith(SUFFIXES) and one.is_file()
+        ]
 
     @functools.cached_property
     def by_name(self) -> dict[str, list[Path]]:

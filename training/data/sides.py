@@ -12,21 +12,15 @@ from training.data.stems import (
     KNOWN_ENDINGS,
     NO_IMAGES,
     image_cores,
+    mask_endings,
     mask_prefix,
     name_endings,
     pair_by_stem,
 )
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
-MASK_FOLDERS = (
-    "1st_manual",
-    "manual1",
-    "manual",
-    "masks",
-    "mask",
-    "labels",
-    "label",
-)  # mask/ of DRIVE and HRF is the field of view
+BY_HAND = ("1st_manual", "manual1", "manual")  # DRIVE's and HRF's, whose mask/ is the field of view
+MASK_FOLDERS = (*BY_HAND, "masks", "mask", "labels", "label")
 MASK_WORD = re.compile(r"mask|(?<!un)label|annot|truth|segment|target")
 MASK_TOKENS = {"manual", "manual1", "gt", "gts", "y", "seg", "segs", "lbl", "lbls"}
 SIDE_WORDS = re.compile(
@@ -51,7 +45,7 @@ def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
         return None
     for left, right in places:
         endings |= pair_by_stem(_true_images(left, found), right, mask_suffix, found)
-    others = [f"{path.name}/" for path in list_folder(data) if path.is_dir() and path not in (images, masks)]
+    others = [f"{path.name}/" for path in list_folders(data) if path not in (images, masks)]
     if others:
         found.notes.append(f"{', '.join(others)} left out")
     return found.layout(f"{images.name}/ and {masks.name}/, {name_endings(endings)}")
@@ -60,13 +54,17 @@ def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
 def find_sides(data: Path, mask_suffix: str) -> Layout | None:
     """images/ and masks/ one level lower, as in train/ and test/: all together, because a split is made here."""
     found = Findings()
-    for place in list_folders(data):
-        images = folder_named(place, IMAGE_FOLDERS)
-        if images is None or len(list_images(images)) < 2:  # a folder an image is another layout
-            continue
+    sides = {place: folder_named(place, IMAGE_FOLDERS) for place in list_folders(data)}
+    places = [place for place, side in sides.items() if side and len(list_images(side)) > 1]  # else a folder an image
+    by_hand = any(folder_named(place, BY_HAND) for place in places)
+    for place in places:
         layout = find_two_folders(place, mask_suffix)
         if layout is None:
             found.notes.append(f"{place.name}/ left out: it has images, but no folder of masks")
+        elif by_hand and not folder_named(place, BY_HAND):
+            found.notes.append(
+                f"{place.name}/ left out: others have masks drawn by hand, its masks are of another kind"
+            )
         else:
             found.pairs += layout.pairs
             found.problems += layout.problems
@@ -165,16 +163,14 @@ def _true_images(files: Sequence[Path], found: Findings) -> list[Path]:
 
 
 def _image_names(files: Sequence[Path]) -> set[str]:
-    return {core for path in files for core in image_cores(path)}
+    return {core for path in files for cores in image_cores(path) for core in cores}
 
 
 def _mask_names(files: Sequence[Path], mask_suffix: str) -> set[str]:
     """What the images of these masks may be called."""
     stems = [same_name(path.stem) for path in files]
-    if mask_suffix:
-        return {stem.removesuffix(mask_suffix) for stem in stems if stem.endswith(mask_suffix)}
-    names = {stem.removesuffix(ending) for stem in stems for ending in ("", *KNOWN_ENDINGS) if stem.endswith(ending)}
-    return names | {stem.removeprefix(mask_prefix(stem)) for stem in stems}
+    names = {stem.removesuffix(ending) for stem in stems for ending in mask_endings(stem, mask_suffix)}
+    return names if mask_suffix else names | {stem.removeprefix(mask_prefix(stem)) for stem in stems}
 
 
 def _likeness(one: Path, other: Path, root: Path) -> int:

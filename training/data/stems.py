@@ -6,7 +6,7 @@ stack has.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -25,7 +25,7 @@ OWN_ENDINGS = (
 SECOND_ENDINGS = ("_2ndHO", "_manual2")  # a second observer's, for comparison
 KNOWN_ENDINGS = OWN_ENDINGS + SECOND_ENDINGS
 # what a mask's ending stands in place of
-IMAGE_ENDINGS = ("", "_image", "_img", "_raw", "-volume", "_volume", "_training", "_test", "_sat", ".ome", "_0000")
+IMAGE_ENDINGS = ("_image", "_img", "_raw", "-volume", "_volume", "_training", "_test", "_sat", ".ome", "_0000")
 NO_IMAGES = ("_superpixels",)  # ISIC's, beside the images
 MASK_PREFIX = re.compile(r"(?:masks?|gt|seg|segmentation|labels?|annotation|truth|groundtruth)[ _.-]?", re.IGNORECASE)
 IMAGE_PREFIX = re.compile(r"(?:images?|imgs?|pic|picture|photo|frame|input|raw)[ _.-]?", re.IGNORECASE)
@@ -41,23 +41,31 @@ def mask_prefix(stem: str) -> str:
     return match[0] if match and match.end() < len(stem) else ""
 
 
-def image_cores(image: Path) -> set[str]:
-    """What a mask of this image may be called, before its own ending."""
+def mask_endings(stem: str, mask_suffix: str = "") -> list[str]:
+    """What a mask's name may end in beyond its image's: nothing, or each known ending that it has."""
+    if mask_suffix:
+        return [mask_suffix] if stem.endswith(mask_suffix) else []
+    known = OWN_ENDINGS if stem.endswith(OWN_ENDINGS) else ()
+    return ["", *(ending for ending in known if stem.endswith(ending))]
+
+
+def image_cores(image: Path) -> tuple[set[str], set[str]]:
+    """What a mask of this image may be called, before its own ending: the image's name, or less than that."""
     stem = same_name(image.stem)
-    return {stem.removesuffix(ending) for ending in IMAGE_ENDINGS if stem.endswith(ending)} | {
-        same_name(image.name),
-        stem + image.suffix.lower(),
-    }
+    shorter = {stem.removesuffix(ending) for ending in IMAGE_ENDINGS if stem.endswith(ending)}
+    return {stem, same_name(image.name), stem + image.suffix.lower()}, shorter
 
 
 def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str, found: Findings) -> set[str]:
     """Pair by stem. Returns the endings that the masks had; says what does not fit."""
-    by_stem: dict[str, list[Path]] = defaultdict(list)
-    by_core: dict[str, list[Path]] = defaultdict(list)
+    by_core: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+    by_bare: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     for path in masks:
-        by_stem[same_name(path.stem)].append(path)
-        if prefix := mask_prefix(same_name(path.stem)):
-            by_core[same_name(path.stem).removeprefix(prefix)].append(path)
+        stem = same_name(path.stem)
+        for ending in mask_endings(stem, mask_suffix):
+            by_core[stem.removesuffix(ending)].append((ending, path))
+        if not mask_suffix and (prefix := mask_prefix(stem)):
+            by_bare[stem.removeprefix(prefix)].append((f"{prefix}*", path))
     unread = _find_unread([*images, *masks])
     endings, used, seen = set[str](), dict[Path, Path](), dict[str, Path]()
     for image in images:
@@ -66,7 +74,7 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
             found.problems.append(f"{image}: {seen[stem].name} has the same stem; stems must be unique")
             continue
         seen[stem] = image
-        fitting = list(_fit(image, by_stem, by_core, mask_suffix))
+        fitting = _fit(image, by_core, by_bare)
         if len(fitting) == 1:
             ending, mask = fitting[0]
             if mask in used:
@@ -97,22 +105,17 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
 
 
 def _fit(
-    image: Path, by_stem: dict[str, list[Path]], by_core: dict[str, list[Path]], mask_suffix: str
-) -> Iterator[tuple[str, Path]]:
+    image: Path, by_core: dict[str, list[tuple[str, Path]]], by_bare: dict[str, list[tuple[str, Path]]]
+) -> list[tuple[str, Path]]:
     """Masks of an image, each with what its name adds: an ending first, a beginning where there is none."""
-    cores, before = image_cores(image), 0
-    for ending in (mask_suffix,) if mask_suffix else ("", *OWN_ENDINGS):
-        for path in dict.fromkeys(path for core in cores for path in by_stem.get(core + ending, ()) if path != image):
-            before += 1
-            yield ending, path
-    if before or mask_suffix:
-        return
+    whole, shorter = image_cores(image)
     start = IMAGE_PREFIX.match(same_name(image.stem))
-    bare = same_name(image.stem)[start.end() :] if start else ""
-    for core in {*cores, bare} - {""}:
-        for path in dict.fromkeys((*by_core.get(core, ()), *(by_stem.get(bare, ()) if core == bare else ()))):
-            if path != image:
-                yield f"{mask_prefix(same_name(path.stem))}*", path
+    bare = {same_name(image.stem)[start.end() :]} - {""} if start else set()
+    for cores, masks in ((whole, by_core), (shorter, by_core), (whole | shorter | bare, by_bare), (bare, by_core)):
+        fits = dict.fromkeys(fit for core in sorted(cores) for fit in masks.get(core, ()) if fit[1] != image)
+        if fits:
+            return list(fits)
+    return []
 
 
 def _find_unread(paths: Sequence[Path]) -> dict[str, str]:
