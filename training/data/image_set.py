@@ -32,7 +32,7 @@ class ImageFacts:
     mask_kind: str  # as in masks.MaskFacts
     mask_values: tuple[int, ...]
     num_values: int
-    foreground: float  # share of the pixels
+    foreground: float  # share of the pixels that count
     contrast: float  # mean luma of foreground less background, in standard deviations; 0 where one is missing
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training.data.framing import OUTSIDE
 from training.data.image_set import ImageFacts
 from training.data.images import Pixels, decode_image, to_channels
 from training.data.masks import MaskRule, read_mask
@@ -30,18 +31,25 @@ def read_pair(pair: Pair, rule: MaskRule, image_max: int) -> tuple[Pixels, Pixel
         mask_kind=mask_facts.kind,
         mask_values=mask_facts.values,
         num_values=mask_facts.num_values,
-        foreground=float(mask.mean()),
+        foreground=_foreground(mask),
         contrast=_contrast(image, mask),
     )
     return image, mask, facts
 
 
+def _foreground(mask: Pixels) -> float:
+    """The share of foreground among the pixels that count; 0 where none does."""
+    counted = int((mask != OUTSIDE).sum())
+    return int((mask == 1).sum()) / counted if counted else 0.0
+
+
 def _contrast(image: Pixels, mask: Pixels) -> float:
     luma = np.ascontiguousarray(to_channels(image, 1)[..., 0])
     deviation = float(cv2.meanStdDev(luma)[1][0, 0])
-    if not mask.any() or mask.all() or deviation == 0:
+    foreground, background = ((mask == value).astype(np.uint8) for value in (1, 0))
+    if not foreground.any() or not background.any() or deviation == 0:
         return 0.0
-    return (cv2.mean(luma, mask)[0] - cv2.mean(luma, 1 - mask)[0]) / deviation
+    return (cv2.mean(luma, foreground)[0] - cv2.mean(luma, background)[0]) / deviation
 
 
 def _hash(pixels: Pixels) -> str:
