@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from training.data.foreground import MIN_IMAGES
 from training.data.image_set import ImageSet
 from training.data.reading import Reading
 from training.trial import Trial
@@ -56,7 +57,8 @@ class Evidence:
 def describe_scored(evidence: Evidence) -> str:
     """The images that the test scores are means over, in words."""
     images = f"{evidence.test_foreground_images} image{'s' * (evidence.test_foreground_images != 1)}"
-    return f"{images} with foreground" if evidence.test_empty_images else images
+    with_foreground = " with foreground" if evidence.test_empty_images else ""
+    return images + with_foreground + (" (too few to judge by)" * (evidence.test_foreground_images < MIN_IMAGES))
 
 
 def describe_interval(evidence: Evidence, digits: int) -> str:
