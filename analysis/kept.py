@@ -5,6 +5,7 @@ Such folders lie in `measured/`, one a data set. Parquet keeps types and bits; t
 
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -69,7 +70,7 @@ def _champion(folder: Path) -> Champion | None:
         return None
     known = json.loads((folder / CHAMPION).read_text())
     images = pd.DataFrame(known.pop("test_images"), columns=list(TEST_COLUMNS))
-    images["dice"] = images["dice"].astype("float64")
+    images = images.where(images.notna(), math.nan).astype({"image": "str", "dice": "float64"})
     worst = folder / WORST
     return Champion(**known, test_images=images, worst_images=worst.read_bytes() if worst.is_file() else b"")
 
