@@ -21,6 +21,7 @@ from training.trial import Trial
 
 SETTINGS = ("loss", "optimizer", "lr", "scheduler", "weight_decay", "dropout", "train_percent", "augment")
 FEW_EPOCHS = 0.5  # of the report's; below that its conclusions are not really put to the test
+MIN_TEST_IMAGES = 5  # with foreground; fewer say little of a champion
 GLYPHS = {"supported": "✓", "contradicted": "✗", "undecided": "~", "untested": "·"}
 
 Verdicts = Mapping[str, Verdict]
@@ -132,10 +133,32 @@ def choices(trials: pd.DataFrame, found: Evidence) -> list[dict[str, str]]:
     chosen = ((name, choose(trials)) for name, choose in rules)
     return [
         {"rule": name, "trial": describe(row), "val_dice": number(row["val_dice"]), "study": row["study"]}
+        | {"false_alarms": false_alarms(row["val_false_alarms"], row["val_empty_images"])}
         | {"link": found.link(row["experiment_id"], row["run_id"])}
         for name, row in chosen
         if row is not None
     ]
+
+
+def describe_test(tags: Mapping[str, str]) -> dict[str, str]:
+    """What the champion's test scores are means over, and what they leave out, in words; by its tags.
+
+    `scored`: `12 test images with foreground`; `left_out`: `false alarms on 1 of 48 images without foreground`, empty
+    where all have some; `few`: a warning, where a mean says little. An earlier promotion knows only how many images
+    there were.
+    """
+    if "test_empty_images" not in tags:
+        return {"scored": f"{tags.get('test_images', 'held-out')} test images", "left_out": "", "few": ""}
+    empty, alarms, otsu = (int(tags[name]) for name in ("test_empty_images", "test_false_alarms", "otsu_false_alarms"))
+    scored = several(int(tags["test_foreground_images"]), "test image") + (" with foreground" if empty else "")
+    left_out = f"false alarms on {alarms} of {several(empty, 'image')} without (Otsu: {otsu})" if empty else ""
+    few = f"A mean of {scored} says little." if int(tags["test_foreground_images"]) < MIN_TEST_IMAGES else ""
+    return {"scored": scored, "left_out": left_out, "few": few}
+
+
+def false_alarms(alarms: float, empty: float) -> str:
+    """Beside a Dice: what it leaves out; nothing where all images have foreground, or where it was not counted."""
+    return f"false alarms on {alarms:.3g} of {empty:.0f} empty" if empty > 0 and alarms == alarms else ""
 
 
 def describe(trial: Mapping[Any, Any] | pd.Series) -> str:
@@ -177,6 +200,8 @@ def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> Row:
     cells = tuple(value_label(factor, row[factor]) for factor in cell_factors(study))
     failed = [(row["collapsed"], "collapsed"), (row["diverged"], "diverged")]
     notes = [f"{count} {word}" for count, word in failed if count]
+    if alarms := false_alarms(row["val_false_alarms"], row["val_empty_images"]):
+        notes.append(alarms)
     if row.get("train_percent") == 100:
         notes.append("validated on its training images")
     mean, sd = row["val_dice"], row["sd"]

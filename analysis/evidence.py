@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import runs, store
-from analysis.failures import mark_collapsed
+from analysis.failures import forget_old_scores, mark_collapsed
 from analysis.provenance import provenance
 from analysis.schema import tidy
 from analysis.strips import Strips, make_strips
@@ -57,7 +57,7 @@ def from_store(data_digest: str, server: str) -> Evidence:
         champion = None  # of other images
     curves = runs.load_curves(trials)
     return Evidence(
-        trials=mark_collapsed(trials, curves),
+        trials=mark_collapsed(forget_old_scores(trials, curves), curves),
         curves=curves,
         champion=champion,
         load_strips=functools.cache(lambda run_id: make_strips(runs.load_predictions(run_id))),

@@ -1,4 +1,4 @@
-"""Which trials learned nothing, though they ended well. Tables in, a table out.
+"""Which trials learned nothing, though they ended well; and whose scores say something else. Tables in, a table out.
 
 A learning rate far too high mostly ends with every pixel called foreground, or none. The loss is finite then and the
 Dice is not 0, so neither mark of the training side is set.
@@ -6,9 +6,24 @@ Dice is not 0, so neither mark of the training side is set.
 
 import pandas as pd
 
+FLOOR = "val_all_foreground_dice"  # column of epochs.csv; earlier runs have not got it, and theirs is estimated
 NEEDED = ("val_precision", "val_recall", "val_predicted_percent")  # columns of epochs.csv
+SCORES = ("train_dice", "val_dice")
 HIGH_RECALL = 0.5
 SKILL = 0.1  # of the way from the Dice of an all-foreground mask to 1; below that nothing was learned
+
+
+def forget_old_scores(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The Dice is unknown of runs that counted images without foreground, where predicting nothing scores 1.
+
+    They have such validation images and no count of false alarms.
+    """
+    if "val_empty_images" not in curves:
+        return trials
+    counted = curves["val_false_alarms"].notna() if "val_false_alarms" in curves else False
+    old = set(curves.loc[(curves["val_empty_images"] > 0) & ~pd.Series(counted, curves.index), "run_id"])
+    known = trials[list(SCORES)].where(~trials["run_id"].isin(old))
+    return trials.assign(**{name: known[name] for name in SCORES})
 
 
 def mark_collapsed(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -16,6 +31,8 @@ def mark_collapsed(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     if not set(NEEDED) <= set(curves):
         return trials
     floor = trials["parent_run_id"].map(_all_foreground(trials, curves))
+    if FLOOR in curves:
+        floor = trials["run_id"].map(curves.groupby("run_id")[FLOOR].median()).fillna(floor)
     return trials.assign(collapsed=trials["collapsed"] | (trials["val_dice"] < floor + SKILL * (1 - floor)))
 
 

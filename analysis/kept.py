@@ -5,6 +5,7 @@ Such folders lie in `measured/`, one a data set. Parquet keeps types and bits; t
 
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.evidence import NO_CURVES, Evidence
+from analysis.failures import forget_old_scores
 from analysis.files import write
 from analysis.provenance import provenance
-from analysis.schema import SCHEMA
-from analysis.store import Champion
+from analysis.schema import ADDED, SCHEMA
+from analysis.store import TEST_COLUMNS, Champion
 from analysis.strips import Strips, to_webp
 
 TRIALS, CURVES, PREDICTIONS = "trials.parquet", "curves.parquet", "predictions.parquet"
@@ -28,13 +30,14 @@ def from_files(folder: Path, server: str) -> Evidence:
     if not (folder / TRIALS).is_file():
         raise ValueError(f"tables={folder}: it has no {TRIALS}; it must be the tables/ folder beside a report")
     trials = pd.read_parquet(folder / TRIALS)
-    if missing := [name for name in SCHEMA if name not in trials]:
+    if missing := [name for name in SCHEMA if name not in trials and name not in ADDED]:
         raise ValueError(f"tables={folder}: {TRIALS} lacks {', '.join(missing)}; write that report again")
     strips = _strips(folder / PREDICTIONS)
     told = folder / PROVENANCE
+    curves = pd.read_parquet(folder / CURVES) if (folder / CURVES).is_file() else pd.DataFrame(columns=NO_CURVES)
     return Evidence(
-        trials=trials[list(SCHEMA)].astype(SCHEMA),
-        curves=pd.read_parquet(folder / CURVES) if (folder / CURVES).is_file() else pd.DataFrame(columns=NO_CURVES),
+        trials=forget_old_scores(trials.reindex(columns=list(SCHEMA)).astype(SCHEMA), curves),
+        curves=curves,
         champion=_champion(folder),
         load_strips=strips.get,
         server=server,
@@ -54,7 +57,8 @@ def write_files(folder: Path, found: Evidence, shown: Iterable[str]) -> None:
     if found.provenance:
         write(folder / PROVENANCE, _json(found.provenance))
     if found.champion:
-        known = asdict(found.champion) | {"test_images": found.champion.test_images.to_dict("records")}
+        images = found.champion.test_images.astype(object)
+        known = asdict(found.champion) | {"test_images": images.where(images.notna(), None).to_dict("records")}
         worst = known.pop("worst_images")
         write(folder / CHAMPION, _json(known))
         if worst:
@@ -65,7 +69,8 @@ def _champion(folder: Path) -> Champion | None:
     if not (folder / CHAMPION).is_file():
         return None
     known = json.loads((folder / CHAMPION).read_text())
-    images = pd.DataFrame(known.pop("test_images"), columns=["image", "dice"])
+    images = pd.DataFrame(known.pop("test_images"), columns=list(TEST_COLUMNS))
+    images = images.where(images.notna(), math.nan).astype({"image": "str", "dice": "float64"})
     worst = folder / WORST
     return Champion(**known, test_images=images, worst_images=worst.read_bytes() if worst.is_file() else b"")
 

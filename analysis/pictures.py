@@ -110,7 +110,7 @@ def study_strips(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found:
                 dice=number(run["val_dice"]),
                 image=_base64(kept.predictions),
                 run_id=run["trained_run_id"],
-                best=run["val_dice"] == highest,
+                best=run["val_dice"] == highest > 0,
                 link=found.link(run["experiment_id"], run["run_id"]),
             )
         )
@@ -118,10 +118,10 @@ def study_strips(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found:
 
 
 def champion_pictures(champion: Champion | None) -> dict[str, str]:
-    """`test_images`: an SVG; `worst_images`: base64 of a WebP; empty where the promotion kept none."""
-    if champion is None or champion.test_images.empty:
+    """`test_images`: an SVG of those with foreground; `worst_images`: base64 of a WebP; empty where none were kept."""
+    dice = champion.test_images.set_index("image")["dice"].dropna() if champion else pd.Series(dtype="float64")
+    if champion is None or dice.empty:
         return {"test_images": "", "worst_images": ""}
-    dice = champion.test_images.set_index("image")["dice"]
     worst = to_webp(champion.worst_images) if champion.worst_images else b""
     return {
         "test_images": panels.render(lambda: panels.test_images_figure(dice), "Dice of each test image"),

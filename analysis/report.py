@@ -107,6 +107,7 @@ def compose(published: "pd.DataFrame", found: "Evidence") -> dict[str, Any]:
     return {
         "chapters": chapters.make_chapters(published, found, (printed, measured), read_notes()),
         "champion": champion,
+        "champion_test": chapters.describe_test(champion.tags) if champion else {},
         "champion_factors": chapters.describe_params(champion.params) if champion else "",
         "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
         **pictures.champion_pictures(champion),

@@ -18,11 +18,14 @@ SUMMARY = {  # column: MLflow metric; scores are those of the epoch with the bes
     "train_loss": "best_train_loss",
     "val_loss": "best_val_loss",
     "train_dice": "best_train_dice",
-    "val_dice": "best_val_dice",
+    "val_dice": "best_val_dice",  # over the validation images that have foreground
+    "val_false_alarms": "best_val_false_alarms",  # images: of val_empty_images, those in which foreground is predicted
+    "val_empty_images": "val_empty_images",  # validation images without foreground
     "best_epoch": "best_epoch",
     "epochs_to_converge": "epochs_to_converge",
     "seconds": "seconds",
 }
+ADDED = ("val_false_alarms", "val_empty_images")  # that earlier runs and tables have not
 TAGS = (  # of a run, under the same names
     *("study", "row", "carry", "protocol", "preset", "data", "data_digest"),
     *("device", "git_commit", "torch", "mlflow"),

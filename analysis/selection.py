@@ -11,8 +11,8 @@ CELL = [factor for factor in FACTORS if factor != "seed"]
 def highest_dice(trials: pd.DataFrame) -> pd.Series | None:
     """The best seed of the cell with the highest mean validation Dice; None when no trial can be judged.
 
-    A cell with a trial that diverged or collapsed is out, and so are trials whose validation images are training
-    images (train_percent 100) or are augmented (augment both): their Dice says something else.
+    A cell with a trial that diverged or collapsed, or whose Dice is 0, is out, and so are trials whose validation
+    images are training images (train_percent 100) or are augmented (augment both): their Dice says something else.
     """
     cells = _judged(trials)
     return None if cells.empty else _best_seed(cells[cells["cell_dice"] == cells["cell_dice"].max()])
@@ -38,7 +38,7 @@ def most_consistent(trials: pd.DataFrame) -> pd.Series | None:
 
 def _judged(trials: pd.DataFrame) -> pd.DataFrame:
     table = trials[(trials["train_percent"] != 100) & (trials["augment"] != "both")]
-    failed = table["diverged"] | table["collapsed"]
+    failed = table["diverged"] | table["collapsed"] | (table["val_dice"] <= 0)
     cell = table.groupby(["study", *CELL], dropna=False)
     table = table.assign(cell_dice=cell["val_dice"].transform("mean"), failed=failed)
     lost = table.groupby(["study", *CELL], dropna=False)["failed"].transform("any")

@@ -17,6 +17,7 @@ DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 EXPERIMENT = "unet-studies"
 CHAMPION = ("unet", "champion")  # the registered model and its alias
 TEST_IMAGES = ("test_images.csv", "test_images_worst.png")  # artifacts of its promotion
+TEST_COLUMNS = ("image", "dice", "false_alarm")
 VERDICTS = "\n\n## What the report's conclusions come to\n\n"
 
 
@@ -25,10 +26,10 @@ class Champion:
     """The model version that is served."""
 
     version: str
-    tags: dict[str, str]  # run_id, val_dice, test_dice, test_global_dice, test_iou, otsu_dice, test_images, data
+    tags: dict[str, str]  # the fields of serving.card.Evidence; earlier ones have fewer
     params: dict[str, str]  # the trial's; empty when its run is gone
     experiment_id: str  # of that run; empty likewise
-    test_images: pd.DataFrame  # image, dice; no rows for a promotion that kept none
+    test_images: pd.DataFrame  # TEST_COLUMNS, dice nan of an image without foreground; no rows where none were kept
     worst_images: bytes  # a picture; empty likewise
 
 
@@ -71,7 +72,8 @@ def load_champion() -> Champion | None:
     tags = dict(version.tags)
     found = {name: fetch(client, version.run_id, name) for name in TEST_IMAGES} if version.run_id else {}
     scores, worst = (found.get(name) for name in TEST_IMAGES)
-    test_images = pd.read_csv(scores, dtype={"image": "str"}) if scores else pd.DataFrame(columns=["image", "dice"])
+    test_images = pd.read_csv(scores, dtype={"image": "str"}) if scores else pd.DataFrame()
+    test_images = test_images.reindex(columns=list(TEST_COLUMNS))
     kept = (test_images, worst.read_bytes() if worst else b"")
     try:
         run = client.get_run(tags["run_id"])

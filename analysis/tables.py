@@ -7,11 +7,12 @@ import pandas as pd
 
 from analysis.conclusions.optimizers import best_learning_rates
 from analysis.labels import cell_label, variant_label
+from analysis.schema import ADDED
 from analysis.stats import interquartile_mean
 from training.studies import Study, carried_from_report
 
 PRINTED = ("val_dice", "train_dice", "val_loss", "train_loss", "lr")  # shown as printed_*
-MEANS = ("train_dice", "val_loss", "train_loss", "best_epoch", "epochs_to_converge", "seconds")
+MEANS = ("train_dice", "val_loss", "train_loss", "best_epoch", "epochs_to_converge", "seconds", *ADDED)
 
 
 MOST_FACTORS = 3  # with more, a study changes one thing at a time, and a cell is named by its change

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.data.foreground import has_foreground
 from training.data.image_set import ImageSet, data_name
 from training.data.read_options import Reading
 from training.data.reading import load_folder
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-ELIGIBLE = (  # finished, validated on images it never saw, and trained on the masks as they are
-    "status = 'FINISHED' and tags.role = 'trial' and tags.protocol = 'fixed' and tags.diverged = 'false' "
-    "and tags.collapsed = 'false' and params.augment != 'both' and params.train_percent != '100' "
-    "and params.equalize_masks = 'False' and metrics.best_val_dice >= 0"
+JUDGED = (  # finished, validated on images it never saw, and trained on the masks as they are
+    "status = 'FINISHED' and tags.role = 'trial' and tags.protocol = 'fixed' and params.augment != 'both' "
+    "and params.train_percent != '100' and params.equalize_masks = 'False'"
 )
+ELIGIBLE = f"{JUDGED} and tags.diverged = 'false' and tags.collapsed = 'false' and metrics.best_val_dice > 0"
 PAGE = 200  # runs asked for at once
 
 
@@ -35,7 +36,7 @@ class Candidate:
     run_id: str
     hashes: dict[str, str]  # SHA-256 of the files that the trial wrote, by name
     trial: Trial
-    val_dice: float  # best epoch, mean over the validation images
+    val_dice: float  # best epoch, mean over the validation images with foreground
     images: ImageSet
     reading: Reading
     train: tuple[int, ...]  # indices into images: at most these were trained on
@@ -54,8 +55,11 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
     """
     sets: dict[tuple[int, str, Reading], ImageSet] = {}
     readings: dict[str, Reading] = {}
-    seen = set()
-    for run in _eligible_runs(client, data_name(folder)):
+    seen, outdated = set(), []
+    for run in _find_runs(client, data_name(folder), ELIGIBLE):
+        if not leaves_out_empty_images(run):
+            outdated.append(run.info.run_id)
+            continue
         study = run.data.tags["mlflow.parentRunId"]
         if study not in readings:
             readings[study] = Reading(**_read_json(client, study, "data.json")["reading"])
@@ -67,6 +71,11 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
         if run.data.tags["data_digest"] != images.digest:
             continue
         parts = _find_parts(_read_json(client, study, "split.json"), images)
+        if not any(has_foreground(images, index) for index in parts["test"]):
+            raise ValueError(
+                f"data={folder}: none of the {len(parts['test'])} test images has foreground, so nothing can be said "
+                "of a model on them; run the study again with a larger test_percent or another fold"
+            )
         hashes = json.loads(run.data.tags.get("artifacts", "{}"))
         with tempfile.TemporaryDirectory() as scratch:
             described = download(client, run.info.run_id, hashes, "trial.json", Path(scratch)).read_text()
@@ -81,7 +90,9 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
             val=parts["val"],
             test=parts["test"],
         )
-    raise ValueError(_why_none(folder, seen, [images.digest for images in sets.values()]))
+    if seen:
+        raise ValueError(_other_images(folder, seen, [images.digest for images in sets.values()]))
+    raise ValueError(_why_none(client, folder, outdated))
 
 
 def download(client: "MlflowClient", run_id: str, hashes: Mapping[str, str], name: str, folder: Path) -> Path:
@@ -98,11 +109,17 @@ def download(client: "MlflowClient", run_id: str, hashes: Mapping[str, str], nam
     return found
 
 
-def _eligible_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
+def leaves_out_empty_images(run: "Run") -> bool:
+    """Whether the run's Dice is a mean over images with foreground; earlier ones counted two empty masks as 1."""
+    metrics = run.data.metrics
+    return metrics.get("val_empty_images", 0) == 0 or "val_false_alarms" in metrics
+
+
+def _find_runs(client: "MlflowClient", data: str, which: str) -> Iterator["Run"]:
     """Best first, over all experiments, page by page."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     quote = '"' if "'" in data else "'"
-    query, order = f"{ELIGIBLE} and tags.data = {quote}{data}{quote}", ["metrics.best_val_dice DESC"]
+    query, order = f"{which} and tags.data = {quote}{data}{quote}", ["metrics.best_val_dice DESC"]
     token: str | None = None
     while True:
         page = client.search_runs(experiments, query, order_by=order, max_results=PAGE, page_token=token)
@@ -123,12 +140,25 @@ def _read_json(client: "MlflowClient", run_id: str, name: str) -> Any:
         return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text())
 
 
-def _why_none(folder: Path, seen: set[str], digests: list[str]) -> str:
-    if seen:
+def _other_images(folder: Path, seen: set[str], digests: list[str]) -> str:
+    return (
+        f"data={folder}: the finished trials were trained on other images of this name (digest "
+        f"{', '.join(sorted(seen))}; this folder has {', '.join(sorted(digests))}); give the folder they were "
+        "trained on, or run a study on this one"
+    )
+
+
+def _why_none(client: "MlflowClient", folder: Path, outdated: list[str]) -> str:
+    if outdated:
         return (
-            f"data={folder}: the finished trials were trained on other images of this name (digest "
-            f"{', '.join(sorted(seen))}; this folder has {', '.join(sorted(digests))}); give the folder they were "
-            "trained on, or run a study on this one"
+            f"data={folder}: the Dice of {len(outdated)} finished trial(s) counts images without foreground, where "
+            "predicting nothing scores 1; run the study again, and it is a mean over the images that have foreground"
+        )
+    if failed := sum(1 for _ in _find_runs(client, data_name(folder), JUDGED)):
+        return (
+            f"data={folder}: {failed} trial(s) are finished, but none predicts any foreground that is there (tag "
+            "`collapsed`) or each diverged; run a study with more epochs or other learning rates, such as "
+            f"`mlflow run . -e learning_rate -P data={folder}`"
         )
     return (
         f"data={folder}: no finished trial on a folder of this name can be promoted; it must be a run of "

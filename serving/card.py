@@ -5,10 +5,12 @@ Numbers and a trial in, text out; nothing here computes a score or knows where t
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from training.data.foreground import MIN_IMAGES
 from training.data.image_set import ImageSet
 from training.data.read_options import Reading
 from training.trial import Trial
@@ -36,16 +38,44 @@ class Evidence:
     data_digest: str
     channels: int
     train_images: int
-    test_images: int
-    val_dice: float  # best epoch, mean over the validation images; the trial was chosen by it
-    test_dice: float  # mean over the test images; so is test_iou
-    test_dice_low: float  # its 95 % interval, the test images drawn anew (bootstrap); nan with one image
+    test_images: int  # all of them
+    test_foreground_images: int  # that have foreground; the scores are means over these
+    test_empty_images: int  # that have none
+    test_false_alarms: int  # of the empty ones, those in which any foreground is predicted
+    val_dice: float  # best epoch, mean over the validation images with foreground; the trial was chosen by it
+    test_dice: float  # mean over the test images with foreground; so is test_iou
+    test_dice_low: float  # its 95 % interval, these images drawn anew (bootstrap); nan with one image
     test_dice_high: float
     test_global_dice: float  # the pixels of all test images pooled
     test_iou: float
-    otsu_dice: float  # the floor: Otsu's threshold on the same test images
+    otsu_dice: float  # the floor: Otsu's threshold on the same test images with foreground
+    otsu_false_alarms: int  # and on the same empty ones
     otsu_dark: bool  # Otsu takes the dark side, as is better on the training images
     precision: str  # that is served: int8, bf16 or fp32
+
+
+def describe_scored(evidence: Evidence) -> str:
+    """The images that the test scores are means over, in words."""
+    images = f"{evidence.test_foreground_images} image{'s' * (evidence.test_foreground_images != 1)}"
+    with_foreground = " with foreground" if evidence.test_empty_images else ""
+    return images + with_foreground + (" (too few to judge by)" * (evidence.test_foreground_images < MIN_IMAGES))
+
+
+def describe_interval(evidence: Evidence, digits: int) -> str:
+    """Of the test Dice, in words."""
+    if math.isnan(evidence.test_dice_low):
+        return "one image has no interval"
+    return f"95 % {evidence.test_dice_low:.{digits}f} to {evidence.test_dice_high:.{digits}f}"
+
+
+def describe_empty(evidence: Evidence) -> str:
+    """What the test scores leave out, in words."""
+    if not evidence.test_empty_images:
+        return "All test images have foreground."
+    return (
+        f"{evidence.test_empty_images} of the {evidence.test_images} test images have no foreground and are in no "
+        f"mean; false alarms: {evidence.test_false_alarms}, of Otsu's threshold {evidence.otsu_false_alarms}."
+    )
 
 
 def preprocessing_json(images: ImageSet, reading: Reading, precision: str) -> str:
@@ -76,7 +106,7 @@ def card_json(trial: Trial, evidence: Evidence, val_dice: Mapping[str, float], v
 
 def model_card(trial: Trial, evidence: Evidence) -> str:
     """Mitchell et al. 2019 ("Model Cards for Model Reporting"), in short."""
-    interval = f"{evidence.test_dice_low:.4f} to {evidence.test_dice_high:.4f}"
+    number, interval = describe_scored(evidence), describe_interval(evidence, digits=4)
     side = "dark" if evidence.otsu_dark else "bright"
     factors = "\n".join(f"| {name} | {value} |" for name, value in dataclasses.asdict(trial).items())
     return f"""# A quarter-width U-Net for {evidence.data}
@@ -89,11 +119,11 @@ images (run `{evidence.run_id}`); the test images were read once, for this card.
 | | Dice | |
 | --- | --- | --- |
 | validation | {evidence.val_dice:.4f} | best epoch; the trial was chosen by it, so it flatters |
-| **test** | **{evidence.test_dice:.4f}** | mean of {evidence.test_images} images never trained on; 95 % {interval} |
+| **test** | **{evidence.test_dice:.4f}** | mean of {number} never trained on; {interval} |
 | test, pooled | {evidence.test_global_dice:.4f} | pixels of all test images together |
 | Otsu's threshold | {evidence.otsu_dice:.4f} | the floor, on the same test images ({side} side) |
 
-Test IoU {evidence.test_iou:.4f}, mean over images. Two empty masks score 1. Served in {evidence.precision}.
+Test IoU {evidence.test_iou:.4f}, mean over the same images. Served in {evidence.precision}. {describe_empty(evidence)}
 
 ## Data
 

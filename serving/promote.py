@@ -8,7 +8,6 @@ it starts in a second, and OpenVINO is also the fastest on a CPU. The weights li
 
 import argparse
 import dataclasses
-import json
 import logging
 import os
 import shutil
@@ -26,11 +25,13 @@ if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs n
     from serving.candidate import Candidate
     from serving.card import Evidence
     from serving.export import Segmenter
+    from serving.scores import ImageScore
 
 MODEL, ALIAS = "unet", "champion"
 ONNX, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "model_card.md"
 TEST_IMAGES, WORST_IMAGES = "test_images.csv", "test_images_worst.png"  # artifacts of the promotion
 SHOWN_WORST = 4
+LOGGED_COUNTS = ("test_foreground_images", "test_empty_images", "test_false_alarms", "otsu_false_alarms")
 REQUIREMENTS = ("torch", "numpy")  # of the pt2 program; it needs no code of ours
 
 
@@ -114,6 +115,7 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
         evidence, per_image = measure(candidate, served, choice.precision)
         _log_test_images(client, run_id, candidate, served, per_image)
         scores = {key: value for key, value in dataclasses.asdict(evidence).items() if isinstance(value, float)}
+        scores |= {key: getattr(evidence, key) for key in LOGGED_COUNTS}
         for key, value in scores.items():
             client.log_metric(run_id, key, value)
         (scratch / PREPROCESSING).write_text(preprocessing_json(candidate.images, candidate.reading, choice.precision))
@@ -132,24 +134,23 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
 
 
 def _log_test_images(
-    client: "MlflowClient", run_id: str, candidate: "Candidate", probabilities: "Tensor", dice: Sequence[float]
+    client: "MlflowClient", run_id: str, candidate: "Candidate", probabilities: "Tensor", scores: "Sequence[ImageScore]"
 ) -> None:
-    """The Dice of each test image, the worst first, and a picture of the worst."""
+    """The score of each test image, the worst first, and a picture of the worst."""
+    from serving.scores import rank, to_csv
     from training.data.framing import assemble
     from training.pictures import Row, draw_predictions
 
-    images = candidate.images
-    ranked = sorted(zip(dice, candidate.test, strict=True))
-    lines = ["image,dice", *(f"{json.dumps(images.stems[index])},{value}" for value, index in ranked)]
-    client.log_text(run_id, "\n".join(lines) + "\n", TEST_IMAGES)
+    images, ranked = candidate.images, rank(scores)
+    client.log_text(run_id, to_csv(ranked, images.stems), TEST_IMAGES)
     first = {part: k for k, part in enumerate(candidate.parts(candidate.test))}
     rows = []
-    for value, index in ranked[:SHOWN_WORST]:
-        parts, facts = list(images.parts(index)), images.facts[index]
+    for shown in ranked[:SHOWN_WORST]:
+        parts, facts = list(images.parts(shown.index)), images.facts[shown.index]
         predicted = probabilities[[first[part] for part in parts], 0].numpy()
         arrays = (images.images[parts], images.masks[parts], predicted)
         image, mask, probability = (assemble(array, images.frame, facts.height, facts.width) for array in arrays)
-        rows.append(Row(image, mask, probability, value))
+        rows.append(Row(image, mask, probability, shown.dice))
     client.log_image(run_id, draw_predictions(rows), WORST_IMAGES)
 
 
@@ -227,13 +228,16 @@ def _publish(client: "MlflowClient", files: Sequence[Path], evidence: "Evidence"
 
 
 def _summary(evidence: "Evidence", version: str) -> str:
+    from serving.card import describe_empty, describe_interval, describe_scored
+
+    interval = describe_interval(evidence, digits=3)
     return "\n".join(
         [
             f"promoted run {evidence.run_id} to models:/{MODEL}@{ALIAS}, version {version}",
             f"  val Dice {evidence.val_dice:.3f} (it was chosen by it)",
-            f"  test Dice {evidence.test_dice:.3f} over {evidence.test_images} images, read this once "
-            f"(95 % {evidence.test_dice_low:.3f} to {evidence.test_dice_high:.3f})",
+            f"  test Dice {evidence.test_dice:.3f} over {describe_scored(evidence)}, read this once ({interval})",
             f"  Otsu's threshold {evidence.otsu_dice:.3f} on the same images",
+            f"  {describe_empty(evidence)}",
             f"  served in {evidence.precision}",
             f"  serve it: BENTOML_HOME={os.environ['BENTOML_HOME']} bentoml serve serving.service:Segmentation",
         ]

@@ -3,8 +3,11 @@
 Probabilities in, Evidence out. Nothing here predicts, and nothing here chooses by these numbers.
 """
 
+import csv
+import io
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,21 +19,36 @@ from serving.candidate import Candidate
 from serving.card import Evidence
 from training.data.framing import assemble
 from training.data.images import Pixels, otsu_mask
-from training.metrics import Counts, concatenate, count, dice_per_image, pool, score
+from training.metrics import Counts, Scores, concatenate, count, dice_per_image, pool, score
 
 BOOTSTRAPS = 10_000
 
 
+@dataclass(frozen=True)
+class ImageScore:
+    """How one test image fared."""
+
+    index: int  # into the candidate's images
+    dice: float  # nan of an image without foreground
+    is_empty: bool  # without foreground; an image of which no pixel counts is neither
+    false_alarm: bool  # empty, and foreground is predicted
+
+
 def measure(
     candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"], precision: str
-) -> tuple[Evidence, list[float]]:
-    """Scores of these predictions of the parts of the candidate's test images, at the size it was trained on; and the
-    Dice of each test image.
+) -> tuple[Evidence, list[ImageScore]]:
+    """Scores of these predictions of the parts of the candidate's test images, at the size it was trained on; and those
+    of each test image.
     """
-    pooled = _count(candidate, candidate.test, probabilities)
-    test, per_image = score(pooled), dice_per_image(pooled).tolist()
-    low, high = interval_of_mean(per_image)
-    dark = otsu_dice(candidate, candidate.train, dark=True) > otsu_dice(candidate, candidate.train, dark=False)
+    counts = _count(candidate, candidate.test, probabilities)
+    test = score(counts)
+    per_image = [dice_per_image(counts), counts.is_empty, counts.false_alarm]
+    images = [ImageScore(*values) for values in zip(candidate.test, *(v.tolist() for v in per_image), strict=True)]
+    scored = [image.dice for image in images if not math.isnan(image.dice)]
+    low, high = interval_of_mean(scored)
+    train = candidate.train
+    dark = score_otsu(candidate, train, dark=True).dice > score_otsu(candidate, train, dark=False).dice
+    otsu = score_otsu(candidate, candidate.test, dark)
     evidence = Evidence(
         run_id=candidate.run_id,
         data=candidate.images.name,
@@ -38,21 +56,40 @@ def measure(
         channels=candidate.images.channels,
         train_images=len(candidate.train),
         test_images=len(candidate.test),
+        test_foreground_images=len(scored),
+        test_empty_images=test.empty_images,
+        test_false_alarms=test.false_alarms,
         val_dice=candidate.val_dice,
         test_dice=test.dice,
         test_dice_low=low,
         test_dice_high=high,
         test_global_dice=test.global_dice,
         test_iou=test.iou,
-        otsu_dice=otsu_dice(candidate, candidate.test, dark),
+        otsu_dice=otsu.dice,
+        otsu_false_alarms=otsu.false_alarms,
         otsu_dark=dark,
         precision=precision,
     )
-    return evidence, per_image
+    return evidence, images
+
+
+def rank(scores: Sequence[ImageScore]) -> list[ImageScore]:
+    """The worst first: the lowest Dice; then images without foreground, false alarms before the others."""
+    return sorted(scores, key=lambda image: (0, image.dice) if image.dice == image.dice else (1, not image.false_alarm))
+
+
+def to_csv(scores: Sequence[ImageScore], stems: Sequence[str]) -> str:
+    """image, dice (empty for an image without foreground), false_alarm (empty for one with)."""
+    table = csv.writer(text := io.StringIO(), lineterminator="\n")
+    table.writerow(["image", "dice", "false_alarm"])
+    for image in scores:
+        dice = "" if math.isnan(image.dice) else image.dice
+        table.writerow([stems[image.index], dice, str(image.false_alarm).lower() if image.is_empty else ""])
+    return text.getvalue()
 
 
 def val_dice(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> float:
-    """Mean Dice over the validation images, of predictions of their parts."""
+    """Mean Dice over the validation images with foreground, of predictions of their parts."""
     return score(_count(candidate, candidate.val, probabilities)).dice
 
 
@@ -72,9 +109,9 @@ def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
     return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
 
 
-def otsu_dice(candidate: Candidate, indices: tuple[int, ...], dark: bool) -> float:
-    """Mean over these images of Otsu's Dice, each image with its own threshold, foreground on the dark side or not."""
-    return score(concatenate([_count_otsu(candidate, index, dark) for index in indices])).dice
+def score_otsu(candidate: Candidate, indices: tuple[int, ...], dark: bool) -> Scores:
+    """Of these images by Otsu's method, each image with its own threshold, foreground on the dark side or not."""
+    return score(concatenate([_count_otsu(candidate, index, dark) for index in indices]))
 
 
 def images_tensor(images: Pixels) -> UInt8[Tensor, "n c h w"]:

@@ -1,11 +1,14 @@
 """The engine trains: to a good Dice, the same twice, and it says when it cannot."""
 
+import dataclasses
+import itertools
+import math
 from pathlib import Path
 
 import pytest
 import torch
 
-from training.batches import DeviceSet, make_target
+from training.batches import DeviceSet, equalize, make_target
 from training.data.framing import OUTSIDE, assemble
 from training.data.images import otsu_mask
 from training.data.reading import load_folder
@@ -15,6 +18,7 @@ from training.engine import (
     Epoch,
     begin,
     evaluate,
+    find_best,
     make_model,
     predict,
     train,
@@ -56,7 +60,7 @@ def test_a_quarter_unet_passes_0_85_on_the_synthetic_cells_where_otsu_stays_unde
     epochs = run(trial, on_cpu, split)
     assert max(epoch.val_dice for epoch in epochs) > 0.85
     otsu = torch.stack([torch.from_numpy(otsu_mask(image, dark=False)) for image in cells.images])[:, None]
-    floor = dice_per_image(count(20.0 * otsu.float() - 10, torch.from_numpy(cells.masks)[:, None])).mean()
+    floor = dice_per_image(count(20.0 * otsu.float() - 10, torch.from_numpy(cells.masks)[:, None])).nanmean()
     assert floor < 0.7
 
 
@@ -144,6 +148,45 @@ def test_what_lies_outside_the_images_changes_neither_loss_nor_gradient_nor_scor
         assert gradient[..., 16:].abs().max() == 0
         assert gradient[..., :16].abs().max() > 0
     assert score(count(wide_logits, wide_masks)) == score(count(logits, masks))
+
+
+def test_pixels_that_do_not_count_in_the_middle_of_an_image_are_neither_learned_nor_scored() -> None:
+    """Whatever is predicted there: the same loss and scores, and no gradient."""
+    generator = torch.Generator().manual_seed(0)
+    masks = (torch.rand(3, 1, 16, 16, generator=generator) < 0.2).to(torch.uint8)
+    masks[:, :, 5:9, 6:12] = OUTSIDE
+    masks[2] = OUTSIDE
+    logits = torch.randn(3, 1, 16, 16, generator=generator)
+    other = torch.where(masks == OUTSIDE, -3 * logits + 1, logits)
+    for loss, equalized in itertools.product(LOSSES, (False, True)):
+        loss_of = make_loss(TRIAL.replace(loss=loss))
+        target, valid = make_target(masks, padded=True)
+        target = equalize(target, valid) if equalized else target
+        one, two = (loss_of(values.requires_grad_(), target, valid) for values in (logits, other))
+        assert one.item() == two.item(), loss
+        (gradient,) = torch.autograd.grad(one, logits)
+        assert gradient[masks == OUTSIDE].abs().max() == 0
+        assert gradient[masks != OUTSIDE].abs().min() > 0
+    assert score(count(logits, masks)) == score(count(other, masks))
+    assert score(count(logits, masks)).empty_images == 0
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_batch_of_which_no_pixel_counts_gives_a_finite_loss_without_gradient(loss: str) -> None:
+    logits = torch.randn(2, 1, 8, 8, requires_grad=True)
+    value = make_loss(TRIAL.replace(loss=loss))(logits, *make_target(torch.full((2, 1, 8, 8), OUTSIDE).byte(), True))
+    value.backward()
+    assert torch.isfinite(value)
+    assert logits.grad is not None
+    assert logits.grad.abs().max() == 0
+
+
+def test_the_best_epoch_has_the_highest_dice_and_the_first_of_equals_and_never_nan(
+    images: DeviceSet, split: Split
+) -> None:
+    (epoch,) = run(TRIAL.replace(epochs=1), images, split)
+    epochs = [dataclasses.replace(epoch, epoch=k, val_dice=dice) for k, dice in enumerate((math.nan, 0.5, 0.7, 0.7))]
+    assert find_best(epochs).epoch == 2
 
 
 def test_predictions_are_probabilities(images: DeviceSet) -> None:

@@ -88,3 +88,18 @@ def test_a_tiled_image_keeps_its_resolution() -> None:
 def test_an_unknown_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="fit='crop' is unknown; it must be one of resize, tile"):
         make_frame("crop", 64, [(64, 64)])
+
+
+@pytest.mark.parametrize(("fit", "image_size"), [("resize", 32), ("tile", 48)])
+def test_pixels_that_do_not_count_inside_a_mask_keep_their_mark_and_no_other_value_appears(
+    fit: str, image_size: int
+) -> None:
+    mask = np.zeros((64, 96), np.uint8)
+    mask[:20], mask[30:50, 40:70] = 1, OUTSIDE
+    frame = make_frame(fit, image_size, [mask.shape])
+    whole = assemble(frame_mask(mask, frame), frame, *mask.shape)
+    assert set(np.unique(whole)) == {0, 1, OUTSIDE}
+    for value in (1, OUTSIDE):
+        assert (whole == value).mean() == pytest.approx((mask == value).mean(), abs=0.03)
+    if fit == "tile":
+        np.testing.assert_array_equal(whole, mask)

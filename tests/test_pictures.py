@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import math
 
 import cv2
 import numpy as np
@@ -12,8 +13,9 @@ from analysis.pictures import study_pictures, study_strips
 from analysis.schema import load_published, tidy
 from analysis.strips import Strips, make_strips
 from analysis.tables import compare
+from training.data.framing import OUTSIDE
 from training.data.images import Pixels
-from training.pictures import PANEL, Row, cut_predictions, draw_predictions
+from training.pictures import PANEL, Row, cut_predictions, draw_predictions, outline
 from training.studies import STUDIES, carried_from_report
 
 
@@ -36,6 +38,37 @@ def test_a_picture_is_cut_into_square_panels_whatever_the_images_are(sizes: tupl
         assert image[PANEL // 2, PANEL // 2].tolist() == [200 - 50 * k] * 3
         assert not np.array_equal(image, truth)
         assert not np.array_equal(truth, prediction)
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "dice", "said"),
+    [
+        (1, 1, 0.5, "Dice 0.50"),
+        (0, 0, math.nan, "empty"),
+        (0, 1, math.nan, "false alarm"),
+        (OUTSIDE, 1, math.nan, "not scored"),
+    ],
+)
+def test_a_picture_says_of_an_image_without_foreground_whether_any_is_predicted(
+    truth: int, predicted: int, dice: float, said: str
+) -> None:
+    mask = np.full((8, 8), truth, np.uint8)
+    assert Row(np.zeros((8, 8, 1), np.uint8), mask, np.full((8, 8), predicted, np.float32), dice).score == said
+
+
+def test_what_is_predicted_where_nothing_counts_is_no_false_alarm() -> None:
+    mask, probability = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.float32)
+    mask[:4], probability[:4] = OUTSIDE, 1
+    assert Row(np.zeros((8, 8, 1), np.uint8), mask, probability, math.nan).score == "empty"
+
+
+def test_an_outline_tints_foreground_and_greys_what_does_not_count() -> None:
+    mask = np.zeros((9, 9), np.uint8)
+    mask[:3], mask[6:] = 1, OUTSIDE
+    drawn = outline(np.zeros((9, 9, 3), np.uint8), mask, (0, 200, 0))
+    assert drawn[1, 4].tolist() == [0, 70, 0]
+    assert drawn[4, 4].tolist() == [0, 0, 0]
+    assert drawn[7, 4].tolist() == [83, 83, 83], "grey, and no outline around it"
 
 
 def test_a_picture_of_another_make_is_not_cut() -> None:

@@ -122,6 +122,8 @@ def test_every_test_image_has_its_dice_and_the_worst_a_picture(chain: Chain, tmp
     assert len(dice) == int(tags["test_images"])
     assert dice["dice"].mean() == pytest.approx(float(tags["test_dice"]), abs=1e-6)
     assert dice["dice"].is_monotonic_increasing, "the worst first"
+    assert dice["false_alarm"].isna().all(), "all have foreground"
+    assert (tags["test_foreground_images"], tags["test_empty_images"]) == (tags["test_images"], "0")
     assert float(tags["test_dice_low"]) <= float(tags["test_dice"]) <= float(tags["test_dice_high"])
     assert len(cut_predictions(cv2.imread(kept["test_images_worst.png"]))) == min(4, len(dice))
 

@@ -116,6 +116,23 @@ def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
     assert "&lt;b&gt;cells" in html  # names are escaped
 
 
+def test_a_champion_of_mostly_empty_images_says_what_its_dice_leaves_out() -> None:
+    images = pd.DataFrame({"image": ["a", "b", "c"], "dice": [0.7, None, None], "false_alarm": [None, True, False]})
+    tags = {"test_dice": "0.7", "otsu_dice": "0.3", "test_images": "3", "test_foreground_images": "1"}
+    tags |= {"test_empty_images": "2", "test_false_alarms": "1", "otsu_false_alarms": "2", "test_dice_low": "nan"}
+    champion = store.Champion("3", tags, {}, "", images, b"")
+    found = dataclasses.replace(evidence.nothing(), champion=champion)
+    html, markdown = (
+        exports.render(name, report.compose(tidy([]), found)) for name in ("report.html", "report.md")
+    )  # fmt: skip
+    assert "test Dice, mean of 1 test image with foreground<" in html, "and no interval of one image"
+    assert "False alarms on 1 of 2 images without (Otsu: 2)." in html
+    assert "The champion, test image by test image (those with foreground)" in html
+    for text in (html, markdown):
+        assert "A mean of 1 test image with foreground says little." in text
+    assert "mean of 1 test image with foreground; false alarms on 1 of 2 images without (Otsu: 2))" in markdown
+
+
 def test_a_broken_arm_is_flagged_wherever_it_is_shown() -> None:
     """A learning rate a hundred times too high: one seed diverges, the other predicts nothing."""
     settled = {"study": "augmentation", "loss": "switching", "optimizer": "adam", "lr": 1e-3, "source": "measured"}
@@ -167,7 +184,8 @@ def test_the_page_can_be_made_again_from_its_tables_without_a_store(
 
 
 def test_what_a_report_rests_on_is_kept_in_a_folder_of_its_own_with_the_champion(tmp_path: Path) -> None:
-    images = pd.DataFrame({"image": ["a", "007"], "dice": [0.7, 0.83]})
+    nan = float("nan")
+    images = pd.DataFrame({"image": ["a", "007", "empty"], "dice": [0.7, 0.83, nan], "false_alarm": [nan, nan, True]})
     tags = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.7654", "otsu_dice": "0.321"}
     worst = cv2.imencode(".png", np.full((40, 60, 3), 90, np.uint8))[1].tobytes()
     champion = store.Champion("3", tags, {}, "1", images, worst)

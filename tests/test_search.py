@@ -5,10 +5,16 @@ from collections.abc import Callable
 
 import pytest
 
-from training.search import DecadeSearch, Grid, Search, winner
+from training.search import DecadeSearch, Grid, Search, find_winner
 from training.trial import Trial
 
 START = Trial(loss="bce", optimizer="adam", lr=1e-4, epochs=2)
+
+
+def winner(results: dict[Trial, float]) -> Trial:
+    found = find_winner(results)
+    assert found
+    return found
 
 
 def finish(search: Search, dice: Callable[[Trial], float]) -> dict[Trial, float]:
@@ -21,7 +27,7 @@ def finish(search: Search, dice: Callable[[Trial], float]) -> dict[Trial, float]
 
 @pytest.mark.parametrize("optimum", [1e-5, 1e-4, 2e-4, 5e-4, 1e-3, 4e-3, 2e-2, 5e-2, 8e-2, 1e-1, 0.3])
 def test_a_decade_search_takes_nine_trials_and_ends_near_the_optimum(optimum: float) -> None:
-    results = finish(DecadeSearch(START), lambda trial: -abs(math.log10(trial.lr / optimum)))
+    results = finish(DecadeSearch(START), lambda trial: 9 - abs(math.log10(trial.lr / optimum)))
     assert len(results) == DecadeSearch(START).num_trials == 9
     assert all(1e-4 <= trial.lr < 1 for trial in results)
     if 1e-4 <= optimum <= 1e-1:
@@ -51,6 +57,17 @@ def test_every_seed_is_tried_and_the_mean_decides() -> None:
 def test_a_diverged_trial_counts_nothing() -> None:
     results = {START: float("nan"), START.replace(lr=1e-2): 0.2}
     assert winner(results).lr == 1e-2
+
+
+def test_what_predicts_nothing_never_wins() -> None:
+    assert find_winner({START: 0.0, START.replace(lr=1e-2): math.nan}) is None
+    assert find_winner({}) is None
+    assert winner({START: 0.0, START.replace(lr=1e-2): 0.01}).lr == 1e-2
+
+
+def test_a_search_whose_decades_all_predict_nothing_ends_with_them() -> None:
+    results = finish(DecadeSearch(START), lambda trial: 0.0)
+    assert [trial.lr for trial in results] == [1e-4, 1e-3, 1e-2, 1e-1]
 
 
 def test_a_search_that_is_resumed_proposes_only_what_is_missing() -> None:

@@ -6,7 +6,7 @@ weights, stop, draw a bar) is its caller's business. A trial that turns non-fini
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,10 +46,17 @@ class Epoch:
     val_iou: float
     val_precision: float
     val_recall: float
-    val_empty_images: int  # validation images whose truth has no foreground
+    val_empty_images: int  # validation images whose truth has no foreground; val_dice is a mean over the others
+    val_false_alarms: int  # of these, the images in which any foreground is predicted
+    val_all_foreground_dice: float  # val_dice of a prediction that is foreground everywhere
     val_predicted_percent: float  # of the validation pixels; 0 when the network predicts nothing
     switched_percent: float  # of the batches: foreground above switching_tau, so foreground Dice led
     epoch_seconds: float
+
+
+def find_best(epochs: Sequence[Epoch]) -> Epoch:
+    """The first of those with the highest validation Dice. It is nan where augmentation turned all foreground away."""
+    return max(epochs, key=lambda epoch: -1.0 if math.isnan(epoch.val_dice) else epoch.val_dice)
 
 
 def make_model(trial: Trial, channels: int, device: torch.device) -> UNet:
@@ -129,6 +136,8 @@ def train(training: Training, images: DeviceSet, split: Split, compiled: Step = 
             val_precision=val.precision,
             val_recall=val.recall,
             val_empty_images=val.empty_images,
+            val_false_alarms=val.false_alarms,
+            val_all_foreground_dice=val.all_foreground_dice,
             val_predicted_percent=val.predicted_percent,
             switched_percent=100 * switched_share,
             epoch_seconds=time.perf_counter() - start,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from training.engine import Epoch
+from training.engine import Epoch, find_best
 
 TRAIN, VAL = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion
 
@@ -23,7 +23,7 @@ def draw_learning_curve(epochs: Sequence[Epoch], title: str) -> Figure:
     loss_axes.set_ylabel("loss")
     dice_axes.set_ylabel("Dice (mean over images)")
     dice_axes.set_ylim(0, 1)
-    best = max(epochs, key=lambda epoch: epoch.val_dice)
+    best = find_best(epochs)
     dice_axes.plot(best.epoch, best.val_dice, "o", color=VAL, markersize=7, markerfacecolor="none")
     dice_axes.set_title(f"best {best.val_dice:.3f} in epoch {best.epoch}", fontsize=9)
     loss_axes.set_title(title, fontsize=9, wrap=True)

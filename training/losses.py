@@ -1,7 +1,8 @@
 """The report's four losses: logits and targets in, one number out.
 
 BCE is the mean over pixels. Soft Dice is computed per image, smoothed by 1e-6, then averaged over the batch. `valid` is
-1 for the pixels that count and 0 for those beyond an image; None where all count, which saves passes over the batch.
+1 for the pixels that count and 0 for those that do not (beyond an image, or of no known truth); None where all count,
+which saves passes over the batch. Pixels that do not count have no gradient; where none counts, BCE is 0.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ Loss = Callable[..., Float[Tensor, ""]]  # of logits, target and valid
 def bce_loss(logits: Logits, target: Target, valid: Valid = None) -> Float[Tensor, ""]:
     if valid is None:
         return F.binary_cross_entropy_with_logits(logits, target)
-    return F.binary_cross_entropy_with_logits(logits, target, valid, reduction="sum") / valid.sum()
+    return F.binary_cross_entropy_with_logits(logits, target, valid, reduction="sum") / valid.sum().clamp(min=1)
 
 
 def dice_loss(logits: Logits, target: Target, valid: Valid = None) -> Float[Tensor, ""]:
@@ -49,7 +50,7 @@ def switching_loss(logits: Logits, target: Target, lam: float, tau: float, valid
 
 def foreground_share(target: Target, valid: Valid = None) -> Float[Tensor, ""]:
     """Of the batch's pixels."""
-    return target.mean() if valid is None else (target * valid).sum() / valid.sum()
+    return target.mean() if valid is None else (target * valid).sum() / valid.sum().clamp(min=1)
 
 
 def soft_dice(probability: Float[Tensor, "n 1 h w"], target: Target, valid: Valid = None) -> Float[Tensor, " n"]:

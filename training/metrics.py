@@ -1,15 +1,17 @@
 """Scores of predicted masks. Logits and truth in, numbers out; nothing here trains or logs.
 
-A pixel is foreground where its probability exceeds 0.5, that is where its logit exceeds 0. `dice` is the mean over
-images of each image's own Dice; two empty masks score 1, and `empty_images` counts the images whose truth is empty.
-The global scores pool the pixels of all images first. Pixels that are OUTSIDE of an image count nowhere, and an image
-that was cut into tiles is scored as a whole.
+A pixel is foreground where its probability exceeds 0.5, that is where its logit exceeds 0. `dice` is the mean of each
+image's own Dice over the images that have foreground: an image without any says nothing of how well foreground is
+found, and two empty masks would score 1 for predicting nothing. Such images are counted instead: `empty_images`, and
+`false_alarms`, those of them in which any foreground is predicted. The global Dice pools the pixels of all images
+first. Pixels that are OUTSIDE of an image count nowhere; an image that was cut into tiles is scored as a whole, and
+one whose every pixel is OUTSIDE is not scored at all.
 """
 
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from training.data.framing import OUTSIDE
@@ -49,25 +51,46 @@ class Counts:
 
     @property
     def pixels(self) -> Float[Tensor, " n"]:
+        """That count."""
         return self.values[5]
+
+    @property
+    def has_foreground(self) -> Bool[Tensor, " n"]:
+        """In truth."""
+        return self.hit + self.missed > 0
+
+    @property
+    def is_empty(self) -> Bool[Tensor, " n"]:
+        """Without foreground in truth; an image of which no pixel counts is neither."""
+        return ~self.has_foreground & (self.pixels > 0)
+
+    @property
+    def false_alarm(self) -> Bool[Tensor, " n"]:
+        """Foreground is predicted in an image that has none."""
+        return self.is_empty & (self.false > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
+    """dice, soft_dice, iou, precision and recall are means over the images that have foreground; nan without any."""
+
     dice: float
-    global_dice: float
+    global_dice: float  # the pixels of all images pooled
     soft_dice: float
     iou: float
     precision: float
     recall: float
-    empty_images: int
+    empty_images: int  # whose truth has no foreground
+    false_alarms: int  # of these, the images in which any foreground is predicted
     predicted_percent: float  # of all pixels
+    all_foreground_dice: float  # the floor: `dice` of a prediction that is foreground everywhere
 
     @classmethod
     def of(cls, values: list[float]) -> "Scores":
         """What `summarize` computed, once it is here."""
         scores = dict(zip((field.name for field in fields(cls)), values, strict=True))
-        return cls(**scores | {"empty_images": round(scores["empty_images"])})  # type: ignore[arg-type]
+        counted = {name: round(scores[name]) for name in ("empty_images", "false_alarms")}
+        return cls(**scores | counted)  # type: ignore[arg-type]
 
 
 def count(logits: Float[Tensor, "n 1 h w"], masks: UInt8[Tensor, "n 1 h w"]) -> Counts:
@@ -93,30 +116,38 @@ def pool(counts: Counts, owners: Int64[Tensor, " n"], images: tuple[int, ...]) -
 
 
 def dice_per_image(counts: Counts) -> Float[Tensor, " n"]:
-    """2 |PT| / (|P| + |T|), and 1 where both masks are empty."""
-    return _ratio(2 * counts.hit, 2 * counts.hit + counts.false + counts.missed)
+    """2 |PT| / (|P| + |T|); nan of an image without foreground, whatever is predicted there."""
+    dice = _ratio(2 * counts.hit, 2 * counts.hit + counts.false + counts.missed)
+    return torch.where(counts.has_foreground, dice, torch.nan)
 
 
 def score(counts: Counts) -> Scores:
     return Scores.of(summarize(counts).tolist())
 
 
-def summarize(counts: Counts) -> Float[Tensor, " 8"]:
+def summarize(counts: Counts) -> Float[Tensor, " 10"]:
     """The fields of Scores, on the device.
 
-    iou, precision and recall are means over images, like dice; each is 1 where its denominator is empty.
+    The precision of an image in which nothing is predicted is 1, and the global Dice where there is nothing at all.
     """
-    hit, false, missed = counts.hit, counts.false, counts.missed
+    hit, false, missed, true = counts.hit, counts.false, counts.missed, counts.hit + counts.missed
+
+    def mean(values: Tensor) -> Tensor:
+        """Over the images that have foreground."""
+        return torch.where(counts.has_foreground, values, 0).sum() / counts.has_foreground.sum()
+
     return torch.stack(
         [
-            dice_per_image(counts).mean(),
+            mean(dice_per_image(counts)),
             _ratio(2 * hit.sum(), 2 * hit.sum() + false.sum() + missed.sum()),
-            ((2 * counts.soft_hit + SMOOTHING) / (counts.soft_all + SMOOTHING)).mean(),
-            _ratio(hit, hit + false + missed).mean(),
-            _ratio(hit, hit + false).mean(),
-            _ratio(hit, hit + missed).mean(),
-            (hit + missed == 0).sum().float(),
-            100 * (hit + false).sum() / counts.pixels.sum(),
+            mean((2 * counts.soft_hit + SMOOTHING) / (counts.soft_all + SMOOTHING)),
+            mean(_ratio(hit, hit + false + missed)),
+            mean(_ratio(hit, hit + false)),
+            mean(_ratio(hit, true)),
+            counts.is_empty.sum().float(),
+            counts.false_alarm.sum().float(),
+            100 * (hit + false).sum() / counts.pixels.sum().clamp(min=1),
+            mean(2 * true / (counts.pixels + true)),
         ]
     )
 

@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.framing import OUTSIDE
 from training.data.images import Pixels, to_channels
 
 TRUTH_RGB, PREDICTION_RGB = (0, 158, 115), (230, 159, 0)  # their green and orange
+VEIL = 128  # grey over pixels that do not count
 PANEL = 192  # pixels; a panel is a square, whatever the image
 GAP = 6  # pixels
 HEADER = 22  # pixels
@@ -22,9 +24,19 @@ class Row:
     """What is shown of one image; all of its size."""
 
     image: Pixels  # (h, w, c)
-    mask: Pixels  # (h, w) of 0 and 1
+    mask: Pixels  # (h, w) of 0, 1 and OUTSIDE
     probability: NDArray[np.float32]  # (h, w)
-    dice: float
+    dice: float  # nan of an image without foreground
+
+    @property
+    def score(self) -> str:
+        """In words: its Dice; of an image without foreground, whether any is predicted."""
+        if not np.isnan(self.dice):
+            return f"Dice {self.dice:.2f}"
+        counted = self.mask != OUTSIDE
+        if not counted.any():
+            return "not scored"
+        return "false alarm" if ((self.probability > 0.5) & counted).any() else "empty"
 
 
 def draw_predictions(rows: Sequence[Row]) -> Pixels:
@@ -34,10 +46,9 @@ def draw_predictions(rows: Sequence[Row]) -> Pixels:
         colour = to_panel(to_channels(row.image, 3))
         truth = outline(colour, to_panel(row.mask), TRUTH_RGB)
         prediction = outline(colour, to_panel((row.probability > 0.5).astype(np.uint8)), PREDICTION_RGB)
-        text = f"Dice {row.dice:.2f}"
         place = (6, len(colour) - 8)
-        cv2.putText(prediction, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(prediction, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(prediction, row.score, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
+        cv2.putText(prediction, row.score, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
         drawn.append(_beside(*map(_to_square, (colour, truth, prediction))))
     return np.concatenate(drawn)
 
@@ -63,9 +74,11 @@ def to_panel(image: Pixels) -> Pixels:
 
 
 def outline(image: Pixels, mask: Pixels, colour: tuple[int, int, int]) -> Pixels:
-    """The image with the mask tinted and outlined."""
-    tinted = np.where(mask[..., None] > 0, (0.65 * image + 0.35 * np.array(colour)), image).astype(np.uint8)
-    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    """The image with the mask's foreground tinted and outlined, and what is OUTSIDE veiled in grey."""
+    veiled = np.where(mask[..., None] == OUTSIDE, 0.35 * image + 0.65 * VEIL, image)
+    foreground = (mask == 1).astype(np.uint8)
+    tinted = np.where(foreground[..., None] > 0, 0.65 * image + 0.35 * np.array(colour), veiled).astype(np.uint8)
+    contours, _ = cv2.findContours(foreground, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(tinted, contours, -1, colour, 1).astype(np.uint8)
 
 

@@ -3,6 +3,7 @@
 Pure: no data is read and nothing is run. Values a person gave are checked here, before any run exists.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -110,14 +111,21 @@ def make_plan(study: Study, carried: Carried, settings: Settings) -> Plan:
     """The study's searches under these settings, with what earlier studies settled."""
     room = settings.largest_train_percent
     rows = list(study.rows(carried))
-    kept = [row for row in rows if row.factors.get("train_percent", 0) <= room]  # the others take what there is
+    fitting = [row for row in rows if row.factors.get("train_percent", 0) <= room]  # the others take what there is
+    kept = [row for row in fitting if not math.isnan(row.factors.get("lr", 0))]
     searches = [_search(study, row, settings) for row in kept]
     beyond = [trial for row, search in zip(kept, searches, strict=True) if row.beyond for trial in search.propose({})]
-    left_out = sorted({row.factors["train_percent"] for row in rows if row not in kept})
+    left_out = sorted({row.factors["train_percent"] for row in rows if row not in fitting})
+    unsearched = sorted({f"{row.factors['optimizer']}" for row in fitting if row not in kept})
     reasons = [
         f"train_percent={percent}: protocol=fixed holds out {100 - room} % of the images, so {room} is all there is; "
         "protocol=report has it (and then validates on training images)"
         for percent in left_out
+    ]
+    reasons += [
+        f"optimizer={name}: the study learning_rate found no learning rate with which it predicts any foreground; more "
+        "epochs may find one, and carry=report takes the report's"
+        for name in unsearched
     ]
     return Plan(study=study, searches=searches, beyond=frozenset(beyond), left_out=reasons)
 
@@ -138,6 +146,12 @@ def find_widest(studies: Iterable[Study], settings: Settings) -> Trial:
     """The trial that takes the most memory."""
     plans = (make_plan(study, carried_from_report(study), settings) for study in studies)
     return max((search.propose({})[0] for plan in plans for search in plan.searches), key=lambda trial: trial.width)
+
+
+def find_train_percents(studies: Iterable[Study], settings: Settings) -> set[int]:
+    """How much these studies train on."""
+    plans = (make_plan(study, carried_from_report(study), settings) for study in studies)
+    return {search.propose({})[0].train_percent for plan in plans for search in plan.searches}
 
 
 def describe(trial: Trial, factors: tuple[str, ...], seeds: int) -> str:

@@ -22,6 +22,7 @@ from training.machine import Machine
 from training.provenance import this_process
 from training.trial import Trial
 
+COLLAPSED = "predicts no foreground"  # in words
 HANDED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")  # a worker is forked from a server that may be older
 
 
@@ -47,9 +48,17 @@ class Outcome:
     dice: float
     best_epoch: int
     seconds: float
+    empty_images: int = 0  # validation images without foreground, which `dice` leaves out
+    false_alarms: int = 0  # of these, the images in which any is predicted
     note: str = ""  # diverged or collapsed, in words
+    collapsed: bool = False  # it predicts no foreground, or none that is right: it never wins
     failure: str = ""
     elsewhere: bool = False  # another process trains it, or has: nothing was done here
+
+    @property
+    def score(self) -> float:
+        """What searches judge by: the Dice, 0 for a trial that collapsed, nan for one that diverged."""
+        return 0.0 if self.collapsed else self.dice
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from training.data.checks import find_problems
 from training.data.findings import describe_data, describe_finding, refuse_errors
+from training.data.foreground import check_foreground
 from training.data.image_set import ImageSet
 from training.data.read_options import Reading
 from training.data.reading import load_folder, look
 from training.data.split import Split, make_split
 from training.options import ALL, find_reading
-from training.plan import Settings, estimate_work, find_widest
+from training.plan import Settings, estimate_work, find_train_percents, find_widest
 from training.progress import reading_progress
 from training.studies import REPORT_STUDIES, STUDIES, Study
 from training.trial import Trial
@@ -105,6 +106,9 @@ def prepare(options: argparse.Namespace) -> Prepared:
     images = load_folder(options.data, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
     split = _split(images, settings, settings.largest_train_percent)
     findings = find_problems(images, split)
+    for percent in sorted(find_train_percents(studies, settings)):
+        smaller = dataclasses.replace(_split(images, settings, percent), val=(), test=())
+        findings += [found for found in check_foreground(images, smaller) if found not in findings]
     refuse_errors(images, findings)
     check_memory(images, trial, workers, device)
     passes = sum(estimate_work(study, settings) for study in studies) / 100 * len(images.owners)

@@ -21,7 +21,7 @@ from training.progress import Progress, leave
 from training.search import mean_score
 from training.studies import Carried, Study, carried_from_report, carried_from_winners
 from training.study_run import DiskFull, Session, Workers, run_trials
-from training.summary import describe_outcome, describe_study, find_winners
+from training.summary import NO_WINNER, describe_outcome, describe_study, find_undecided, find_winners
 from training.trial import Trial
 
 if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
@@ -156,15 +156,18 @@ def run_study(
         outcomes = run_trials(session, plan, run_id)
     winners = find_winners(plan, outcomes)
     for trial in winners:
-        dice = mean_score([outcome.dice for outcome in outcomes if outcome.trial.replace(seed=0) == trial])
+        dice = mean_score([outcome.score for outcome in outcomes if outcome.trial.replace(seed=0) == trial])
         session.progress.say(f"  winner: {describe(trial, study.scientific, 1)}  val Dice {dice:.3f}")
+    for what in find_undecided(plan, outcomes):
+        session.progress.say(f"  no winner: {what}: {NO_WINNER}")
     markdown = describe_study(plan, outcomes, winners, session.settings.seeds)
     tracking.describe_study(session.client, run_id, markdown, winners)
     failures = [outcome for outcome in outcomes if outcome.failure]
     if run_id != tracking.run_from_mlflow():  # `mlflow run` ends its own run, by our exit status
         tracking.end_run(session.client, run_id, failed=bool(failures))
     if not winners:
-        raise SystemExit(f"error: no trial of {study.name} could be judged; its runs hold the reasons (tag `failure`)")
+        why = "its runs hold the reasons (tag `failure`)" if failures else f"{NO_WINNER}; more epochs may help"
+        raise SystemExit(f"error: no trial of {study.name} could be judged: {why}")
     return winners, failures
 
 

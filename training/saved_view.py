@@ -12,7 +12,8 @@ from typing import Any
 KEY = "studies"
 TAG = f"mlflow.sharedViewState.{KEY}"
 COLUMNS = (
-    *("metrics.`best_val_dice`", "metrics.`best_epoch`", "metrics.`epochs_to_converge`", "metrics.`seconds`"),
+    *("metrics.`best_val_dice`", "metrics.`best_val_false_alarms`", "metrics.`val_empty_images`"),
+    *("metrics.`best_epoch`", "metrics.`epochs_to_converge`", "metrics.`seconds`"),
     *("params.`loss`", "params.`optimizer`", "params.`lr`", "params.`scheduler`", "params.`weight_decay`"),
     *("params.`dropout`", "params.`train_percent`", "params.`augment`", "params.`seed`"),
     *("tags.`study`", "tags.`collapsed`", "tags.`diverged`"),

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from training.trial import Trial
 
-Results = Mapping[Trial, float]  # best validation Dice of every finished trial; nan for one that diverged
+Results = Mapping[Trial, float]  # best validation Dice of every finished trial; 0: it collapsed, nan: it diverged
 
 
 class Search(Protocol):
@@ -46,8 +46,8 @@ class DecadeSearch:
 
     Four decades, then five of the digits 2..9 of the best decade: 5, then two at half the distance, then two next to
     the best ("around 4+5 = 9 experiments"). Where the best digit lies at the edge, the nearest untried digits take the
-    place of those beyond it. Without `bisect` it ends after the decades. Every learning rate is tried with every seed
-    and judged by its mean.
+    place of those beyond it. Without `bisect` it ends after the decades, and so it does where none of them scores more
+    than 0: there is no best one then. Every learning rate is tried with every seed and judged by its mean.
     """
 
     start: Trial
@@ -62,6 +62,8 @@ class DecadeSearch:
         if missing or not self.bisect:
             return missing
         decade = max(self.DECADES, key=lambda lr: self._score(lr, results))
+        if self._score(decade, results) <= 0:
+            return []
         tried = [1]
         for distance, count in self.STEPS:
             best = max(tried, key=lambda digit: self._score(_lr(digit, decade), results))
@@ -88,7 +90,7 @@ class DecadeSearch:
 
 
 def mean_score(dices: list[float]) -> float:
-    """Mean Dice over seeds; one that diverged (nan) counts 0."""
+    """Mean Dice over seeds; one that collapsed (0) or diverged (nan) counts 0."""
     return fmean(0.0 if math.isnan(dice) else dice for dice in dices)
 
 
@@ -97,12 +99,16 @@ def can_win(trial: Trial) -> bool:
     return trial.augment != "both" and trial.train_percent < 100
 
 
-def winner(results: Results) -> Trial:
-    """The trial (seed 0 stands for all seeds) with the highest mean validation Dice; the first of equals."""
+def find_winner(results: Results) -> Trial | None:
+    """The trial (seed 0 stands for all seeds) with the highest mean validation Dice; the first of equals.
+
+    None where no mean is above 0: what predicts nothing, or nothing right, does not win.
+    """
     cells: dict[Trial, list[float]] = {}
     for trial, dice in results.items():
         cells.setdefault(trial.replace(seed=0), []).append(dice)
-    return max(cells, key=lambda cell: mean_score(cells[cell]))
+    best = max(cells, key=lambda cell: mean_score(cells[cell]), default=None)
+    return best if best and mean_score(cells[best]) > 0 else None
 
 
 def _lr(digit: int, decade: float) -> float:

@@ -6,6 +6,7 @@ A study is a table of rows; a row is the factors of one cell of the report's fig
 `beyond`) test what its text only says. Nothing here runs anything.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,11 +32,11 @@ class Carried:
     lrs: LearningRates = field(default_factory=dict)
 
     def lr(self, loss: str, optimizer: str, scheduler: str = "none") -> float:
-        """The learning rate for this combination; a loss that was never searched takes switching's."""
+        """The learning rate for this combination; a loss that none was found for takes switching's. nan: none there."""
         for key in ((loss, optimizer, scheduler), (loss, optimizer), ("switching", optimizer)):
             if key in self.lrs:
                 return self.lrs[key]
-        raise KeyError((loss, optimizer))
+        return math.nan
 
 
 @dataclass(frozen=True)

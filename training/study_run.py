@@ -87,7 +87,7 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
     failures: Counter[Trial] = Counter()
     waits = False
     while True:
-        results = {trial: outcome.dice for trial, outcome in outcomes.items()}
+        results = {trial: outcome.score for trial, outcome in outcomes.items()}
         proposed = dict.fromkeys(trial for search in plan.searches for trial in search.propose(results))
         if not proposed:
             return list(outcomes.values())
@@ -169,17 +169,21 @@ def _note_failure(session: Session, outcome: "Outcome") -> bool:
 
 
 def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> "Outcome":
-    from training.pool import Outcome
+    from training.pool import COLLAPSED, Outcome
 
     metrics, tags = run.data.metrics, run.data.tags
-    note = "predicts no foreground" if tags.get("collapsed") == "true" else ""
+    collapsed = tags.get("collapsed") == "true"
+    note = COLLAPSED if collapsed else ""
     diverged = tags.get("diverged") == "true" or failure
     return Outcome(
         trial=trial,
         dice=float("nan") if diverged else metrics["best_val_dice"],
         best_epoch=int(metrics.get("best_epoch", 0)),
         seconds=metrics.get("seconds", 0.0),
+        empty_images=int(metrics.get("val_empty_images", 0)),
+        false_alarms=int(metrics.get("best_val_false_alarms", 0)),
         note=tags.get("failure", note) if not failure else "",
+        collapsed=collapsed,
         failure=failure,
     )
 

@@ -37,7 +37,7 @@ EXPERIMENT_NOTE = (
 
 SUMMARY = (  # metrics that sum a trial up: those of its best epoch, and what it cost
     *("best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss"),
-    *("best_epoch", "epochs_to_converge", "seconds"),
+    *("best_val_false_alarms", "val_empty_images", "best_epoch", "epochs_to_converge", "seconds"),
 )
 
 Tags = Mapping[str, str]
@@ -207,4 +207,9 @@ def load_winners(client: MlflowClient, names: Sequence[str], data_digest: str, p
         with tempfile.TemporaryDirectory() as folder:
             path = client.download_artifacts(found[0].info.run_id, "winners.json", folder)
             winners[name] = [Trial(**fields) for fields in json.loads(Path(path).read_text())["winners"]]
+        if not winners[name]:
+            raise ValueError(
+                f"carry=measured: study {name} has no winner on these images, because none of its trials predicts any "
+                "foreground that is there; run it again with more epochs, or use carry=report"
+            )
     return winners

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from training.data.images import Pixels
-from training.engine import Epoch
+from training.engine import Epoch, find_best
 from training.learning_curve import draw_learning_curve
 from training.lease import ASKED, LEASE, LeaseLost
 from training.patience import may_pass
@@ -64,7 +64,12 @@ class TrialRun:
 
     @property
     def best(self) -> Epoch:
-        return max(self.epochs, key=lambda epoch: epoch.val_dice)
+        return find_best(self.epochs)
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether nothing is predicted in the end, or nothing right was in any epoch."""
+        return bool(self.epochs) and (self.epochs[-1].val_predicted_percent == 0 or not self.best.val_dice > 0)
 
     def finish(self, model: UNet, predictions: Pixels | None, seconds: float, reason_diverged: str) -> None:
         """Summary metrics, tags and artifacts; then the run is FINISHED. `model` holds the best epoch's weights.
@@ -72,21 +77,22 @@ class TrialRun:
         Raises LeaseLost when somebody took the run for dead meanwhile. What is sent twice counts once.
         """
         summary: dict[str, float] = {"seconds": seconds}
-        tags = {"diverged": str(bool(reason_diverged)).lower(), "collapsed": "false", "heartbeat": now()}
+        tags = {"diverged": str(bool(reason_diverged)).lower(), "heartbeat": now()}
+        tags["collapsed"] = str(self.collapsed).lower()
         if reason_diverged:
             tags["failure"] = reason_diverged
         if self.epochs:
             best = self.best
-            enough = (epoch.epoch for epoch in self.epochs if epoch.val_dice >= CONVERGED * best.val_dice)
+            enough = (one.epoch for one in self.epochs if one is best or one.val_dice >= CONVERGED * best.val_dice)
             summary |= {
                 "best_val_dice": best.val_dice,
                 "best_val_loss": best.val_loss,
                 "best_train_dice": best.train_dice,
                 "best_train_loss": best.train_loss,
+                "best_val_false_alarms": best.val_false_alarms,
                 "best_epoch": best.epoch,
                 "epochs_to_converge": next(enough),
             }
-            tags["collapsed"] = str(self.epochs[-1].val_predicted_percent == 0).lower()
         self._settle()
         stamp = int(time.time() * 1000)
         self._waiting += [Metric(key, float(value), stamp, 0) for key, value in summary.items()]

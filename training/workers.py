@@ -26,7 +26,7 @@ from training.lease import Heartbeat, LeaseLost, claim, end_dead_runs, look_up, 
 from training.machine import Machine, keep_memory, set_deterministic
 from training.metrics import dice_per_image
 from training.pictures import Row, draw_predictions
-from training.pool import Job, Outcome, Pace, Tick
+from training.pool import COLLAPSED, Job, Outcome, Pace, Tick
 from training.step import Step, compile_step, forward_pass
 from training.trial import Trial
 from training.trial_run import TrialRun
@@ -163,7 +163,7 @@ def _begin(job: Job, run: TrialRun) -> tuple[Training, Kept]:
 
 def _finish(job: Job, run: TrialRun, training: Training, kept: Kept, diverged: str) -> Outcome:
     """Everything that is kept of a trained trial."""
-    trial, model, shown = job.trial, training.model, job.split.val[:SHOWN_IMAGES]
+    trial, model, shown = job.trial, training.model, choose_shown(_worker.images, job.split.val)
     last = {name: value.clone() for name, value in model.state_dict().items()}
     if kept.best_weights:
         model.load_state_dict(kept.best_weights)
@@ -174,9 +174,21 @@ def _finish(job: Job, run: TrialRun, training: Training, kept: Kept, diverged: s
         model.load_state_dict(last)
     dice = float("nan") if diverged else run.best.val_dice
     best_epoch = run.best.epoch if run.epochs else 0
-    collapsed = run.epochs and run.epochs[-1].val_predicted_percent == 0
-    note = diverged or ("predicts no foreground" if collapsed else "")
-    return Outcome(trial=trial, dice=dice, best_epoch=best_epoch, seconds=kept.seconds, note=note)
+    return Outcome(
+        trial=trial,
+        dice=dice,
+        best_epoch=best_epoch,
+        seconds=kept.seconds,
+        empty_images=run.best.val_empty_images if run.epochs else 0,
+        false_alarms=run.best.val_false_alarms if run.epochs else 0,
+        note=diverged or (COLLAPSED if run.collapsed else ""),
+        collapsed=run.collapsed,
+    )
+
+
+def choose_shown(images: ImageSet, val: tuple[int, ...]) -> tuple[int, ...]:
+    """The first of the validation images, those that have foreground before the others."""
+    return tuple(sorted(val, key=lambda index: images.facts[index].foreground == 0)[:SHOWN_IMAGES])
 
 
 def draw_sheet(model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet, shown: tuple[int, ...]) -> Pixels:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import cv2
 
-from training.data.checks import find_problems, is_judged
+from training.data.checks import find_problems
 from training.data.findings import ERROR, Finding, describe_data, describe_finding, several
+from training.data.foreground import is_judged
 from training.data.image_set import ImageSet, Unusable
 from training.data.read_options import Reading
 from training.data.reading import load_folder

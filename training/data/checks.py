@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from training.data.findings import ERROR, WARNING, Finding, several, stems_of
 from training.data.fit_checks import fit_problems
+from training.data.foreground import check_foreground
 from training.data.image_set import ImageSet
 from training.data.mask_checks import mask_problems
 from training.data.split import Split, find_leaks
 
 DARK = 64  # of 255: no pixel of any image is brighter
 COPY_WORDS = {"copy": "saved anew", "turned": "flipped or turned", "crop": "cropped or overlapping"}
-MIN_JUDGED = 5  # images with foreground that a validation or test set needs to say anything
 MANY_SUBJECTS = 0.7  # subjects an image; above it names say little about who belongs together
 NAME_RULES = (r"(.+\d)[A-Za-z]$", r"(.+\d)[_-]\d+$")  # the eye of patient_12L, the tile of slide_3_7
 
@@ -24,7 +24,6 @@ NAME_RULES = (r"(.+\d)[A-Za-z]$", r"(.+\d)[_-]\d+$")  # the eye of patient_12L, 
 def find_problems(images: ImageSet, split: Split | None) -> list[Finding]:
     """Errors first. split: None where none can be made."""
     checks = (
-        _too_few(images, split) if split else None,
         _leaks(images, split) if split else None,
         _duplicates(images),
         _copies(images),
@@ -35,30 +34,8 @@ def find_problems(images: ImageSet, split: Split | None) -> list[Finding]:
         _unused_subjects(images) or _unstated_groups(images),
     )
     found = [*mask_problems(images), *fit_problems(images), *(finding for finding in checks if finding)]
+    found += check_foreground(images, split) if split else []
     return sorted(found, key=lambda finding: finding.severity != ERROR)
-
-
-def is_judged(images: ImageSet, indices: Sequence[int]) -> bool:
-    """Whether a validation or test set is large enough to say anything."""
-    return sum(images.facts[index].foreground > 0 for index in indices) >= MIN_JUDGED
-
-
-def _too_few(images: ImageSet, split: Split) -> Finding | None:
-    """A validation or test set that decides nothing; protocol=report has no test set."""
-    parts = {"validation": split.val, "test": split.test} if split.test else {"validation": split.val}
-    few = [
-        f"the {name} set has {several(sum(images.facts[k].foreground > 0 for k in indices), 'image')} with foreground"
-        for name, indices in parts.items()
-        if not is_judged(images, indices)
-    ]
-    if not few:
-        return None
-    return Finding(
-        severity=WARNING,
-        title=f"TOO LITTLE TO JUDGE BY: {' and '.join(few)}",
-        meaning=f"With fewer than {MIN_JUDGED}, a score says more about these images than about what was trained, and "
-        "no winner can be trusted. Add images, or give val_percent and test_percent a larger share.",
-    )
 
 
 def _leaks(images: ImageSet, split: Split) -> Finding | None:

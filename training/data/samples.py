@@ -41,7 +41,7 @@ def read_pair(
         mask_kind=mask_facts.kind,
         mask_values=mask_facts.values,
         num_values=mask_facts.num_values,
-        foreground=int((mask == 1).sum()) / max(1, int((mask != OUTSIDE).sum())),
+        foreground=_foreground(mask),
         ignored=float((mask == OUTSIDE).mean()),
         border=_border(mask),
         contrast=_contrast(image, mask),
@@ -49,6 +49,12 @@ def read_pair(
         turned=look.turned,
     )
     return image, mask, facts
+
+
+def _foreground(mask: Pixels) -> float:
+    """The share of foreground among the pixels that count; 0 where none does."""
+    counted = int((mask != OUTSIDE).sum())
+    return int((mask == 1).sum()) / counted if counted else 0.0
 
 
 def _border(mask: Pixels) -> float:

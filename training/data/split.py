@@ -120,13 +120,18 @@ def _ring(groups: Sequence[str], foreground: Sequence[float]) -> list[list[int]]
     """The images of each group, in an order of which every stretch is like the whole.
 
     Systematic sampling: groups are ranked by foreground share and cut into strata; those of a stratum are shuffled and
-    spread evenly over the ring, each stratum shifted by a random step.
+    spread evenly over the ring, each stratum shifted by a random step. Groups without foreground are a stratum of their
+    own, and the strata of the others large enough then that a tenth of the ring has its share of each.
     """
     members = _members(groups)
     names = sorted(members, key=lambda name: (_mean(foreground[i] for i in members[name]), name))
     generator = np.random.default_rng(SPLIT_SEED)
     places: dict[str, float] = {}
-    for stratum in np.array_split(np.array(names, dtype=object), min(STRATA, len(names))):
+    empty = [name for name in names if not any(foreground[i] for i in members[name])]
+    others = names[len(empty) :]
+    strata = min(STRATA, len(others)) if not empty else min(STRATA, max(1, len(others) // FEWEST))
+    ranked = np.array_split(np.array(others, dtype=object), strata)
+    for stratum in [np.array(empty, dtype=object), *ranked] if empty else ranked:
         shift = generator.random()
         for place, k in enumerate(generator.permutation(len(stratum))):
             places[stratum[k]] = (place + shift) / len(stratum)
