@@ -19,7 +19,7 @@ from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 from prometheus_client import Histogram
 
-from serving.fields import JobOutput, Output
+from serving.fields import JobOutput, Options, Output
 from serving.objects import find_objects, threshold_mask, to_coco, to_geojson
 from serving.segmenter import Progress, Segmenter, ignore
 from training.data.images import Pixels, decode_image, to_channels
@@ -59,15 +59,13 @@ class Timing:
         return ", ".join(f"{name};dur={1000 * seconds:.2f}" for name, seconds in self.seconds.items())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Request:
     """What is asked of one image, and who answers."""
 
     serving: Serving
     output: JobOutput
-    threshold: float | None
-    min_size: int
-    tta: bool
+    options: Options
 
     def answer(
         self, data: bytes, name: str, endpoint: str, timing: Timing, progress: Progress = ignore
@@ -77,7 +75,7 @@ class Request:
             pixels = decode(data, name, self.serving)
         with SECONDS.labels(endpoint).time():
             with timing.stage("network"):
-                probability = self.serving.segmenter.probability(pixels, tta=self.tta, progress=progress)
+                probability = self.serving.segmenter.probability(pixels, tta=self.options.tta, progress=progress)
             with timing.stage("encode"):
                 if self.output == "geojson" or self.output == "coco":
                     return self._list(probability), "application/json"
@@ -85,8 +83,9 @@ class Request:
 
     def _mask(self, probability: NDArray[np.float32]) -> Pixels:
         """(h, w) of 0 and 1."""
-        threshold = self.serving.segmenter.threshold if self.threshold is None else self.threshold
-        mask = threshold_mask(probability, threshold, self.min_size)
+        given = self.options.threshold
+        threshold = self.serving.segmenter.threshold if given is None else given
+        mask = threshold_mask(probability, threshold, self.options.min_size)
         FOREGROUND.observe(cv2.countNonZero(mask) / mask.size)
         return mask
 
