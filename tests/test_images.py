@@ -71,7 +71,8 @@ def test_a_tiff_that_states_its_range_is_scaled_by_it() -> None:
 
 def test_image_max_says_what_a_file_does_not() -> None:
     data = encode(DEEP % 4096, "tiff")
-    assert decode_image(data, "a").max() < 17, "of 65535 these are the darkest levels"
+    with pytest.raises(ValueError, match=r"a: its highest pixel is \d+, .* say it: image_max=4095 for 12 bits"):
+        decode_image(data, "a")
     assert np.array_equal(decode_image(data, "a", image_max=4095)[..., 0], np.rint((DEEP % 4096) * (255 / 4095)))
     assert np.array_equal(decode_image(encode(GREY, "png"), "a", image_max=4095)[..., 0], GREY), "8 bits are 0..255"
 
@@ -105,15 +106,28 @@ def test_labels_are_the_numbers_in_the_file() -> None:
     assert set(np.unique(decode_labels(encode(GREY > 100, "png"), "a"))) == {0, 255}, "1 bit is black and white"
 
 
-def test_a_palette_gives_indices_unless_its_colours_are_grey() -> None:
-    indices = np.array([[0, 1], [2, 3]], np.uint8)
-    colours = Image.fromarray(indices, "P")
-    colours.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
+def palette_png(indices: Any, colours: list[int]) -> bytes:
+    image = Image.fromarray(np.array(indices, np.uint8), "P")
+    image.putpalette(colours)
     file = io.BytesIO()
-    colours.save(file, "png")
-    assert decode_labels(file.getvalue(), "a").tolist() == [[0, 1], [2, 3]]
-    black_and_white = encode(np.array([[255, 0]], np.uint8), "gif")
-    assert decode_labels(black_and_white, "a").tolist() == [[255, 0]]
+    image.save(file, "png")
+    return file.getvalue()
+
+
+def test_a_palette_gives_colours_whatever_number_they_have() -> None:
+    black, red = [0, 0, 0], [200, 0, 0]
+    one_tool = decode_labels(palette_png([[0, 1]], black + red), "a")
+    another = decode_labels(palette_png([[1, 0]], red + black), "a")
+    assert one_tool.tolist() == another.tolist() == [[0, 0xC80000]]
+
+
+def test_a_palette_of_grey_colours_gives_their_levels() -> None:
+    assert decode_labels(palette_png([[0, 1]], [255, 255, 255, 0, 0, 0]), "a").tolist() == [[255, 0]]
+    assert decode_labels(encode(np.array([[255, 0]], np.uint8), "gif"), "a").tolist() == [[255, 0]]
+
+
+def test_a_palette_whose_colours_say_nothing_gives_its_numbers() -> None:
+    assert decode_labels(palette_png([[0, 1], [2, 1]], [0, 0, 0] * 3), "a").tolist() == [[0, 1], [2, 1]]
 
 
 def test_colours_of_a_mask_become_their_numbers() -> None:

@@ -4,106 +4,149 @@ The same decoding serves training and serving, because a difference between them
 folders, torch, trials or MLflow.
 """
 
-import io
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
 
-FORMATS = "png, jpg, bmp, tif, webp, gif"
-MAX_MEGAPIXELS = 100
-STATED = 0  # image_max: what the file states, else all its 16 bits
-TIFF_MAX_TAGS = (281, 341)  # MaxSampleValue, SMaxSampleValue
-EXIF_ORIENTATION = 0x0112
-QUARTER_TURNS = (5, 6, 7, 8)  # orientations that swap height and width
-UNREADABLE_MODES = {"F": "floating-point", "I": "32-bit"}
-DECODE_IMAGE = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR_RGB  # applies EXIF's orientation, drops transparency
+from training.data.labels import stored_labels
+from training.data.raster import decode_raster, read_raster_header
+from training.data.stored import FORMATS, MAX_MEGAPIXELS, Header, PixelError, Samples, Stored, turn
+from training.data.tiff import decode_tiff, is_tiff, read_tiff_header
+
+STATED = 0  # image_max: what the file states
+AUTO_CHANNELS, MEAN = "auto", "mean"
+FULL_RANGE_FROM = 16384  # a value that only a file of all 16 bits holds, and none of 14 or fewer
 
 Pixels = NDArray[np.uint8]
 
-Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and its error names file, rule and cure
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is reported by us
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """What a file says about itself before its pixels are decoded."""
-
-    height: int  # pixels, as seen: after EXIF's rotation
-    width: int
-    pages: int
-    mode: str  # Pillow's: L, RGB, I;16 ...
-    max_value: int  # the value that stands for white; 0 where the file does not say
-
-    @property
-    def grey(self) -> bool:
-        """Surely one channel; a colour file may still hold grey pixels only."""
-        return self.mode in ("1", "L", "I;16", "I;16B")
+__all__ = [
+    "AUTO_CHANNELS",
+    "FORMATS",
+    "MAX_MEGAPIXELS",
+    "STATED",
+    "Header",
+    "Pixels",
+    "decode_image",
+    "decode_labels",
+    "decode_samples",
+    "has_transparency",
+    "otsu_mask",
+    "parse_channels",
+    "read_header",
+    "read_image",
+    "to_bytes",
+    "to_channels",
+    "turn",
+]
 
 
 def read_header(data: bytes, name: str) -> Header:
     """Raises ValueError for what is no image, and for one that is too large to be one sample."""
-    file = _open(data, name)
-    width, height = file.size
-    if height * width > MAX_MEGAPIXELS * 1_000_000:
-        raise ValueError(
-            f"{name}: the image has {width}x{height} = {height * width / 1e6:.0f} megapixels; at most {MAX_MEGAPIXELS} "
-            "are read at once; cut it into pieces first"
-        )
-    try:
-        exif = file.format != "PNG" or b"eXIf" in data  # to look for what is not there, Pillow would decode a whole PNG
-        if exif and file.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS:
-            width, height = height, width
-        pages = int(getattr(file, "n_frames", 1))
-    except (OSError, SyntaxError, ValueError):
-        raise _unreadable(name) from None
-    return Header(height=height, width=width, pages=pages, mode=file.mode, max_value=_stated_max(file))
+    return read_tiff_header(data, name) if is_tiff(data) else read_raster_header(data, name)
 
 
-def read_image(path: Path, page: int = 0, image_max: int = STATED) -> Pixels:
+def read_image(path: Path, page: int = 0, image_max: float = STATED, channels: str = AUTO_CHANNELS) -> Pixels:
     """As decode_image, of a file."""
-    return decode_image(path.read_bytes(), str(path), page, image_max)
+    return decode_image(path.read_bytes(), str(path), page, image_max, channels)
 
 
-def decode_image(data: bytes, name: str, page: int = 0, image_max: int = STATED) -> Pixels:
-    """(h, w, c) uint8, c = 1 when every pixel is grey, else 3 (RGB). `name` is what an error calls it.
+def decode_image(
+    data: bytes, name: str, page: int = 0, image_max: float = STATED, channels: str = AUTO_CHANNELS
+) -> Pixels:
+    """(h, w, c) uint8 as seen, c = 1 when every pixel is grey, else 3 (RGB). `name` is what an error calls it.
 
-    image_max: the value that becomes 255 where a file has more than 8 bits, as a 12-bit camera's 4095. Raises
-    ValueError for what is no image, and for a value above image_max: nothing wraps and nothing is clipped.
+    image_max: the value that becomes 255 where a file has more than 8 bits, as a 12-bit camera's 4095. STATED takes
+    what the file states; 16 bits that are used are their own range; anything else asks by a ValueError.
+    channels: see decode_samples. Raises ValueError for what is no image, and for a value above image_max: nothing
+    wraps and nothing is clipped.
     """
-    header = read_header(data, name)
-    if header.mode in UNREADABLE_MODES:
-        raise ValueError(
-            f"{name}: its pixels are {UNREADABLE_MODES[header.mode]} numbers, whose range nothing states; save it "
-            "with 8 or 16 bits a channel"
+    samples = decode_samples(data, name, page, channels)
+    if samples.dtype != np.uint8 and image_max == STATED:
+        image_max = _range_of(samples, read_header(data, name).max_value, name)
+    pixels = to_bytes(samples, name, image_max)
+    if pixels.shape[2] == 3:
+        red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+        if np.array_equal(red, green) and np.array_equal(green, blue):
+            return np.ascontiguousarray(pixels[..., :1])
+    return pixels
+
+
+def decode_samples(data: bytes, name: str, page: int = 0, channels: str = AUTO_CHANNELS) -> Samples:
+    """(h, w, c), c = 1 or 3, in the file's own numbers, as seen: turned, RGB order, palettes resolved, bigger is
+    brighter, transparency dropped.
+
+    channels: "0,2" takes these as stored, from 0 (one becomes grey, two or three red, green and blue); "mean" their
+    mean. AUTO_CHANNELS takes grey or RGB, and raises ValueError where a file does not tell which channels those are.
+    """
+    chosen = parse_channels(channels)
+    stored = _decode(data, name, page)
+    samples = stored.samples
+    if stored.palette is not None:
+        samples = _colours(samples[..., 0], stored.palette, name)
+    if channels != AUTO_CHANNELS:
+        samples = _choose(samples, chosen, stored.alpha, name)
+    elif stored.shown:
+        samples = samples if stored.palette is not None else samples[..., : stored.shown]
+    else:
+        count = samples.shape[2]
+        raise PixelError(
+            f"{name}: it has {count} channels, and which of them make the picture is not said; say which: "
+            f"channels=0,{count - 1} (up to three, counted from 0) or channels=mean"
         )
-    pixels = _decode(data, name, page, DECODE_IMAGE)
-    if pixels.dtype == np.uint16:
-        pixels = _scale(pixels, name, image_max or header.max_value or 65535)
-    grey = np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 1], pixels[..., 2])
-    return np.ascontiguousarray(pixels[..., :1]) if grey else pixels
+    return turn(samples, stored.orientation)
 
 
 def decode_labels(data: bytes, name: str, page: int = 0) -> NDArray[np.int32]:
-    """(h, w): the numbers of a mask's pixels. A palette gives its indices, unless all its colours are grey; a colour
-    its number 0xRRGGBB, or its level where it is grey. Raises ValueError for what is no image."""
-    file = _open(data, name)
-    if file.mode in ("P", "I") and page == 0:
-        return _pillow_labels(file, name)
-    values = _decode(data, name, page, cv2.IMREAD_UNCHANGED)
-    if values.ndim == 2:
-        return values.astype(np.int32)
-    if values.shape[2] == 4:
-        if values[..., 3].min() != values[..., 3].max():
-            raise ValueError(f"{name}: the mask is partly transparent; save it without an alpha channel")
-        values = values[..., :3]
-    if values.shape[2] != 3 or values.dtype != np.uint8:
-        raise ValueError(f"{name}: a mask has 1 channel, or 3 of 8 bits; this one has {values.shape[2]}")
-    return _colour_labels(values[..., ::-1])
+    """(h, w), not turned by the orientation tag: the numbers of a mask's pixels. Fewer than 8 bits, and 0 for white,
+    are levels 0 to 255 as a viewer shows them; a colour, of a palette too, is its number 0xRRGGBB, or its level where
+    the whole mask is grey. Raises ValueError for what is no image, and for what is no whole number."""
+    return stored_labels(_decode(data, name, page), name)
+
+
+def has_transparency(data: bytes, name: str, page: int = 0) -> bool:
+    """Whether some pixel is not opaque: a channel that decode_image drops says something there."""
+    header = read_header(data, name)
+    if header.channels not in (2, 4) and b"tRNS" not in data:
+        return False
+    stored = _decode(data, name, page)
+    if not stored.alpha:
+        return False
+    alpha = stored.samples[..., stored.shown]
+    return bool(alpha.min() < (np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1))
+
+
+def parse_channels(channels: str) -> tuple[int, ...]:
+    """Of "0,2": 0 and 2; of AUTO_CHANNELS and "mean" none. Raises ValueError."""
+    if channels in (AUTO_CHANNELS, MEAN):
+        return ()
+    numbers = channels.split(",")
+    if len(numbers) > 3 or not all(number.strip().isdecimal() for number in numbers):
+        raise ValueError(
+            f"channels={channels!r} is no choice; give one to three numbers counted from 0, as 0,2, or mean, or auto"
+        )
+    return tuple(int(number) for number in numbers)
+
+
+def to_bytes(samples: Samples, name: str, image_max: float) -> Pixels:
+    """(h, w, c) of any numbers -> uint8: image_max becomes 255, 0 stays 0, rounded. uint8 stays as it is.
+
+    Raises ValueError for a value that is no number, below 0, or above image_max.
+    """
+    if samples.dtype == np.uint8:
+        return samples
+    _check_values(samples, name)
+    highest = samples.max()
+    if highest > image_max:
+        raise PixelError(
+            f"{name}: a pixel is {highest:.10g}, but image_max={image_max:.10g} is meant to be the highest; give "
+            f"image_max={highest:.10g} or more"
+        )
+    if samples.dtype == np.uint16:
+        levels = np.rint(np.arange(int(highest) + 1) * (255 / image_max)).astype(np.uint8)
+        return np.asarray(levels[samples])
+    return np.rint(samples * (255 / image_max)).astype(np.uint8)
 
 
 def to_channels(image: Pixels, channels: int) -> Pixels:
@@ -122,69 +165,50 @@ def otsu_mask(image: Pixels, dark: bool) -> Pixels:
     return cv2.threshold(grey, 0, 1, kind + cv2.THRESH_OTSU)[1].astype(np.uint8)
 
 
-def _open(data: bytes, name: str) -> ImageFile.ImageFile:
-    try:
-        return Image.open(io.BytesIO(data))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        raise _unreadable(name) from None
+def _decode(data: bytes, name: str, page: int) -> Stored:
+    return decode_tiff(data, name, page) if is_tiff(data) else decode_raster(data, name, page)
 
 
-def _stated_max(file: ImageFile.ImageFile) -> int:
-    tags = getattr(file, "tag_v2", {})
-    try:
-        return max((int(np.max(tags[tag])) for tag in TIFF_MAX_TAGS if tag in tags), default=0)
-    except (TypeError, ValueError):
-        return 0  # a malformed tag states nothing
+def _colours(indices: Samples, palette: Pixels, name: str) -> Pixels:
+    if indices.max() >= len(palette):
+        raise PixelError(f"{name}: a pixel is {indices.max()}, but its palette has {len(palette)} colours")
+    return palette[indices]
 
 
-def _decode(data: bytes, name: str, page: int, flags: int) -> NDArray[Any]:
-    buffer = np.frombuffer(data, np.uint8)
-    try:
-        if page == 0:
-            pixels = cv2.imdecode(buffer, flags)
-        else:
-            _, pages = cv2.imdecodemulti(buffer, flags, range=(page, page + 1))
-            pixels = pages[0] if pages else None
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise _unreadable(name)
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{name}: its pixels are of type {pixels.dtype}; save the file with 8 or 16 bits a channel")
-    return pixels
-
-
-def _unreadable(name: str) -> ValueError:
-    return ValueError(f"{name}: this is no image that can be read; give a whole {FORMATS} file")
-
-
-def _scale(pixels: NDArray[Any], name: str, image_max: int) -> Pixels:
-    highest = int(pixels.max())
-    if highest > image_max:
-        raise ValueError(
-            f"{name}: a pixel is {highest}, but image_max={image_max} is meant to be the highest; give image_max="
-            f"{highest} or more"
+def _choose(samples: Samples, chosen: tuple[int, ...], alpha: bool, name: str) -> Samples:
+    count = samples.shape[2]
+    if not chosen:
+        mean = samples[..., : count - alpha].mean(axis=2, keepdims=True, dtype=np.float64)
+        return (mean if samples.dtype.kind == "f" else np.rint(mean)).astype(samples.dtype)
+    if max(chosen) >= count:
+        raise PixelError(
+            f"{name}: channels={','.join(map(str, chosen))} is asked for, but it has {count}, counted from 0"
         )
-    levels = np.rint(np.arange(highest + 1) * (255 / image_max)).astype(np.uint8)
-    return np.asarray(levels[pixels])
+    picked = samples[..., list(chosen)]
+    return np.concatenate([picked, np.zeros_like(picked[..., :1])], axis=2) if len(chosen) == 2 else picked
 
 
-def _pillow_labels(file: ImageFile.ImageFile, name: str) -> NDArray[np.int32]:
-    """Of a palette or of 32 bits, which OpenCV turns into colours or cannot read."""
-    try:
-        indices = np.asarray(file).astype(np.int32)
-    except (OSError, SyntaxError, ValueError):
-        raise _unreadable(name) from None
-    if file.mode == "I":
-        return indices
-    colours = np.array(file.getpalette("RGB"), np.int32).reshape(-1, 3)
-    if (colours == colours[:, :1]).all() and indices.max() < len(colours):
-        return np.asarray(colours[indices, 0])
-    return indices
+def _check_values(samples: Samples, name: str) -> None:
+    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
+        raise PixelError(f"{name}: a pixel is not a number, or infinite; replace such pixels, by 0 for example")
+    lowest = samples.min()
+    if lowest < 0:
+        raise PixelError(
+            f"{name}: a pixel is {lowest:.10g}, but 0 is meant to be black; shift the values to start at 0"
+        )
 
 
-def _colour_labels(rgb: Pixels) -> NDArray[np.int32]:
-    red, green, blue = (rgb[..., channel].astype(np.int32) for channel in range(3))
-    if np.array_equal(red, green) and np.array_equal(green, blue):
-        return red
-    return (red << 16) | (green << 8) | blue
+def _range_of(samples: Samples, stated: float, name: str) -> float:
+    """The value of white, where nobody gave it."""
+    if stated:
+        return stated
+    _check_values(samples, name)
+    highest = samples.max()
+    if highest == 0:
+        return 1  # black in every range
+    if samples.dtype == np.uint16 and highest >= FULL_RANGE_FROM:
+        return 65535
+    raise PixelError(
+        f"{name}: its highest pixel is {highest:.10g}, of type {samples.dtype}, and the file does not say which value "
+        "is white; say it: image_max=4095 for 12 bits, 65535 for 16, 1 for numbers from 0 to 1"
+    )
