@@ -57,7 +57,9 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # the address it would redirect to lacks the prefix of a reverse proxy
+        servers=[{"url": "."}],  # beside the document itself, whatever prefix a reverse proxy gives it
+        root_path_in_servers=False,
+        redirect_slashes=False,  # which would lack such a prefix
         dependencies=[Depends(check_options)],
     )
     gate = asyncio.Semaphore(AT_ONCE)

@@ -9,7 +9,11 @@ MAX_FILES = 64
 
 Output = Literal["mask", "overlay", "probability"]
 JobOutput = Literal["mask", "overlay", "probability", "geojson", "coco"]
-Image = Annotated[UploadFile, File(description="png, jpg, tif, bmp, webp or gif; grey or RGB, 8 or 16 bits; any size")]
+UPLOADED = (
+    "png, jpg, tif, bmp, webp or gif, of any size; read as seen, turned by its orientation tag and without "
+    "transparency, and answered at that size"
+)
+Image = Annotated[UploadFile, File(description=UPLOADED)]
 Images = Annotated[list[UploadFile], File(description=f"up to {MAX_FILES} files")]
 Threshold = Annotated[
     float | None, Form(ge=0, le=1, description="foreground is above it; the model's own if left out", examples=[0.5])
@@ -23,9 +27,9 @@ Page = Annotated[
     ),
 ]
 ImageMax = Annotated[
-    int | None,
+    float | None,
     Form(
-        ge=1,
+        gt=0,
         le=2**32 - 1,
         description="the value that stands for white in a file of more than 8 bits, such as 4095 of a 12-bit camera; "
         "if left out, what the file states, else the range of the training images (image_max of GET /model)",
@@ -36,8 +40,8 @@ Channels = Annotated[
     str | None,
     Form(
         max_length=80,
-        description="which channels are read, counted from 0, or their mean; if left out, those of the training images "
-        "(read_channels of GET /model)",
+        description="one to three channels that are read, counted from 0, or mean; auto: grey or RGB; if left out, "
+        "those of the training images (read_channels of GET /model)",
         examples=["0,2", "mean"],
     ),
 ]

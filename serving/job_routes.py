@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
 
-from serving.answers import Request, Serving, Timing, refused, stream
+from serving.answers import Request, Serving, Timing, stream
 from serving.fields import ERRORS, JOB, RESULT, Asked, Image, JobKind, errors
 from serving.jobs import KEPT_SECONDS, MOST_JOBS, Job, JobFailed, Jobs, Progress, TableFull
-from training.data.images import read_header
+from serving.uploads import check_header
 
 
 def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIRouter:
@@ -35,8 +35,7 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
                 raise JobFailed(error.detail) from None
 
         def hand_in(data: bytes) -> Job:
-            with refused():
-                read_header(data, "image")
+            check_header(data, "image", options)
             return jobs.submit(data, work)
 
         try:
