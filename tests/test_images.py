@@ -7,16 +7,21 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from tests.picture_files import by_tifffile
 from training.data.images import (
     MAX_MEGAPIXELS,
     decode_image,
     decode_labels,
+    decode_samples,
+    has_transparency,
     otsu_mask,
     read_header,
     read_image,
+    to_bytes,
     to_channels,
+    turn,
 )
 
 RNG = np.random.default_rng(0)
@@ -55,6 +60,93 @@ def test_transparency_and_palettes_are_resolved_to_what_one_sees(mode: str) -> N
 def test_16_bits_become_8_by_their_whole_range_and_never_wrap(form: str, options: dict[str, str]) -> None:
     decoded = decode_image(encode(DEEP, form, **options), "a")[..., 0]
     assert np.array_equal(decoded, np.rint(DEEP / 257).astype(np.uint8))
+
+
+def test_a_range_that_nobody_states_is_asked_for() -> None:
+    for dim in (DEEP % 16384, (DEEP / 65535).astype(np.float32), DEEP.astype(np.uint32)):
+        with pytest.raises(
+            ValueError, match=r"a: its highest pixel is [\d.]+, of type \w+, .*image_max=4095 for 12 bits"
+        ):
+            decode_image(by_tifffile(dim), "a")
+    assert decode_image(by_tifffile(np.zeros((4, 4), np.uint16)), "a").max() == 0, "black is black in every range"
+
+
+def test_a_float_picture_is_scaled_by_the_range_that_is_given() -> None:
+    ramp = np.array([[0, 0.5, 1]], np.float32)
+    assert decode_image(by_tifffile(ramp), "a", image_max=1)[..., 0].tolist() == [[0, 128, 255]]
+    assert decode_image(by_tifffile(ramp * 40), "a", image_max=80)[..., 0].tolist() == [[0, 64, 128]]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(np.nan, "not a number"), (np.inf, "not a number, or infinite"), (-0.5, "is -0.5, but 0 is meant to be black")],
+)
+def test_what_is_no_brightness_is_an_error(value: float, said: str) -> None:
+    with pytest.raises(ValueError, match=f"a: a pixel is .*{said}|a: a pixel {said}"):
+        decode_image(by_tifffile(np.array([[0, value, 1]], np.float32)), "a", image_max=1)
+
+
+def test_to_bytes_rounds_and_leaves_8_bits_alone() -> None:
+    assert to_bytes(np.array([[[0], [1], [1023]]], np.uint16), "a", 1023).ravel().tolist() == [0, 0, 255]
+    assert to_bytes(GREY[..., None], "a", 4095) is not None
+    assert np.array_equal(to_bytes(GREY[..., None], "a", 4095)[..., 0], GREY)
+
+
+def test_a_header_tells_depth_kind_and_white() -> None:
+    told = read_header(by_tifffile(DEEP % 4096, extratags=[(281, "H", 1, 4095, True)]), "a")
+    assert (told.bits, told.kind, told.max_value, told.channels, told.grey) == (16, "uint", 4095, 1, True)
+    packed = read_header(by_tifffile(DEEP % 4096, bitspersample=12), "a")
+    assert (packed.bits, packed.max_value) == (12, 4095)
+    floats = read_header(by_tifffile(DEEP.astype(np.float32)), "a")
+    assert (floats.bits, floats.kind, floats.max_value) == (32, "float", 0)
+    deep_png = read_header(cv2.imencode(".png", np.dstack([DEEP] * 3))[1].tobytes(), "a")
+    assert (deep_png.bits, deep_png.channels, deep_png.orientation, deep_png.pages) == (16, 3, 1, 1)
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_turning_is_what_pillow_does(tag: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    stored = Image.open(io.BytesIO(encode(COLOUR, "png", exif=exif)))
+    assert np.array_equal(turn(COLOUR, tag), np.asarray(ImageOps.exif_transpose(stored)))
+    assert np.array_equal(turn(GREY, tag), turn(COLOUR, tag)[..., 0])
+    assert turn(GREY, tag).flags.c_contiguous
+
+
+FIVE = np.arange(5, dtype=np.uint8) + np.zeros((3, 4, 1), np.uint8)
+
+
+def test_channels_are_chosen_by_number_or_averaged() -> None:
+    data = by_tifffile(FIVE, photometric="minisblack", planarconfig="contig")
+    with pytest.raises(ValueError, match=r"a: it has 5 channels, .*say which: channels=0,2 .*or channels=mean"):
+        decode_image(data, "a")
+    for text, pixel in {"4": [4], "0,2": [0, 2, 0], "3,2,1": [3, 2, 1], "mean": [2]}.items():
+        assert decode_samples(data, "a", channels=text)[0, 0].tolist() == pixel
+    with pytest.raises(ValueError, match=r"a: channels=5 is asked for, but it has 5, counted from 0"):
+        decode_image(data, "a", channels="5")
+    for wrong in ("0,1,2,3", "red", "", "-1"):
+        with pytest.raises(ValueError, match=r"is no choice; give one to three numbers"):
+            decode_image(data, "a", channels=wrong)
+
+
+def test_a_second_or_fourth_channel_is_dropped_only_where_it_is_transparency() -> None:
+    two = by_tifffile(FIVE[..., :2], photometric="minisblack", planarconfig="contig")
+    four = by_tifffile(FIVE[..., :4], photometric="minisblack", planarconfig="contig")
+    for stains in (two, four):
+        with pytest.raises(ValueError, match="say which"):
+            decode_image(stains, "a")
+    assert np.array_equal(decode_image(encode(COLOUR, "tiff", "RGBA"), "a"), COLOUR)
+    assert decode_image(encode(GREY, "tiff", "LA"), "a").shape[2] == 1
+    assert decode_samples(encode(COLOUR, "png", "RGBA"), "a", channels="3").min() == 255, "as stored: its transparency"
+
+
+@pytest.mark.parametrize("form", ["png", "tiff", "webp", "gif"])
+def test_transparency_is_seen_where_some_pixel_has_it(form: str) -> None:
+    clear = np.dstack([COLOUR, np.full_like(GREY, 255)])
+    assert not has_transparency(encode(clear, form), "a")
+    clear[:3, :3, 3] = 0
+    assert has_transparency(encode(clear, form), "a")
+    assert not has_transparency(encode(GREY, "jpeg"), "a")
 
 
 def test_16_bit_colour_is_read() -> None:
@@ -137,6 +229,48 @@ def test_colours_of_a_mask_become_their_numbers() -> None:
     assert decode_labels(encode(grey, "png", "RGBA"), "a").tolist() == [[0, 255]]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint32", "int32", "int64", "uint16", "int16"])
+def test_labels_of_every_type_are_whole_numbers(dtype: str) -> None:
+    assert decode_labels(by_tifffile(np.array([[0, 1, 255]], dtype)), "a").tolist() == [[0, 1, 255]]
+    if dtype[0] != "u":
+        assert decode_labels(by_tifffile(np.array([[0, -1]], dtype)), "a").tolist() == [[0, -1]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.array([[0, 0.5]], np.float32), "a pixel of the mask is 0.5, and a mask holds whole numbers"),
+        (np.array([[0, np.nan]], np.float32), "not a number"),
+        (np.array([[0, 2**32 - 1]], np.uint32), "the mask's values go from 0 to 4294967295; at most 2147483647"),
+        (np.zeros((4, 4, 3), np.uint16), "a mask has 1 channel, or 3 of 8 bits"),
+        (np.zeros((4, 4, 5), np.uint8), "a mask has 1 channel, or 3 of 8 bits; this one has 5"),
+    ],
+)
+def test_labels_that_are_no_whole_numbers_are_refused(labels: Any, said: str) -> None:
+    options = (
+        {"planarconfig": "contig", "photometric": "minisblack"} if labels.ndim == 3 and labels.shape[2] == 5 else {}
+    )
+    with pytest.raises(ValueError, match=f"a: .*{said}"):
+        decode_labels(by_tifffile(labels, **options), "a")
+
+
+def test_masks_of_one_bit_or_with_0_for_white_are_read_as_they_are_shown() -> None:
+    black_and_white = np.array([[False, True] * 8])
+    assert decode_labels(by_tifffile(black_and_white, photometric="minisblack"), "a").tolist() == [[0, 255] * 8]
+    assert decode_labels(by_tifffile(~black_and_white, photometric="miniswhite"), "a").tolist() == [[0, 255] * 8]
+    inverted = by_tifffile(np.array([[255, 0]], np.uint8), photometric="miniswhite")
+    assert decode_labels(inverted, "a").tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize("form", ["png", "gif", "bmp", "tiff"])
+def test_a_palette_gives_the_same_labels_in_every_format(form: str) -> None:
+    image = Image.fromarray(np.array([[0, 1, 2, 1]], np.uint8), "P")
+    image.putpalette([0, 0, 0, 200, 0, 0, 0, 0, 9] + [0, 0, 0] * 253)
+    file = io.BytesIO()
+    image.save(file, form)
+    assert decode_labels(file.getvalue(), "a").tolist() == [[0, 0xC80000, 0x000009, 0xC80000]]
+
+
 def test_a_mask_that_is_partly_transparent_is_refused() -> None:
     mask = np.zeros((4, 4, 4), np.uint8)
     mask[:2, :, 3] = 255
@@ -173,3 +307,15 @@ def test_a_png_s_rotation_is_seen_by_its_header_as_by_its_pixels() -> None:
     data = encode(cv2.resize(COLOUR, (32, 16)), "png", exif=exif)
     header = read_header(data, "a")
     assert (header.height, header.width) == decode_image(data, "a").shape[:2]
+
+
+def test_a_tiff_bomb_is_refused_by_its_header() -> None:
+    tags = {256: 100_000, 257: 100_000, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 100_000, 279: 1}
+    entries = b"".join(tag.to_bytes(2, "little") + b"\4\0\1\0\0\0" + v.to_bytes(4, "little") for tag, v in tags.items())
+    bomb = b"II*\0\x08\0\0\0" + len(tags).to_bytes(2, "little") + entries + bytes(4)
+    with pytest.raises(ValueError, match=f"100000x100000 = 10000 megapixels; at most {MAX_MEGAPIXELS}"):
+        read_header(bomb, "a")
+    many = bomb.replace(tags[256].to_bytes(4, "little"), (5000).to_bytes(4, "little"))
+    many = many.replace(b"\x15\1\4\0\1\0\0\0\1", b"\x15\1\4\0\1\0\0\0\x64")
+    with pytest.raises(ValueError, match=r"takes 2500 MB \(5000x5000, 100 bytes a pixel\)"):
+        read_header(many, "a")

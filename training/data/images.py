@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.labels import stored_labels
-from training.data.raster import decode_raster, read_raster_header
-from training.data.stored import FORMATS, MAX_MEGAPIXELS, Header, PixelError, Samples, Stored, turn
+from training.data.raster import decode_raster, is_transparent_raster, read_raster_header
+from training.data.stored import FORMATS, MAX_MEGAPIXELS, Header, PixelError, Samples, Stored, opaque, turn
 from training.data.tiff import decode_tiff, is_tiff, read_tiff_header
 
 STATED = 0  # image_max: what the file states
@@ -92,8 +92,9 @@ def decode_samples(data: bytes, name: str, page: int = 0, channels: str = AUTO_C
     else:
         count = samples.shape[2]
         raise PixelError(
-            f"{name}: it has {count} channels, and which of them make the picture is not said; say which: "
-            f"channels=0,{count - 1} (up to three, counted from 0) or channels=mean"
+            f"{name}: it has {count} channels, and the file does not say which of them make the picture; say which: "
+            f"channels={'0,1' if count == 2 else '0,2' if count != 4 else '0,1,2'} (one to three, counted from 0) or "
+            "channels=mean"
         )
     return turn(samples, stored.orientation)
 
@@ -107,14 +108,15 @@ def decode_labels(data: bytes, name: str, page: int = 0) -> NDArray[np.int32]:
 
 def has_transparency(data: bytes, name: str, page: int = 0) -> bool:
     """Whether some pixel is not opaque: a channel that decode_image drops says something there."""
-    header = read_header(data, name)
-    if header.channels not in (2, 4) and b"tRNS" not in data:
+    if not is_tiff(data):
+        return is_transparent_raster(data, name, page)
+    if read_header(data, name).channels not in (2, 4):
         return False
     stored = _decode(data, name, page)
     if not stored.alpha:
         return False
     alpha = stored.samples[..., stored.shown]
-    return bool(alpha.min() < (np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1))
+    return bool(alpha.min() < opaque(alpha.dtype))
 
 
 def parse_channels(channels: str) -> tuple[int, ...]:

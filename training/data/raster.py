@@ -1,4 +1,5 @@
-"""PNG, JPEG, BMP, GIF and WebP files: samples as stored. PNG by OpenCV, which keeps 16 bits; the others by Pillow.
+"""PNG, JPEG, BMP, GIF and WebP files: samples as stored. PNG by OpenCV, which keeps 16 bits; JPEG by
+libjpeg-turbo, which tells of damage; the others by Pillow.
 
 OpenCV only decodes here, with IMREAD_UNCHANGED: what its other flags convert was wrong more than once.
 """
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from training.data.jpeg import decode_jpeg
 from training.data.stored import (
     QUARTER_TURNS,
     UNTURNED,
@@ -26,11 +28,12 @@ from training.data.stored import (
 
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # no other of Pillow's: some start programs
 CHANNELS = {"1": 1, "L": 1, "P": 3, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
+SHOWN_AS = {"1": "L", "L": "L", "LA": "LA", "RGBA": "RGBA"}
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; 3 is a palette
 PNG_PALETTE, PNG_GREY_ALPHA = 3, 4
-PNG_END = b"IEND\xaeB`\x82"
+PNG_END, GIF_END = b"IEND\xaeB`\x82", b";"
 EXIF_ORIENTATION = 0x0112
-ZERO_RUN = bytes(64)  # no compressed picture holds so many; a download that broke off may
+MIN_ZERO_TAIL, ZERO_SHARE = 16, 8  # WebP: a flat end is up to a twentieth of a file, and a broken download any share
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and its error names file, rule and cure
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is reported by us
@@ -70,27 +73,37 @@ def decode_raster(data: bytes, name: str, page: int) -> Stored:
     header = read_raster_header(data, name)
     check_page(name, page, header.pages)
     file = _open(data, name)
-    if file.format == "WEBP" and any(ZERO_RUN in part for part in _webp_pictures(data)):
-        raise damaged(name, "a part of it is zeros")
+    _check_end(data, str(file.format), name)
     if file.format == "PNG" and page == 0 and file.mode != "P":
         samples = _by_opencv(data, name)
         if data[25] == PNG_GREY_ALPHA and samples.shape[2] == 4:
             samples = samples[..., 2:]
         return _stored(samples, header.orientation)
-    if file.format == "PNG" and PNG_END not in data:
-        raise damaged(name, "its end is missing")
-    if file.format == "JPEG" or file.format == "MPO":
-        return _stored(_by_opencv(data, name), header.orientation)
+    if file.format in ("JPEG", "MPO"):
+        samples = decode_jpeg(data, name, file.mode)
+        if file.mode != "CMYK":
+            return _stored(samples, header.orientation)
     try:
         file.seek(page)
         file.load()
         if file.mode == "P":
             return Stored(np.asarray(file)[..., None], 1, False, header.orientation, _palette(file))
-        mode = "L" if file.mode == "1" else file.mode if file.mode in CHANNELS else "RGB"
-        pixels = np.asarray(file.convert(mode))
+        pixels = np.asarray(file.convert(SHOWN_AS.get(file.mode, "RGB")))
     except Exception as error:  # as above
         raise damaged(name, str(error)) from None
     return _stored(pixels.reshape(*pixels.shape[:2], -1), header.orientation)
+
+
+def is_transparent_raster(data: bytes, name: str, page: int) -> bool:
+    """Whether some pixel is not opaque. Decodes only what may be."""
+    header = read_raster_header(data, name)
+    check_page(name, page, header.pages)
+    file = _open(data, name)
+    try:
+        file.seek(page)
+        return file.has_transparency_data and file.convert("RGBA").getchannel("A").getextrema()[0] != 255
+    except Exception as error:  # as above
+        raise damaged(name, str(error)) from None
 
 
 def _stored(samples: Samples, orientation: int) -> Stored:
@@ -141,16 +154,11 @@ def _palette(file: ImageFile.ImageFile) -> NDArray[np.uint8]:
     return palette
 
 
-def _webp_pictures(data: bytes) -> list[bytes]:
-    """The compressed pictures of a WebP file."""
-    found: list[bytes] = []
-    begin = 12
-    while begin + 8 <= len(data):
-        kind, size = data[begin : begin + 4], int.from_bytes(data[begin + 4 : begin + 8], "little")
-        if kind == b"ANMF":  # a frame: its own header, then chunks as outside
-            begin += 8 + 16
-            continue
-        if kind in (b"VP8 ", b"VP8L"):
-            found.append(data[begin + 8 : begin + 8 + size])
-        begin += 8 + size + size % 2
-    return found
+def _check_end(data: bytes, form: str, name: str) -> None:
+    """Decoders stop at the last pixel, and some of them fill what is missing."""
+    content = data.rstrip(b"\0")
+    zeros = len(data) - len(content)
+    if form == "WEBP" and zeros > max(MIN_ZERO_TAIL, len(data) // ZERO_SHARE):  # it has neither checksum nor end mark
+        raise damaged(name, f"its last {zeros} bytes are zeros")
+    if (form == "PNG" and PNG_END not in data) or (form == "GIF" and not content.endswith(GIF_END)):
+        raise damaged(name, "its end is missing")

@@ -95,3 +95,8 @@ def turn(pixels: Samples, orientation: int) -> Samples:
 
 def known_orientation(tag: object) -> int:
     return tag if isinstance(tag, int) and 1 <= tag <= 8 else UNTURNED
+
+
+def opaque(dtype: np.dtype[Any]) -> float:
+    """The level of a transparency channel that hides nothing."""
+    return 1 if dtype.kind == "f" else int(np.iinfo(dtype).max)

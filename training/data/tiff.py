@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.data.jpeg import has_end
 from training.data.stored import (
     QUARTER_TURNS,
     Header,
@@ -21,15 +22,16 @@ from training.data.stored import (
     check_size,
     damaged,
     known_orientation,
+    opaque,
 )
-from training.data.tiff_stack import CMYK, KINDS, MIN_IS_WHITE, PALETTE, YCBCR, Page, Stack, find_stack, opened
+from training.data.tiff_stack import CMYK, KINDS, MIN_IS_WHITE, PALETTE, RGB, YCBCR, Page, Stack, find_stack, opened
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ORIENTATION = 274
 MAX_TAGS = (341, 281)  # SMaxSampleValue, MaxSampleValue
 ALPHA = (1, 2)  # ExtraSamples: associated, unassociated
 UNCOMPRESSED = 1
-JPEG_COMPRESSIONS = (6, 7)
+OLD_JPEG, NEW_JPEG = 6, 7
 
 
 def is_tiff(data: bytes) -> bool:
@@ -76,7 +78,7 @@ def _read_plane(page: Page, data: bytes, name: str) -> Samples:
         raise PixelError(f"{name}: some of its pages lie in other files; save them as one file")
     check_size(name, page.imagelength, page.imagewidth, page.samplesperpixel * page.dtype.itemsize)
     _check_segments(page, data, name)
-    if page.photometric == YCBCR and page.compression not in JPEG_COMPRESSIONS:
+    if page.photometric == YCBCR and page.compression not in (OLD_JPEG, NEW_JPEG):
         return _read_ycbcr(page, data)
     try:
         samples = page.asarray(maxworkers=1)
@@ -119,7 +121,9 @@ def _interpreted(samples: Samples, page: Page, one_directory: bool, name: str) -
     samples = _bigger_is_brighter(samples, page, name)
     alpha = one_directory and len(extras) > 0 and extras[0] in ALPHA
     colours = count - len(extras) if one_directory else 0  # stains stored as pages are no colours
-    if count == 1:
+    if count == 4 and photometric == RGB and not alpha and samples[..., 3].min() == opaque(samples.dtype):
+        shown, alpha = 3, True  # OpenCV writes no ExtraSamples; a channel that is full everywhere is no stain
+    elif count == 1:
         shown = 1
     elif one_directory and count == 3 and not alpha:
         shown = 3
@@ -161,16 +165,14 @@ def _palette(colormap: Any) -> NDArray[np.uint8]:
 
 def _check_segments(page: Page, data: bytes, name: str) -> None:
     """Every strip and tile lies in the file. tifffile would fill what is missing."""
-    ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    if not ends or max(ends) > len(data) or min(page.databytecounts) < 1:
+    segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    plain = page.compression == UNCOMPRESSED and page.photometric != YCBCR  # whose colours may be subsampled
+    needed = math.prod(page.shape) * _bits(page) // 8 if plain else 1
+    whole = all(count > 0 and begin + count <= len(data) for begin, count in segments)
+    if whole and page.compression == NEW_JPEG:
+        whole = all(has_end(data[begin : begin + count]) for begin, count in segments)
+    if not whole or sum(count for _, count in segments) < needed:
         raise damaged(name, "a part of its pixels is missing")
-    needed = math.prod(page.shape) * _bits(page) // 8
-    if page.compression == UNCOMPRESSED and _is_plain(page) and sum(page.databytecounts) < needed:
-        raise damaged(name, "a part of its pixels is missing")
-
-
-def _is_plain(page: Page) -> bool:
-    return int(page.photometric) != YCBCR  # whose colours may be subsampled, so that fewer bytes are right
 
 
 def _orientation(page: Page) -> int:

@@ -1,0 +1,39 @@
+"""JPEG, decoded by libjpeg-turbo with its warnings: OpenCV and Pillow fill what is missing with grey."""
+
+import re
+
+import numpy as np
+import simplejpeg
+
+from training.data.stored import Samples, damaged, unreadable
+
+MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither a stuffed byte nor a restart within the pixels
+END, BARE_MARKERS = 0xD9, (0x01, 0xD8)
+DAMAGE = ("Premature end", "Corrupt JPEG data")  # of libjpeg's warnings; the others do not concern pixels
+
+
+def decode_jpeg(data: bytes, name: str, mode: str) -> Samples:
+    """(h, w, c); mode: Pillow's L, RGB or CMYK. Raises ValueError for what is damaged or cannot be read."""
+    if not has_end(data):
+        raise damaged(name, "its end is missing")
+    colours = "GRAY" if mode == "L" else mode
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, colours, strict=True))
+    except ValueError as error:
+        if str(error).startswith(DAMAGE):
+            raise damaged(name, str(error)) from None
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, colours, strict=False))
+    except ValueError:
+        raise unreadable(name) from None
+
+
+def has_end(data: bytes) -> bool:
+    """Follows the segments, because a preview within them has an end too, and anything may stand behind."""
+    found = MARKER.search(data, 2)
+    while found and data[found.end() - 1] != END:
+        begin = found.end()
+        if data[begin - 1] not in BARE_MARKERS:
+            begin += max(2, int.from_bytes(data[begin : begin + 2], "big"))
+        found = MARKER.search(data, begin)
+    return found is not None
