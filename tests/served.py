@@ -36,3 +36,16 @@ def post(client: Any, data: bytes, path: str = "/segment", name: str = "a.png", 
     """One image, or for /segment_batch a list of one."""
     field = "images" if path == "/segment_batch" else "image"
     return client.post(path, files={field: (name, data)}, data={key: str(value) for key, value in fields.items()})
+
+
+def strip(app: Any, prefix: str = "/seg") -> Any:
+    """As nginx does with `location /seg/ { proxy_pass http://endpoint/; }`: the endpoint never sees the prefix."""
+
+    async def proxy(scope: Any, receive: Any, send: Any) -> None:
+        inner = scope
+        if scope["type"] == "http" and scope["path"].startswith(f"{prefix}/"):
+            path = scope["path"].removeprefix(prefix)
+            inner = {**scope, "path": path, "raw_path": path.encode()}
+        await app(inner, receive, send)
+
+    return proxy

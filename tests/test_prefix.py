@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 import uvicorn
-from served import make_serving
+from served import make_serving, strip
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from test_service import encode, make_image
@@ -20,19 +20,6 @@ from serving.api import make_app
 from serving.client import objects, segment, segment_large
 
 IMAGE = encode(make_image(50, 70, 3), ".png")
-
-
-def strip(app: Any) -> Any:
-    """As nginx does with `location /seg/ { proxy_pass http://endpoint/; }`: the endpoint never sees the prefix."""
-
-    async def proxy(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            assert scope["path"].startswith("/seg/"), f"{scope['path']}: asked past the prefix"
-            inner = {key: scope[key].removeprefix(scope[key][:4]) for key in ("path", "raw_path")}
-            scope = {**scope, **inner}
-        await app(scope, receive, send)
-
-    return proxy
 
 
 def mount(app: Any) -> Any:
@@ -78,11 +65,3 @@ def test_the_python_client_works_with_and_without_a_slash_at_the_end(address: st
         assert segment(path, url).shape == (50, 70)
         assert (segment_large(path, url) == segment(path, url)).all()
         assert objects(path, url)["height"] == 50
-
-
-def test_the_page_asks_below_the_prefix_only(address: str) -> None:
-    """Every address in it is relative; tests/test_page.py tries such a page in a browser."""
-    page = httpx.get(f"{address}/").text
-    for quote in ('"', "'", "`"):
-        assert f"({quote}/" not in page
-        assert f"={quote}/" not in page

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from picture_files import PictureFile, all_pictures
 from PIL import Image
 from served import asking, make_serving, post
 from starlette.testclient import TestClient
@@ -72,6 +73,18 @@ def test_nobody_sees_the_picture_of_the_request_before(client: TestClient) -> No
         assert np.unique(seen(client, flat)).tolist() == [117]
 
 
+@pytest.mark.parametrize("picture", all_pictures(), ids=lambda picture: picture.name)
+def test_every_format_is_read_as_another_reader_shows_it(client: TestClient, picture: PictureFile) -> None:
+    """One server for all of them, one after the other: each finds the memory that the ones before it left."""
+    fields: dict[str, object] = {"page": 0} if picture.name.endswith("-animated") else {}
+    if picture.image_max:
+        fields["image_max"] = picture.image_max
+    for _ in range(2):
+        shown = seen(client, picture.data, **fields)
+        assert shown.shape[:2] == picture.seen.shape[:2]
+        assert np.abs(shown.astype(int) - picture.seen).max() <= picture.tolerance
+
+
 @pytest.mark.parametrize("suffix", ["tiff", "gif", "webp", "png"])
 def test_a_file_of_several_pages_asks_which_one(client: TestClient, suffix: str) -> None:
     data = stack(suffix)
@@ -104,8 +117,8 @@ def test_channels_are_asked_for_where_there_are_five_and_chosen_where_one_likes(
     stains = np.stack([np.full((16, 24), level, np.uint8) for level in (10, 60, 110, 160, 210)])
     data = tiff(stains, photometric="minisblack", planarconfig="separate")
     said = refusal(client, data)
-    assert "it has 5 channels" in said
-    assert "channels=0,4 (up to three, counted from 0) or channels=mean" in said
+    assert said.startswith("image: it has 5 channels, and the file does not say which of them make the picture")
+    assert said.endswith("say which: channels=0,2 (one to three, counted from 0) or channels=mean")
     assert seen(client, data, channels="0,2")[0, 0].tolist() == [10, 110, 0]
     assert seen(client, data, channels="mean")[0, 0].tolist() == [110, 110, 110]
     assert "channels=0,9 is asked for, but it has 5" in refusal(client, data, channels="0,9")
