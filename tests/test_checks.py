@@ -128,7 +128,7 @@ def test_what_is_odd_is_found_and_nothing_else(tmp_path: Path, kind: str) -> Non
     change, severity, title, stems = ODD[kind]
     folder = healthy(tmp_path, STEMS)
     change(folder)
-    (found,) = findings(folder)
+    (found,) = findings(folder, Reading(image_max="65535"))  # of the dark files; 8 bits stay as they are
     assert found.severity == severity
     assert found.stems == stems
     assert re.search(title, found.title), found.title
@@ -187,7 +187,7 @@ def test_dark_images_of_8_bits_are_found_and_the_meaning_does_not_say_they_have_
 def test_12_bits_in_16_come_with_the_option_that_cures_them(tmp_path: Path) -> None:
     folder = healthy(tmp_path, STEMS)
     darken_all(folder)
-    (found,) = findings(folder)
+    (found,) = findings(folder, Reading(image_max="65535"))
     assert "image_max=4095" in found.meaning
     assert findings(folder, Reading(image_max="4095")) == []
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,14 @@ def test_a_container_gets_the_same_pins_as_everybody() -> None:
     wanted = [line for line in (ROOT / "serving" / "requirements.txt").read_text().splitlines() if line[:1] != "#"]
     assert wanted
     assert set(wanted) <= set(pins)
+
+
+def test_a_container_gets_every_module_that_reads_pixels() -> None:
+    included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["bentoml"]["build"]["include"]
+    wanted, seen = ["training.data.images", "training.data.framing"], set()
+    while wanted:
+        path = wanted.pop().replace(".", "/") + ".py"
+        if path not in seen:
+            seen.add(path)
+            wanted += re.findall(r"^from (training\S*) import", (ROOT / path).read_text(), re.MULTILINE)
+    assert seen <= set(included)

@@ -276,6 +276,7 @@ def nothing(folder: Path) -> None:
 
 
 TRANSPARENT = np.dstack([DISC, DISC, DISC, DISC])
+NOT_WHOLE = r"a03\.\w+: (this is no image that can be read|the file is damaged|its pixels cannot be decoded)"
 BAD: dict[str, tuple[Callable[[Path], object], Reading, str]] = {
     "no such folder": (shutil.rmtree, Reading(), "there is no such folder"),
     "an empty folder": (remove("images", "masks"), Reading(), r"data=.*cells"),
@@ -314,12 +315,12 @@ BAD: dict[str, tuple[Callable[[Path], object], Reading, str]] = {
         Reading(),
         "a mask has 1 channel, or 3 of 8 bits",
     ),
-    "a truncated png": (lambda folder: truncate(folder, "images/a03.png"), Reading(), r"a03\.png: this is no image"),
-    "a truncated mask": (lambda folder: truncate(folder, "masks/a03.png"), Reading(), r"a03\.png: this is no image"),
-    "a truncated jpg": (replace_image(".jpg", 0.7), Reading(), r"a03\.jpg: this is no image that can be read"),
-    "a truncated tif": (replace_image(".tif", 0.7), Reading(), r"a03\.tif: this is no image that can be read"),
-    "a truncated bmp": (replace_image(".bmp", 0.7), Reading(), r"a03\.bmp: this is no image that can be read"),
-    "a truncated webp": (replace_image(".webp", 0.7), Reading(), r"a03\.webp: this is no image that can be read"),
+    "a truncated png": (lambda folder: truncate(folder, "images/a03.png"), Reading(), NOT_WHOLE),
+    "a truncated mask": (lambda folder: truncate(folder, "masks/a03.png"), Reading(), NOT_WHOLE),
+    "a truncated jpg": (replace_image(".jpg", 0.7), Reading(), NOT_WHOLE),
+    "a truncated tif": (replace_image(".tif", 0.7), Reading(), NOT_WHOLE),
+    "a truncated bmp": (replace_image(".bmp", 0.7), Reading(), NOT_WHOLE),
+    "a truncated webp": (replace_image(".webp", 0.7), Reading(), NOT_WHOLE),
     "a text file named png": (
         lambda folder: (folder / "images" / "a03.png").write_text("these are words"),
         Reading(),
@@ -336,7 +337,11 @@ BAD: dict[str, tuple[Callable[[Path], object], Reading, str]] = {
         r"a03\.png: the image has 10000x10001 = 100 megapixels; at most 100",
     ),
     "a header that promises 10,000 megapixels": (bmp_bomb, Reading(), "100000x100000 = 10000 megapixels"),
-    "floating-point pixels": (floats, Reading(), "its pixels are floating-point numbers, whose range nothing states"),
+    "floating-point pixels": (
+        floats,
+        Reading(),
+        r"of type float\w+, and the file does not say which value is white; say it: image_max",
+    ),
     "16 bits above image_max": (
         lambda folder: write(folder / "images" / "a03.png", np.full(DISC.shape, 5000, np.uint16)),
         Reading(image_max="4095"),
