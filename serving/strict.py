@@ -34,23 +34,27 @@ async def check_options(request: Request) -> None:
     for name, value in form.multi_items():
         if name not in fields:
             raise HTTPException(400, unknown(name, value, fields, endpoint))
+        takes_files = "UploadFile" in fields[name]
+        if isinstance(value, UploadFile) and not takes_files:
+            raise HTTPException(400, f"{name}: this is a file, where a value belongs; send it as text: -F {name}=VALUE")
         given = form.getlist(name)
-        if len(given) > 1 and not fields[name]:
+        if len(given) > 1 and "list" not in fields[name]:
             values = "files" if isinstance(value, UploadFile) else ", ".join(repr(str(one)[:SHOWN]) for one in given)
             raise HTTPException(400, f"{name} is given {len(given)} times ({values}); give it once")
         if value == "":
-            raise HTTPException(400, f"{name}='': the field is empty; give it a value, or leave it out")
+            cure = UPLOAD_HINT if takes_files else "give it a value, or leave it out"
+            raise HTTPException(400, f"{name}='': the field is empty; {cure}")
 
 
-def find_fields(dependant: Dependant) -> Iterator[tuple[str, bool]]:
-    """Every field of the form, and whether it may be given several times."""
+def find_fields(dependant: Dependant) -> Iterator[tuple[str, str]]:
+    """Every field of the form, and its type as Python writes it."""
     for field in dependant.body_params:
-        yield field.alias, "list" in str(field.field_info.annotation)
+        yield field.alias, str(field.field_info.annotation)
     for inner in dependant.dependencies:
         yield from find_fields(inner)
 
 
-def unknown(name: str, value: object, fields: dict[str, bool], endpoint: str) -> str:
+def unknown(name: str, value: object, fields: dict[str, str], endpoint: str) -> str:
     if not fields:
         return f"{said(name, value)}: {endpoint} has no options; leave it out"
     near = get_close_matches(name.strip().lower().replace("-", "_"), fields, n=1)

@@ -180,7 +180,7 @@ def bmp_bomb() -> bytes:
         (pillow("1", "png"), 200),
         (pillow("RGB", "webp"), 200),
         (pillow("RGB", "tiff", compression="tiff_lzw"), 200),
-        (pillow("F", "tiff"), 415),
+        (pillow("F", "tiff"), 400),  # which number is white?
     ],
 )
 def test_any_file_is_answered_or_refused_with_a_reason(client: TestClient, data: bytes, status: int) -> None:

@@ -77,6 +77,14 @@ def test_an_image_in_a_field_of_another_name_is_refused_with_the_field_s_name(cl
     assert "curl -F image=@photo.png" in said
 
 
+def test_a_file_where_a_value_belongs_and_no_file_where_one_does_are_refused(client: TestClient) -> None:
+    said = refusal(client.post("/segment", files={"image": ("a.png", IMAGE), "threshold": ("t.txt", b"0.5")}))
+    assert said == "threshold: this is a file, where a value belongs; send it as text: -F threshold=VALUE"
+    for path, field in (("/segment", "image"), ("/segment_batch", "images")):
+        said = refusal(client.post(path, files=[(field, ("a.png", IMAGE)), (field, ("", b""))][path == "/segment" :]))
+        assert said.startswith(f"{field}='': the field is empty; send the file as a field of a form"), said
+
+
 def test_options_outside_of_a_form_are_refused(client: TestClient) -> None:
     for body in ({"json": {"threshold": 0.1}}, {"content": IMAGE, "headers": {"content-type": "image/png"}}):
         assert "curl -F image=@photo.png" in refusal(client.post("/segment", **body))  # type: ignore[arg-type]
