@@ -199,9 +199,9 @@ def test_what_is_no_image_is_refused_at_once_and_a_damaged_one_fails_with_the_re
     name = post(client, "/jobs", whole[: len(whole) // 2]).json()["id"]
     job = finished(client, name)
     assert job["state"] == "failed"
-    assert "image: the file is damaged" in job["detail"]
+    assert "this is no image that can be read" in job["detail"]
     result = client.get(f"/jobs/{name}/result")
-    assert (result.status_code, "image: the file is damaged" in result.json()["detail"]) == (409, True)
+    assert (result.status_code, "no image that can be read" in result.json()["detail"]) == (409, True)
 
 
 def test_a_name_that_was_never_given_is_no_job(client: TestClient) -> None:
