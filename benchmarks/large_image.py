@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from serving.answers import Request, Serving, Timing, card_of
-from serving.fields import JobOutput
+from serving.fields import JobOutput, Options
 from serving.segmenter import FACTS, Segmenter
 from training.data.framing import Frame
 
@@ -65,9 +65,7 @@ def run(folder: Path, side: int, fit: str, output: JobOutput) -> Outcome:
     segmenter.warm_up()
     file = make_file(side)
     before = peak()
-    asked = Request(
-        serving=Serving(segmenter, card_of(folder, segmenter)), output=output, threshold=None, min_size=200, tta=False
-    )
+    asked = Request(Serving(segmenter, card_of(folder, segmenter)), output, Options(min_size=200))
     begin = time.perf_counter()
     content, _ = asked.answer(file, "image", "benchmark", Timing())
     return Outcome(seconds=time.perf_counter() - begin, peak=peak(), before=before, megabytes=len(content) / 1e6)

@@ -19,10 +19,11 @@ from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 from prometheus_client import Histogram
 
-from serving.fields import JobOutput, Output
+from serving.fields import JobOutput, Options, Output
 from serving.objects import find_objects, threshold_mask, to_coco, to_geojson
 from serving.segmenter import Progress, Segmenter, ignore
-from training.data.images import Pixels, decode_image, to_channels
+from serving.uploads import decode
+from training.data.images import Pixels, to_channels
 
 PNG_LEVEL = 1  # of 9: a mask is small at any level, and the higher ones take longer than the network
 OVERLAY_RGB, OVERLAY_SHARE = (230, 159, 0), 0.45
@@ -59,25 +60,24 @@ class Timing:
         return ", ".join(f"{name};dur={1000 * seconds:.2f}" for name, seconds in self.seconds.items())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Request:
     """What is asked of one image, and who answers."""
 
     serving: Serving
     output: JobOutput
-    threshold: float | None
-    min_size: int
-    tta: bool
+    options: Options
 
     def answer(
         self, data: bytes, name: str, endpoint: str, timing: Timing, progress: Progress = ignore
     ) -> tuple[bytes, str]:
         """The bytes of the answer and their media type; HTTPException 400, 413 or 415 with what is wrong."""
         with timing.stage("decode"):
-            pixels = decode(data, name, self.serving)
+            pixels = decode(data, name, self.serving.segmenter, self.options)
+            MEGAPIXELS.observe(pixels.shape[0] * pixels.shape[1] / 1e6)
         with SECONDS.labels(endpoint).time():
             with timing.stage("network"):
-                probability = self.serving.segmenter.probability(pixels, tta=self.tta, progress=progress)
+                probability = self.serving.segmenter.probability(pixels, tta=self.options.tta, progress=progress)
             with timing.stage("encode"):
                 if self.output == "geojson" or self.output == "coco":
                     return self._list(probability), "application/json"
@@ -85,8 +85,9 @@ class Request:
 
     def _mask(self, probability: NDArray[np.float32]) -> Pixels:
         """(h, w) of 0 and 1."""
-        threshold = self.serving.segmenter.threshold if self.threshold is None else self.threshold
-        mask = threshold_mask(probability, threshold, self.min_size)
+        given = self.options.threshold
+        threshold = self.serving.segmenter.threshold if given is None else given
+        mask = threshold_mask(probability, threshold, self.options.min_size)
         FOREGROUND.observe(cv2.countNonZero(mask) / mask.size)
         return mask
 
@@ -117,23 +118,6 @@ def overlay(pixels: Pixels, mask: Pixels) -> Pixels:
     return drawn.astype(np.uint8, copy=False)
 
 
-def decode(data: bytes, name: str, serving: Serving) -> Pixels:
-    """Pixels of a file; HTTPException 413 or 415 with what is wrong."""
-    with refused():
-        pixels = decode_image(data, name, image_max=serving.segmenter.image_max)
-    MEGAPIXELS.observe(pixels.shape[0] * pixels.shape[1] / 1e6)
-    return pixels
-
-
-@contextmanager
-def refused() -> Iterator[None]:
-    """What reading an image refuses, as an answer."""
-    try:
-        yield
-    except ValueError as error:
-        raise HTTPException(413 if "megapixels" in str(error) else 415, str(error)) from None
-
-
 def stream(file: BinaryIO, media_type: str) -> StreamingResponse:
     """An open file bit by bit, closed in the end; it may have no name any more."""
     length = file.seek(0, os.SEEK_END)
@@ -156,4 +140,5 @@ def card_of(folder: Path, segmenter: Segmenter) -> dict[str, Any]:
     """The stored card, with what really computes on this machine, and in which precision."""
     card: dict[str, Any] = json.loads((folder / "card.json").read_text())
     served = {"served_precision": segmenter.precision, "computed_by": segmenter.computed_by}
-    return card | served | {"frame": asdict(segmenter.frame)}
+    read = {"image_max": segmenter.image_max or None, "read_channels": segmenter.read_channels}
+    return card | served | read | {"frame": asdict(segmenter.frame)}

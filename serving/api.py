@@ -10,10 +10,11 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, cast
 
-from fastapi import FastAPI, Form, HTTPException, Response, UploadFile
+from fastapi import Depends, FastAPI, Form, HTTPException, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette import requests
@@ -27,22 +28,20 @@ from serving.fields import (
     OBJECTS,
     PNG,
     ZIP,
+    Asked,
     Image,
     Images,
     Kind,
-    MinSize,
-    Threshold,
-    Tta,
     errors,
 )
 from serving.job_routes import make_routes
 from serving.meter import exposition
 from serving.objects import Format
+from serving.strict import UPLOAD_HINT, check_options, describe_strictly
 
 PAGE = Path(__file__).with_name("page.html")
 AT_ONCE = 2  # requests that decode, compute or encode; the others wait
 IN_MEMORY = 2**24  # bytes of a zip; what is longer goes to disk
-HOW = "send the file as a field of a form, such as `curl -F image=@photo.png URL`"
 POLICY = (  # the page asks this server only
     "default-src 'none'; img-src 'self' blob: data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; frame-ancestors 'none'"
@@ -58,6 +57,10 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
+        servers=[{"url": "."}],  # beside the document itself, whatever prefix a reverse proxy gives it
+        root_path_in_servers=False,
+        redirect_slashes=False,  # which would lack such a prefix
+        dependencies=[Depends(check_options)],
     )
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -75,52 +78,47 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         name = ".".join(str(part) for part in found["loc"] if part != "body") or "body"
         given = f"{name}={str(found.get('input'))[:80]!r}: " if name not in ("image", "images", "body") else f"{name}: "
         said = "this is text, where a file belongs" if "UploadFile" in found["msg"] else found["msg"]
-        how = f"; {HOW}" if name == "image" else ""
+        how = f"; {UPLOAD_HINT}" if name == "image" else ""
         return JSONResponse({"detail": f"{given}{said}{how}"}, 400)
 
     @app.exception_handler(StarletteHTTPException)  # of FastAPI, and of what reads forms
     async def tell(request: requests.Request, error: StarletteHTTPException) -> JSONResponse:
-        misread = any(word in error.detail for word in ("parsing the body", "multipart", "form"))
-        detail = f"the request cannot be read ({error.detail}); {HOW}" if misread else error.detail
-        return JSONResponse({"detail": detail}, error.status_code)
+        detail, asked = error.detail, f"{request.method} {request.url.path[:80]}"
+        if error.status_code in (404, 405) and detail == HTTPStatus(error.status_code).phrase:
+            detail = f"{asked}: there is no such endpoint; GET /openapi.json lists them all"
+        elif type(error) is StarletteHTTPException or "parsing the body" in detail:  # ours are FastAPI's
+            detail = f"the request cannot be read ({detail}); {UPLOAD_HINT}"
+        return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
     @app.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
     async def page() -> HTMLResponse:
         return HTMLResponse(PAGE.read_text(), headers={"content-security-policy": POLICY})
 
-    @app.get("/model", responses={200: CARD, **errors(401)})
+    @app.get("/model", responses={200: CARD, **errors(400, 401, 429)})
     async def model() -> dict[str, Any]:
         """The model card: run, trial, data, validation and test Dice with interval, threshold, precision."""
         return current().card
 
     @app.post("/segment", response_class=Response, responses={200: PNG, **ERRORS})
-    async def segment(
-        image: Image, output: Kind = "mask", threshold: Threshold = None, min_size: MinSize = 0, tta: Tta = False
-    ) -> Response:
+    async def segment(image: Image, options: Asked, output: Kind = "mask") -> Response:
         """The mask of an image, as a PNG of its size."""
-        asked = Request(serving=current(), output=output, threshold=threshold, min_size=min_size, tta=tta)
-        return await work(asked, image, "image", "segment")
+        return await work(Request(current(), output, options), image, "image", "segment")
 
     @app.post("/objects", responses={200: OBJECTS, **ERRORS})
     async def objects(
         image: Image,
+        options: Asked,
         format: Annotated[Format, Form(description="geojson: polygons; coco: run lengths")] = "geojson",
-        threshold: Threshold = None,
-        min_size: MinSize = 0,
-        tta: Tta = False,
     ) -> dict[str, Any]:
         """Every connected object: area, box, centroid, mean probability, and its outline or run lengths."""
-        asked = Request(serving=current(), output=format, threshold=threshold, min_size=min_size, tta=tta)
-        return await work(asked, image, "image", "objects")  # type: ignore[return-value]
+        return await work(Request(current(), format, options), image, "image", "objects")  # type: ignore[return-value]
 
     @app.post("/segment_batch", response_class=Response, responses={200: ZIP, **ERRORS})
-    async def segment_batch(
-        images: Images, output: Kind = "mask", threshold: Threshold = None, min_size: MinSize = 0, tta: Tta = False
-    ) -> Response:
+    async def segment_batch(images: Images, options: Asked, output: Kind = "mask") -> Response:
         """A zip of PNGs, named as the files were; `errors.json` in it says which could not be read, and why."""
         if len(images) > MAX_FILES:
             raise HTTPException(400, f"images: {len(images)} files; at most {MAX_FILES} a request")
-        asked = Request(serving=current(), output=output, threshold=threshold, min_size=min_size, tta=tta)
+        asked = Request(current(), output, options)
         unread: dict[str, str] = {}
         packed = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 - closed when it was sent
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
@@ -139,6 +137,7 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         return Response(content, media_type=media_type)
 
     app.include_router(make_routes(current, gate))
+    describe_strictly(app)
     return app
 
 

@@ -83,11 +83,15 @@ def preprocessing_json(images: ImageSet, reading: Reading, precision: str) -> st
     facts: dict[str, Any] = {
         "frame": dataclasses.asdict(images.frame),
         "channels": images.channels,
-        "image_max": reading.white,
+        "image_max": reading.white or images.range_max,
+        "image_max_overrides": bool(reading.white),
+        "read_channels": reading.channels,
         "threshold": THRESHOLD,
         "precision": precision,
         "steps": [
-            "more than 8 bits are scaled to 0..255: by image_max, or (0) by what the file states, or by all its bits",
+            "the orientation tag is applied; channels are chosen by read_channels",
+            "more than 8 bits are scaled to 0..255: by what the file states, unless image_max_overrides, or by image_max; "
+            "0: the training images had 8 bits, and nothing is known of more",
             HOW_FRAMED[images.frame.fit],
             "grey is repeated to RGB, or RGB becomes grey by luma",
         ],

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import numpy as np
 import requests
@@ -24,22 +25,23 @@ Image.MAX_IMAGE_PIXELS = None  # what the server read, we read
 
 
 def segment(path: str | Path, url: str = URL, **options: Any) -> NDArray[np.bool_]:
-    """(h, w): where the foreground is. Options as of POST /segment: threshold, min_size, tta.
+    """(h, w): where the foreground is. Options as of POST /segment: threshold, min_size, tta, page, image_max,
+    channels.
 
     The token is taken from SEGMENT_TOKEN, where it is set. Raises ValueError with the server's reason.
     """
-    answer = _ask(f"{url}/segment", path, {**options, "output": "mask"})
+    answer = _ask(url, "segment", path, options, output="mask")
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("L")) > 0
 
 
 def overlay(path: str | Path, url: str = URL, **options: Any) -> Image.Image:
     """The image, tinted and outlined where the foreground is. Options and errors as of `segment`."""
-    return Image.open(io.BytesIO(_ask(f"{url}/segment", path, {**options, "output": "overlay"}).content))
+    return Image.open(io.BytesIO(_ask(url, "segment", path, options, output="overlay").content))
 
 
 def objects(path: str | Path, url: str = URL, **options: Any) -> dict[str, Any]:
     """The image's objects as GeoJSON, or with format="coco" as COCO. Options and errors as of `segment`."""
-    found: dict[str, Any] = _ask(f"{url}/objects", path, options).json()
+    found: dict[str, Any] = _ask(url, "objects", path, options).json()
     return found
 
 
@@ -50,7 +52,8 @@ def segment_large(
 
     Whatever `progress` raises, or an interrupt of the keyboard, cancels the job.
     """
-    job = f"{url}/jobs/{_ask(f'{url}/jobs', path, {**options, 'output': 'mask'}).json()['id']}"
+    handed_in = _ask(url, "jobs", path, options, output="mask")
+    job = urljoin(handed_in.url, handed_in.headers["location"])
     try:
         while (found := _checked(path, requests.get(job, headers=_headers(), timeout=SECONDS)).json())[
             "state"
@@ -63,19 +66,25 @@ def segment_large(
         requests.delete(job, headers=_headers(), timeout=SECONDS)
 
 
-def _ask(url: str, path: str | Path, options: dict[str, Any]) -> requests.Response:
+def _ask(url: str, endpoint: str, path: str | Path, options: dict[str, Any], **own: str) -> requests.Response:
+    if both := own.keys() & options.keys():
+        raise ValueError(f"{both.pop()}: this function decides it; leave it out, or call another function")
+    address, fields = f"{url.rstrip('/')}/{endpoint}", {**options, **own}
     with Path(path).open("rb") as file:
-        return _checked(
-            path, requests.post(url, files={"image": file}, data=options, headers=_headers(), timeout=SECONDS)
-        )
+        answer = requests.post(address, files={"image": file}, data=fields, headers=_headers(), timeout=SECONDS)
+    return _checked(path, answer)
 
 
 def _headers() -> dict[str, str]:
-    token = os.environ.get("SEGMENT_TOKEN", "")
+    token = os.environ.get("SEGMENT_TOKEN", "").strip()  # a file it came from ends in a newline
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _checked(path: str | Path, answer: requests.Response) -> requests.Response:
-    if not answer.ok:
-        raise ValueError(f"{path}: the server answered {answer.status_code}: {answer.json()['detail']}")
-    return answer
+    if answer.ok:
+        return answer
+    try:
+        detail = answer.json()["detail"]
+    except (requests.JSONDecodeError, KeyError, TypeError):  # a proxy's page, not the endpoint's answer
+        detail = f"{answer.reason}; is {answer.url} the endpoint's address?"
+    raise ValueError(f"{path}: the server answered {answer.status_code}: {detail}")

@@ -1,22 +1,67 @@
 """What a request may hold and what may answer it, as the OpenAPI document says it. Descriptions only."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import File, Form, UploadFile
+from fastapi import Depends, File, Form, UploadFile
 
 MAX_FILES = 64
 
 Output = Literal["mask", "overlay", "probability"]
 JobOutput = Literal["mask", "overlay", "probability", "geojson", "coco"]
-Image = Annotated[UploadFile, File(description="png, jpg, tif, bmp, webp or gif; grey or RGB, 8 or 16 bits; any size")]
+UPLOADED = (
+    "png, jpg, tif, bmp, webp or gif, of any size; read as seen, turned by its orientation tag and without "
+    "transparency, and answered at that size"
+)
+Image = Annotated[UploadFile, File(description=UPLOADED)]
 Images = Annotated[list[UploadFile], File(description=f"up to {MAX_FILES} files")]
 Threshold = Annotated[
     float | None, Form(ge=0, le=1, description="foreground is above it; the model's own if left out", examples=[0.5])
 ]
 MinSize = Annotated[int, Form(ge=0, le=10**9, description="objects of fewer pixels are dropped", examples=[50])]
 Tta = Annotated[bool, Form(description="test-time augmentation: the mean over four mirror images; four times the work")]
+Page = Annotated[
+    int | None,
+    Form(
+        ge=0, description="of a stack or an animation, counted from 0; such a file is refused without it", examples=[0]
+    ),
+]
+ImageMax = Annotated[
+    float | None,
+    Form(
+        gt=0,
+        le=2**32 - 1,
+        description="the value that stands for white in a file of more than 8 bits, such as 4095 of a 12-bit camera; "
+        "if left out, what the file states, else the range of the training images (image_max of GET /model)",
+        examples=[4095],
+    ),
+]
+Channels = Annotated[
+    str | None,
+    Form(
+        max_length=80,
+        description="one to three channels that are read, counted from 0, or mean; auto: grey or RGB; if left out, "
+        "those of the training images (read_channels of GET /model)",
+        examples=["0,2", "mean"],
+    ),
+]
 Kind = Annotated[Output, Form(description="mask: 1-bit PNG; overlay: RGB PNG; probability: 8-bit PNG, 255 = certain")]
 JobKind = Annotated[JobOutput, Form(description="as of POST /segment, or as the formats of POST /objects")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What all endpoints that take images understand, as a form gives it; None: left out."""
+
+    threshold: Threshold = None
+    min_size: MinSize = 0
+    tta: Tta = False
+    page: Page = None
+    image_max: ImageMax = None
+    channels: Channels = None
+
+
+Asked = Annotated[Options, Depends()]
 
 PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
@@ -31,10 +76,13 @@ OBJECTS = {
         "application/json": {"example": {"type": "FeatureCollection", "height": 64, "width": 64, "features": [OBJECT]}}
     }
 }
+RESULT = {
+    "content": {**PNG["content"], "application/json": {"example": OBJECTS["content"]["application/json"]["example"]}}
+}
 CARD = {
     "content": {
         "application/json": {
-            "example": {"model": "unet", "version": "3", "test_dice": 0.88, "threshold": 0.5, "precision": "int8"}
+            "example": {"model": "unet", "version": "3", "test_dice": 0.88, "threshold": 0.5, "image_max": 4095}
         }
     }
 }

@@ -30,7 +30,7 @@ class Guard:
     """401 without the token, 429 for one too many, 413 for a body that is too large, 408 for a client that stops."""
 
     def __init__(self, app: App) -> None:
-        self.app, self.token, self.active = app, os.environ.get(TOKEN, ""), 0
+        self.app, self.token, self.active = app, read_token(), 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,6 +93,22 @@ class Guard:
                 raise
         if refusal and not answered:
             await refuse(send, *refusal)
+
+
+def read_token() -> str:
+    """What SEGMENT_TOKEN asks for, "" where it is not set: then everybody is served. White space around it is not part
+    of it: files and secrets end in a newline, which no header can carry.
+
+    Raises ValueError, with the cure, for one that nobody could send; an empty one would leave the server open.
+    """
+    if TOKEN not in os.environ:
+        return ""
+    token = os.environ[TOKEN].strip()
+    if not token:
+        raise ValueError(f"{TOKEN} is set, but empty; give it a token, or unset it to serve everybody")
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError(f"{TOKEN} holds a character that no header can carry; use letters, digits and -._~+/= only")
+    return token
 
 
 def too_large() -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
 
-from serving.answers import Request, Serving, Timing, refused, stream
-from serving.fields import ERRORS, JOB, Image, JobKind, MinSize, Threshold, Tta, errors
+from serving.answers import Request, Serving, Timing, stream
+from serving.fields import ERRORS, JOB, RESULT, Asked, Image, JobKind, errors
 from serving.jobs import KEPT_SECONDS, MOST_JOBS, Job, JobFailed, Jobs, Progress, TableFull
-from training.data.images import read_header
+from serving.uploads import check_header
 
 
 def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIRouter:
@@ -24,16 +24,9 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
         return job
 
     @router.post("/jobs", status_code=202, responses={202: shown("the job"), **ERRORS})
-    async def submit(
-        image: Image,
-        response: Response,
-        output: JobKind = "mask",
-        threshold: Threshold = None,
-        min_size: MinSize = 0,
-        tta: Tta = False,
-    ) -> dict[str, Any]:
+    async def submit(image: Image, options: Asked, response: Response, output: JobKind = "mask") -> dict[str, Any]:
         """Hand in a large image; the answer comes at once and says where to look."""
-        asked = Request(serving=current(), output=output, threshold=threshold, min_size=min_size, tta=tta)
+        asked = Request(current(), output, options)
 
         def work(data: bytes, progress: Progress) -> tuple[bytes, str]:
             try:
@@ -42,8 +35,7 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
                 raise JobFailed(error.detail) from None
 
         def hand_in(data: bytes) -> Job:
-            with refused():
-                read_header(data, "image")
+            check_header(data, "image", options)
             return jobs.submit(data, work)
 
         try:
@@ -51,15 +43,17 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
                 job = await asyncio.to_thread(hand_in, await image.read())
         except TableFull as error:
             raise HTTPException(429, str(error)) from None
-        response.headers["location"] = f"/jobs/{job.id}"
+        response.headers["location"] = f"jobs/{job.id}"  # from here: a reverse proxy's prefix is not known
         return view(job)
 
-    @router.get("/jobs/{name}", responses={200: shown("how far it is"), **errors(401, 404)})
+    @router.get("/jobs/{name}", responses={200: shown("how far it is"), **errors(400, 401, 404, 429)})
     async def look(name: str) -> dict[str, Any]:
         """waiting, running, done or failed; how many tiles of how many; what was wrong."""
         return view(find(name))
 
-    @router.get("/jobs/{name}/result", response_class=Response, responses=errors(401, 404, 409))
+    @router.get(
+        "/jobs/{name}/result", response_class=Response, responses={200: RESULT, **errors(400, 401, 404, 409, 429)}
+    )
     async def result(name: str) -> Response:
         """The PNG or JSON, once the job is done."""
         job = find(name)
@@ -72,7 +66,7 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
             find(name)
             raise
 
-    @router.delete("/jobs/{name}", status_code=204, responses=errors(401, 404))
+    @router.delete("/jobs/{name}", status_code=204, responses=errors(400, 401, 404, 429))
     async def cancel(name: str) -> None:
         """Stop it, or throw its result away."""
         jobs.cancel(find(name))

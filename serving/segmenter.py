@@ -17,7 +17,7 @@ import openvino
 from numpy.typing import NDArray
 
 from training.data.framing import Frame, frame_image, join
-from training.data.images import Pixels, to_channels
+from training.data.images import AUTO_CHANNELS, Pixels, to_channels
 
 MODEL, QUANTIZED, FACTS = "model.onnx", "model_int8.xml", "preprocessing.json"
 WEIGHTS = "weights"  # a folder: the trained network, for torch
@@ -45,7 +45,9 @@ class Segmenter:
     def __init__(self, folder: Path, device: str = "") -> None:
         facts = json.loads((folder / FACTS).read_text())
         self.frame, self.channels, self.threshold = Frame(**facts["frame"]), facts["channels"], facts["threshold"]
-        self.image_max: int = facts["image_max"]
+        self.image_max: float = facts["image_max"]  # of the training images; 0: theirs had 8 bits
+        self.overrides_stated: bool = facts.get("image_max_overrides", False)  # what an upload states of its own range
+        self.read_channels: str = facts.get("read_channels", AUTO_CHANNELS)
         if device:
             from serving.torch_network import computed_precision, load_torch_network  # torch may not be installed
 

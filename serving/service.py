@@ -17,7 +17,7 @@ from bentoml.exceptions import NotFound
 
 from serving.answers import Serving, card_of
 from serving.api import make_app
-from serving.guard import Guard
+from serving.guard import Guard, read_token
 from serving.meter import Meter
 from serving.segmenter import Segmenter
 
@@ -112,6 +112,7 @@ class Segmentation:
     def check() -> None:
         """Stop the command when it cannot serve; its workers would be started again and again."""
         try:
+            read_token()
             check_device()
             find_model(store())
         except (NotFound, ValueError) as error:

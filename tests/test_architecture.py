@@ -94,7 +94,11 @@ def test_analysis_imports_no_torch_and_of_training_the_pure_modules_only(name: s
 
 
 @pytest.mark.parametrize(
-    "name", ["service", "api", "answers", "fields", "guard", "job_routes", "jobs", "meter", "objects", "segmenter"]
+    "name",
+    [
+        *("service", "api", "answers", "fields", "guard", "job_routes", "jobs", "meter", "objects", "segmenter"),
+        *("strict", "uploads"),
+    ],
 )
 def test_what_serves_imports_of_ours_only_what_prepares_an_image_and_neither_torch_nor_mlflow(name: str) -> None:
     module = f"serving.{name}"

@@ -104,7 +104,7 @@ def test_a_stack_that_lost_its_last_pages_is_an_error() -> None:
     stack = by_pillow(Image.fromarray(PAGES[0]), "tiff", save_all=True, append_images=list(map(Image.fromarray, PAGES)))
     assert read_header(stack, "a").pages == 5
     for kept in (0.3, 0.5, 0.66, 0.8, 0.9):
-        with pytest.raises(ValueError, match=r"a: (the file is damaged|this is no image that can be read)"):
+        with pytest.raises(ValueError, match=r"a: this is no image that can be read"):
             read_header(stack[: int(len(stack) * kept)], "a")
 
 

@@ -103,6 +103,32 @@ def test_with_a_token_set_everything_but_health_and_the_empty_page_asks_for_it(
     assert ask([b""], headers, path)[0] == status
 
 
+@pytest.mark.parametrize("configured", ["secret\n", "secret\r\n", " secret "])
+def test_a_token_may_end_in_the_newline_of_the_file_it_came_from(
+    configured: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGMENT_TOKEN", configured)
+    assert ask([b""], {"authorization": "Bearer secret"})[0] == 200
+    assert ask([b""], {"authorization": "Bearer secre"})[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("configured", "words"),
+    [
+        ("", "is set, but empty; give it a token, or unset it"),
+        (" \n", "is set, but empty"),
+        ("\ufeffsecret", "holds a character that no header can carry"),
+        ("one\ntwo", "holds a character that no header can carry"),
+    ],
+)
+def test_a_token_that_nobody_could_send_stops_the_server_and_never_opens_it(
+    configured: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGMENT_TOKEN", configured)
+    with pytest.raises(ValueError, match=f"SEGMENT_TOKEN {words}"):
+        Guard(echo)
+
+
 def test_without_a_token_set_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEGMENT_TOKEN", raising=False)
     assert ask([b"abc"]) == (200, "3")

@@ -164,7 +164,7 @@ def test_a_job_gives_what_the_endpoint_gives(
     handed_in = post(client, "/jobs", image, output=output, min_size=3, tta=True)
     assert handed_in.status_code == 202
     name = handed_in.json()["id"]
-    assert handed_in.headers["location"] == f"/jobs/{name}"
+    assert handed_in.headers["location"] == f"jobs/{name}"
     job = finished(client, name)
     assert (job["state"], job["tiles_done"], job["tiles"]) == ("done", 6 * 4 * 4, 6 * 4 * 4)
     result, direct = client.get(f"/jobs/{name}/result"), post(client, path, image, min_size=3, tta=True, **fields)

@@ -285,7 +285,7 @@ def nothing(folder: Path) -> None:
 
 
 TRANSPARENT = np.dstack([DISC, DISC, DISC, DISC])
-NOT_WHOLE = r"a03\.\w+: (this is no image that can be read|the file is damaged|its pixels cannot be decoded)"
+NOT_WHOLE = r"a03\.\w+: (this is no image that can be read|its pixels cannot be decoded)"
 BAD: dict[str, tuple[Callable[[Path], object], Reading, str]] = {
     "no such folder": (shutil.rmtree, Reading(), "there is no such folder"),
     "an empty folder": (remove("images", "masks"), Reading(), r"data=.*cells"),

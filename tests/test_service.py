@@ -170,7 +170,7 @@ def running(folder: Path, home: Path, **own: str) -> Iterator[str]:
 def address(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server over a copy of the store, with a token."""
     home = shutil.copytree(chain.bentoml_home, tmp_path_factory.mktemp("store") / "bentoml")
-    with running(chain.folder, home, SEGMENT_TOKEN="secret") as url:
+    with running(chain.folder, home, SEGMENT_TOKEN="secret\n") as url:  # as from a file
         yield f"{url} {home}"
 
 
@@ -347,6 +347,11 @@ def test_server_with_a_device_that_is_not_there_stops_with_the_cure(chain: Chain
     assert "leave it out for OpenVINO on the processor" in said
 
 
+def test_server_with_an_empty_token_stops_with_the_cure(chain: Chain) -> None:
+    said = refusal(chain.folder, BENTOML_HOME=str(chain.bentoml_home), SEGMENT_TOKEN=" ")
+    assert "error: SEGMENT_TOKEN is set, but empty; give it a token, or unset it to serve everybody" in said
+
+
 def wait_until_ready(client: httpx.Client, server: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -373,7 +378,7 @@ def stop(server: "subprocess.Popen[bytes]") -> None:
 def test_the_python_client_gives_a_mask_and_objects_or_the_server_s_reason(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SEGMENT_TOKEN", "secret")
+    monkeypatch.setenv("SEGMENT_TOKEN", "secret\n")
     url, path = address.split(maxsplit=1)[0], tmp_path / "a.png"
     path.write_bytes(encode(make_image(50, 70, 3), ".png"))
     mask = segment(path, url, threshold=0.2)
@@ -386,6 +391,19 @@ def test_the_python_client_gives_a_mask_and_objects_or_the_server_s_reason(
     large = segment_large(path, url, lambda *found: seen.append(found), threshold=0.2)
     assert np.array_equal(large, mask)
     assert all(done <= tiles for done, tiles in seen)
+    assert segment(path, url, page=0, channels="0,2").shape == (50, 70)
+    with pytest.raises(
+        ValueError, match=r"answered 400: treshold='0.2': there is no such field; did you mean threshold"
+    ):
+        segment(path, url, treshold=0.2)
+    with pytest.raises(ValueError, match="output: this function decides it"):
+        segment(path, url, output="overlay")
+    with pytest.raises(ValueError, match=r"answered 404: /nothing/segment: there is no such endpoint"):
+        segment(path, f"{url}/nothing")
+    path.write_bytes(cv2.imencode(".png", make_image(50, 70, 1).astype(np.uint16) * 16)[1].tobytes())
+    with pytest.raises(ValueError, match="image_max=4095 for 12 bits"):
+        segment(path, url)
+    assert segment(path, url, image_max=4095).shape == (50, 70)
     path.write_bytes(b"words")
     for ask in (segment, segment_large):
         with pytest.raises(ValueError, match="answered 415: image: this is no image that can be read"):

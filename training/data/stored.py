@@ -57,7 +57,7 @@ def unreadable(name: str) -> PixelError:
 
 
 def damaged(name: str, seen: str) -> PixelError:
-    return PixelError(f"{name}: the file is damaged ({seen}); fetch it again, or save it again from its source")
+    return PixelError(f"{unreadable(name)} (this one is damaged: {seen})")
 
 
 def check_page(name: str, page: int, pages: int) -> None:
