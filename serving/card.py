@@ -90,7 +90,7 @@ def preprocessing_json(images: ImageSet, reading: Reading, precision: str) -> st
         "precision": precision,
         "steps": [
             "the orientation tag is applied; channels are chosen by read_channels",
-            "more than 8 bits are scaled to 0..255: by what the file states, unless image_max_overrides, or by image_max; "
+            "more than 8 bits are scaled to 0..255: by what a file states (unless image_max_overrides), or image_max; "
             "0: the training images had 8 bits, and nothing is known of more",
             HOW_FRAMED[images.frame.fit],
             "grey is repeated to RGB, or RGB becomes grey by luma",

@@ -4,6 +4,9 @@ And what is no whole picture is an error, never half of one.
 """
 
 import io
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +171,24 @@ def test_orientation_of_labels_is_left_to_the_caller() -> None:
     data = by_tifffile(GREY[..., 0], extratags=[(274, "H", 1, 6, True)])
     assert np.array_equal(decode_labels(data, "a"), GREY[..., 0])
     assert read_header(data, "a").orientation == 6
+
+
+def tiled_tiff(side: int, tile: int, compression: int, data: bytes) -> bytes:
+    """A square grey TIFF of one tile that says of itself what is given."""
+    entries = [(256, side), (257, side), (258, 8), (259, compression), (262, 1), (277, 1)]
+    entries += [(322, tile), (323, tile), (324, 8 + 2 + 12 * 10 + 4), (325, len(data))]
+    packed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + b"\0\0\0\0" + data
+
+
+@pytest.mark.parametrize("kind", ["a tile", "a jpeg in a tile"])
+def test_what_a_tile_says_of_its_size_reserves_no_memory(kind: str) -> None:
+    if kind == "a tile":
+        data = tiled_tiff(16, 20_000, 8, zlib.compress(bytes(1000)))
+    else:
+        data = tiled_tiff(16, 16, 7, cv2.imencode(".jpg", np.zeros((4000, 4000), np.uint8))[1].tobytes())
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"bomb: .*this one is damaged: a .* is larger than"):
+        decode_image(data, "bomb")
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()

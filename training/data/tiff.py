@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.data.jpeg import has_end
+from training.data.jpeg import frame_pixels, has_end
 from training.data.stored import (
     QUARTER_TURNS,
     Header,
@@ -32,6 +32,7 @@ MAX_TAGS = (341, 281)  # SMaxSampleValue, MaxSampleValue
 ALPHA = (1, 2)  # ExtraSamples: associated, unassociated
 UNCOMPRESSED = 1
 OLD_JPEG, NEW_JPEG = 6, 7
+MAX_TILE_SHARE, MAX_TILE = 4, 2**22  # of the image's pixels, and pixels: a small image may lie in one usual tile
 
 
 def is_tiff(data: bytes) -> bool:
@@ -164,13 +165,20 @@ def _palette(colormap: Any) -> NDArray[np.uint8]:
 
 
 def _check_segments(page: Page, data: bytes, name: str) -> None:
-    """Every strip and tile lies in the file. tifffile would fill what is missing."""
+    """Every strip and tile lies in the file, and is no larger than the image needs. tifffile would fill what is
+    missing, and reserve memory for whatever a tile says of itself."""
+    image = page.imagelength * page.imagewidth
+    largest = page.tilelength * page.tilewidth if page.is_tiled else image
+    if largest > MAX_TILE_SHARE * image + MAX_TILE:
+        raise damaged(name, f"a tile of {page.tilewidth}x{page.tilelength} pixels is larger than the image needs")
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     plain = page.compression == UNCOMPRESSED and page.photometric != YCBCR  # whose colours may be subsampled
     needed = math.prod(page.shape) * _bits(page) // 8 if plain else 1
     whole = all(count > 0 and begin + count <= len(data) for begin, count in segments)
     if whole and page.compression == NEW_JPEG:
         whole = all(has_end(data[begin : begin + count]) for begin, count in segments)
+        if any(frame_pixels(data[begin : begin + count]) > 2 * largest + MAX_TILE for begin, count in segments):
+            raise damaged(name, "a JPEG in it is larger than its tile or strip")
     if not whole or sum(count for _, count in segments) < needed:
         raise damaged(name, "a part of its pixels is missing")
 
