@@ -125,6 +125,14 @@ def test_paths_of_windows_and_of_another_machine_lead_to_the_files(tmp_path: Pat
     assert layout.notes == ("1 paths of t.csv are of another folder; the files were found by their names",)
 
 
+def test_an_option_that_says_nothing_about_a_csv_of_paths_is_refused(tmp_path: Path) -> None:
+    path = table(make(tmp_path, "a.png", "m.png") / "t.csv", "image,mask", "a.png,m.png")
+    with pytest.raises(ValueError, match=r"mask_suffix='_m': in paths in t\.csv masks are not found by the endings"):
+        find_layout(path, "_m")
+    with pytest.raises(ValueError, match=r"category='cell': paths in t\.csv states no classes; leave category out"):
+        find_layout(path, category="cell")
+
+
 def test_a_path_that_fits_two_files_is_a_problem(tmp_path: Path) -> None:
     make(tmp_path, "pics/a.png", "truth/a.png", "m.png")
     path = table(tmp_path / "t.csv", "image,mask", r"D:\set\a.png,m.png")

@@ -159,6 +159,14 @@ def test_a_folder_that_links_to_itself_ends_and_is_a_problem(tmp_path: Path) -> 
     assert layout.problems[0] == f"{tmp_path}/images/again/a.png: {NO_MASK}"
 
 
+def test_links_that_lead_nowhere_or_back_do_not_matter_where_nothing_is_looked_for(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "masks/a.png", "notes/old/b.png")
+    for name, target in (("gone", "nowhere"), ("loop", "loop"), ("back", "..")):
+        (tmp_path / "notes" / name).symlink_to(target)
+    layout = find_layout(tmp_path)
+    assert (names_of(layout), layout.problems, layout.notes) == ({"a": "a.png"}, (), ("notes/ left out",))
+
+
 def test_a_folder_below_one_side_only_is_a_problem(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "images/a.png", "masks/a.png", "images/val/b.png"))
     assert "val" in problem_of(layout)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.data.categories import choose_labels
-from training.data.listing import ImageFiles, list_below, list_images, list_tables, same_name
+from training.data.listing import ImageFiles, list_all_below, list_below, list_images, list_tables, same_name
 from training.data.pairs import Findings, Layout, MaskFile, Pair, some
 from training.data.tables import read_text
 
@@ -28,7 +28,7 @@ class LabelMap:
 
 def find_by_voc(folder: Path, category: str) -> Layout | None:
     """JPEGImages/ and SegmentationClass/, paired by stem; images without a mask are left out."""
-    places = [path for path in [folder, *list_below(folder, 3)] if path.name.lower() in CLASSES]
+    places = [path for path in [folder, *list_all_below(folder, 3)] if path.name.lower() in CLASSES]
     homes = [path for path in places if any(list_images(place) for place in (path, *list_below(path)))]
     if not homes:
         return None
@@ -40,7 +40,7 @@ def find_by_voc(folder: Path, category: str) -> Layout | None:
         chosen = _choose(labels, table, category, found)
         values = tuple(dict.fromkeys(labels.classes[name] for name in labels.classes if name in chosen))
         _pair(home, values, labels.ignored, found)
-    objects = [path for path in list_below(folder, 3) if path.name.lower() == OBJECTS]
+    objects = [path for path in list_all_below(folder, 3) if path.name.lower() == OBJECTS]
     if objects:
         found.notes.append(f"{objects[0].name}/ left out: it numbers objects, {homes[0].name}/ says what they are")
     return found.layout(f"Pascal VOC: images, and masks of classes in {homes[0].name}/")
@@ -81,7 +81,7 @@ def _choose(labels: LabelMap, table: Path | None, category: str, found: Findings
 
 def _pair(home: Path, values: tuple[int, ...], ignored: tuple[int, ...], found: Findings) -> None:
     masks = [path for place in (home, *list_below(home)) for path in list_images(place)]
-    segmented = [path for path in list_below(home.parent, 1) if path.name.lower().startswith("segmentation")]
+    segmented = [path for path in list_all_below(home.parent, 1) if path.name.lower().startswith("segmentation")]
     images: dict[str, Path] = {}
     for path in ImageFiles(home.parent).paths:
         if not any(path.is_relative_to(place) for place in segmented):

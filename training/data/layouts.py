@@ -46,41 +46,43 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout
         raise ValueError(f"data={data}: this symbolic link leads nowhere")
     if not data.exists():
         raise ValueError(f"data={data}: there is no such folder; give one with images and masks: {KNOWN}")
-    finders: tuple[Finder, ...] = (
-        _classless(find_by_paths, category),
-        lambda folder: find_by_voc(folder, category),
-        _classless(lambda folder: find_two_folders(folder, mask_suffix), category),
-        _classless(lambda folder: find_sides(folder, mask_suffix), category),
-        lambda folder: find_by_ids(folder, category),
-        _classless(find_slides, category),
-        _classless(find_by_aperio, category),
-        lambda folder: _by_json(folder, category),
-        lambda folder: find_by_yolo(folder, category),
-        lambda folder: find_by_runs(folder, category),
-        _classless(lambda folder: find_side_by_side(folder, mask_suffix), category),
-        _classless(lambda folder: find_siblings(folder, mask_suffix), category),
+    finders: tuple[tuple[Finder, str], ...] = (  # and the option that it heeds
+        (find_by_paths, ""),
+        (lambda folder: find_by_voc(folder, category), "category"),
+        (lambda folder: find_two_folders(folder, mask_suffix), "mask_suffix"),
+        (lambda folder: find_sides(folder, mask_suffix), "mask_suffix"),
+        (lambda folder: find_by_ids(folder, category), "category"),
+        (find_slides, ""),
+        (find_by_aperio, ""),
+        (lambda folder: _by_json(folder, category), "category"),
+        (lambda folder: find_by_yolo(folder, category), "category"),
+        (lambda folder: find_by_runs(folder, category), "category"),
+        (lambda folder: find_side_by_side(folder, mask_suffix), "mask_suffix"),
+        (lambda folder: find_siblings(folder, mask_suffix), "mask_suffix"),
     )
-    layout = next((found for finder in finders[: 1 if data.is_file() else None] if (found := finder(data))), None)
+    usable = finders[:1] if data.is_file() else finders
+    layout, heeded = next(((found, option) for finder, option in usable if (found := finder(data))), (None, ""))
     if layout is None or not (layout.pairs or layout.problems):
         raise ValueError(f"data={data}: {say_why_nothing(data)}; the layouts known here are {KNOWN}")
+    if layout.pairs:
+        _require_heeded(layout, heeded, mask_suffix, category)
     layout = group_copies(_with_unique_stems(layout, data if data.is_dir() else data.parent))
     notes = (*layout.notes, *name_left_out(data, layout)) if data.is_dir() else layout.notes
     return replace(layout, notes=notes, subject_columns=find_subject_columns(data))
 
 
-def _classless(finder: Finder, category: str) -> Finder:
-    """A finder of masks that state no classes: a category is refused when it finds something."""
-
-    def find(data: Path) -> Layout | None:
-        layout = finder(data)
-        if layout and layout.pairs and category:
-            raise ValueError(
-                f"category={category!r}: {layout.name} states no classes; leave category out (mask_values says which "
-                "values of a mask are foreground)"
-            )
-        return layout
-
-    return find
+def _require_heeded(layout: Layout, heeded: str, mask_suffix: str, category: str) -> None:
+    """Raises ValueError for an option that says nothing about this layout: none is passed over in silence."""
+    if category and heeded != "category":
+        raise ValueError(
+            f"category={category!r}: {layout.name} states no classes; leave category out (mask_values says which "
+            "values of a mask are foreground)"
+        )
+    if mask_suffix and heeded != "mask_suffix":
+        raise ValueError(
+            f"mask_suffix={mask_suffix!r}: in {layout.name} masks are not found by the endings of their names; leave "
+            "mask_suffix out"
+        )
 
 
 def _by_json(folder: Path, category: str) -> Layout | None:

@@ -71,14 +71,32 @@ def list_folders(folder: Path) -> list[Path]:
         path = folder / one.name if one.is_symlink() else None
         if path and not path.exists() and not path.suffix:
             raise ValueError(f"{path}: this symbolic link leads nowhere; correct or remove it")
-    return [folder / one.name for one in found if one.is_dir()]
+    return [folder / one.name for one in found if _is_folder(one)]
 
 
-def list_below(folder: Path, depth: int = 2) -> list[Path]:
-    """Folders one and two levels lower, or as many as `depth` says."""
-    if depth == 0:
-        return []
-    return [deep for low in list_folders(folder) for deep in (low, *list_below(low, depth - 1))]
+def list_below(folder: Path) -> list[Path]:
+    """Folders one and two levels lower."""
+    return [deep for low in list_folders(folder) for deep in (low, *list_folders(low))]
+
+
+def list_all_below(folder: Path, depth: int = MAX_DEPTH) -> list[Path]:
+    """Folders of many levels, each once though links lead there again; links that lead nowhere are passed over."""
+    found: list[Path] = []
+    level, seen = [folder], {os.path.realpath(folder)}
+    for _ in range(depth):
+        level = [place / one.name for place in level for one in _scan(place) if _is_folder(one)]
+        real = {os.path.realpath(path): path for path in reversed(level)}
+        level = [path for name, path in real.items() if name not in seen]
+        seen |= set(real)
+        found += level
+    return sorted(found)
+
+
+def _is_folder(one: os.DirEntry[str]) -> bool:
+    try:
+        return one.is_dir()
+    except OSError:  # a link that loops
+        return False
 
 
 def list_tables(folder: Path, *suffixes: str) -> list[Path]:
@@ -117,13 +135,11 @@ class ImageFiles:
 
     @functools.cached_property
     def paths(self) -> list[Path]:
-        places = [self.root, *list_below(self.root, MAX_DEPTH)]
-        seen = {os.path.realpath(place): place for place in reversed(places)}  # links may lead to one folder twice
         return [
             place / one.name
-            for place in sorted(seen.values())
+            for place in (self.root, *list_all_below(self.root))
             for one in _scan(place)
-            if one.name.lower().endswith(SUFFIXES) and one.is_file()
+            if one.name.lower().endswith(SUFFIXES) and not _is_folder(one)
         ]
 
     @functools.cached_property

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.data.listing import list_below, list_folder, list_folders, list_images, same_name
+from training.data.listing import list_all_below, list_below, list_folder, list_folders, list_images, same_name
 from training.data.pairs import Findings, Layout, some
 from training.data.stems import (
     KNOWN_ENDINGS,
@@ -78,7 +78,7 @@ def find_siblings(data: Path, mask_suffix: str) -> Layout | None:
     The folder with the most fitting names is taken, of several the one whose path is most alike. Raises ValueError
     where two folders fit equally well.
     """
-    places = {place: files for place in [data, *list_below(data, MAX_LEVELS)] if (files := list_images(place))}
+    places = {place: files for place in [data, *list_all_below(data, MAX_LEVELS)] if (files := list_images(place))}
     masks = {place: files for place, files in places.items() if is_mask_folder(place.relative_to(data))}
     images = {place: _image_names(files) for place, files in places.items() if place not in masks}
     partners: dict[Path, list[Path]] = defaultdict(list)

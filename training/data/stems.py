@@ -16,7 +16,7 @@ from training.data.pairs import SUFFIXES, Findings, MaskFile, Pair, some
 
 WORDS = (
     *("mask", "masks", "seg", "segmentation", "label", "labels", "gt", "groundtruth", "ground_truth", "annotation"),
-    *("truth",),
+    *("truth", "anno"),
 )
 OWN_ENDINGS = (
     *(mark + word for mark in "_-. " for low in WORDS for word in (low, low.capitalize(), low.upper())),

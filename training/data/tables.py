@@ -127,7 +127,7 @@ def find_by_paths(data: Path) -> Layout | None:
             found.problems.append(f"{where}: several files fit ({names}); write the path from the csv's folder")
             continue
         (image,), (mask,) = fits
-        elsewhere += not (table.parent / clean_path(row["image"])).is_file()
+        elsewhere += not same_name(str(image)).endswith(same_name(clean_path(row["image"])).removeprefix("./"))
         seen[image] += 1
         if seen[image] > 1:
             found.problems.append(f"{where}: {image} is named a second time; an image has one mask")

@@ -13,7 +13,7 @@ import yaml
 
 from training.data.categories import Annotated, make_pairs
 from training.data.images import read_header
-from training.data.listing import list_below, list_images, list_tables, same_name
+from training.data.listing import list_all_below, list_images, list_tables, same_name
 from training.data.pairs import Findings, Layout, some
 from training.data.tables import read_text
 
@@ -27,7 +27,7 @@ LINE = re.compile(r"\d+(\.0+)?(\s+-?[\d.]+(e[+-]?\d+)?){4,}\s*", re.IGNORECASE)
 
 def find_by_yolo(folder: Path, category: str) -> Layout | None:
     """Texts in labels/ beside images/, in any order of train/ and labels/; or each beside its image."""
-    places = [folder, *list_below(folder, 3)]
+    places = [folder, *list_all_below(folder, 3)]
     texts = {path for place in places for path in list_tables(place, ".txt") if _is_labels(path, folder)}
     if not texts:
         return None
