@@ -60,9 +60,10 @@ def promote(folder: Path) -> None:
     """Raises ValueError before any run exists, and ExportDiffers before anything is registered."""
     from serving.candidate import find_candidate
     from training import tracking
+    from training.data.archive import open_archive
     from training.data.layouts import find_layout
 
-    find_layout(folder)
+    find_layout(open_archive(folder))
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip, which uv does not install
     client, experiment_id = tracking.connect()

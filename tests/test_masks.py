@@ -97,6 +97,12 @@ def test_the_options_decide() -> None:
     assert MaskRule(threshold="1").text == "foreground is every value above 1 (mask_threshold)"
 
 
+def test_white_is_found_in_masks_of_greys_and_of_colours_by_one_name() -> None:
+    rule = MaskRule(values="ffffff")
+    assert binarize(np.array([[0, 255]], np.int32), rule, "m")[0].tolist() == [[0, 1]]
+    assert binarize(np.array([[0, 0xFFFFFF, 0xFF0000]], np.int32), rule, "m")[0].tolist() == [[0, 1, 0]]
+
+
 def test_options_that_contradict_or_mean_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="mask_threshold=1 and mask_values=2 both decide"):
         MaskRule(threshold="1", values="2")

@@ -46,7 +46,6 @@ def test_what_means_nothing_is_refused(options: dict[str, str], message: str) ->
             for kind in ("runs", "shapes")
             for name in ("mask_threshold", "mask_values", "ignore_value")
         ),
-        *((kind, "mask_suffix", "_seg") for kind in ("runs", "shapes")),
         *((kind, "rle_order", "rows") for kind in ("files", "objects", "shapes")),
     ],
 )
@@ -59,7 +58,7 @@ def test_an_option_that_would_be_left_aside_is_refused(kind: str, option: str, v
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        ("files", {"mask_values": "1", "ignore_value": "255", "mask_suffix": "_seg"}),
+        ("files", {"mask_values": "1", "ignore_value": "255"}),
         ("objects", {"mask_threshold": "0"}),
         ("runs", {"rle_order": "rows0", "image_max": "1.0"}),
         ("shapes", {"channels": "mean", "orientation": "ignore"}),

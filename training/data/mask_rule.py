@@ -90,7 +90,9 @@ def show_value(value: int, colour: bool = False) -> str:
 
 
 def _numbers(name: str, text: str) -> list[int]:
-    return [] if text == AUTO else [_number(name, part) for part in text.split(",")]
+    """A grey colour counts as its level, too: that is what it is in a mask without other colours."""
+    numbers = [] if text == AUTO else [_number(name, part) for part in text.split(",")]
+    return numbers + [number >> 16 for number in numbers if number >= FIRST_COLOUR and number % 0x10101 == 0]
 
 
 def _number(name: str, text: str) -> int:

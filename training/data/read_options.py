@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from training.data.images import STATED, parse_channels
+from training.data.images import MEAN, STATED, parse_channels
 from training.data.mask_rule import AUTO, ORIENTATIONS, MaskRule
 from training.data.pairs import Layout, MaskFile, MaskSource, ObjectFiles, RunLengths
 from training.data.run_lengths import RUN_ORDERS
@@ -35,6 +35,11 @@ class Reading:
         return MaskRule(threshold=self.mask_threshold, values=self.mask_values, ignore=self.ignore_value)
 
     @property
+    def one_channel(self) -> bool:
+        """Whether a person chose so that images become grey."""
+        return self.channels == MEAN or len(parse_channels(self.channels)) == 1
+
+    @property
     def white(self) -> float:
         if self.image_max == AUTO:
             return STATED
@@ -52,7 +57,6 @@ class Reading:
             ("mask_threshold", self.mask_threshold, _is_file, "files of masks"),
             ("mask_values", self.mask_values, _is_file, "files of masks"),
             ("ignore_value", self.ignore_value, _is_file, "files of masks"),
-            ("mask_suffix", self.mask_suffix, _is_file, "files of masks"),
             ("rle_order", self.rle_order, _is_runs, "run lengths"),
         ):
             if value != AUTO and layout.pairs and not any(applies(pair.mask) for pair in layout.pairs):

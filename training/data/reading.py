@@ -65,7 +65,7 @@ def load_folder(
     images = [headers[pair.image] for pair in layout.pairs]
     frame = make_frame(fit, image_size, [(header.height, header.width) for header in images])
     counts = [num_parts(header.height, header.width, frame) for header in images]
-    channels = 1 if all(header.grey for header in images) or reading.channels == "mean" else 3
+    channels = 1 if all(header.grey for header in images) or reading.one_channel else 3
     shape = (sum(counts), frame.height, frame.width, channels)
     _check_memory(data, shape, len(layout.pairs))
     key = _key(layout, contents, frame, reading, tentative)
