@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from training.data.layouts import KNOWN, find_groups, find_layout
@@ -202,6 +204,17 @@ def test_every_page_of_a_stack_is_a_pair(tmp_path: Path, image: str, mask: str) 
     assert [pair.stem for pair in layout.pairs] == [f"{stem}_000", f"{stem}_001", f"{stem}_002"]
     assert [pair.page for pair in layout.pairs] == [0, 1, 2]
     assert [pair.mask for pair in layout.pairs] == [MaskFile(tmp_path / mask, page) for page in range(3)]
+
+
+@pytest.mark.parametrize("kind", ["ome", "imagej"])
+def test_channels_that_are_stored_as_pages_are_one_image(tmp_path: Path, kind: str) -> None:
+    make(tmp_path, "masks/a.png").joinpath("images").mkdir()
+    stains = np.zeros((2, 4, 4), np.uint8)
+    path = tmp_path / "images/a.tif"
+    tifffile.imwrite(path, stains, photometric="minisblack", metadata={"axes": "CYX"}, **{kind: True})
+    assert Image.open(path).n_frames == 2
+    layout = find_layout(tmp_path)
+    assert (names_of(layout), layout.problems) == ({"a": "a.png"}, ())
 
 
 def test_stacks_of_unequal_length_are_a_problem_and_a_broken_one_counts_as_one_page(tmp_path: Path) -> None:

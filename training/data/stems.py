@@ -9,8 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
+from training.data.images import read_header
 from training.data.listing import list_folder, same_name
 from training.data.pairs import SUFFIXES, Findings, MaskFile, Pair, some
 
@@ -144,13 +143,13 @@ def _pages(image: Path, mask: Path, found: Findings) -> list[Pair]:
 
 
 def count_pages(path: Path) -> int:
-    """Of a TIFF; 1 for every other file, and for one that cannot be opened, of which decoding will tell."""
+    """Of a TIFF, where channels stored as pages do not count; 1 for every other file, and for one that cannot be read,
+    of which decoding will tell."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return 1
     try:
-        with Image.open(path) as file:
-            return int(getattr(file, "n_frames", 1))
-    except (OSError, ValueError, SyntaxError):
+        return read_header(path.read_bytes(), str(path)).pages
+    except (OSError, ValueError):
         return 1
 
 
