@@ -109,6 +109,8 @@ def test_an_accent_of_macos_is_the_accent_of_others(tmp_path: Path) -> None:
         (0, 0, None),
         ("", "", None),
         (12.0, 16.0, (12, 16)),
+        (float("inf"), 16, None),
+        (12, float("nan"), None),
     ],
 )
 def test_the_size_that_the_json_states_is_handed_on(

@@ -161,10 +161,10 @@ def _outline(annotation: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _size(height: object, width: object) -> tuple[int, int] | None:
-    """None where the file does not say."""
+    """None where the file does not say; no number and infinity say nothing."""
     try:
         size = int(float(str(height))), int(float(str(width)))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return size if min(size) > 0 else None
 
