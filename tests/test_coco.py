@@ -215,6 +215,16 @@ def test_images_without_the_chosen_category_have_empty_masks_and_are_named(tmp_p
     )
 
 
+def test_case_and_space_make_no_other_category(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "b.png")
+    coco(tmp_path / "one.json", [image(1, "a.png")], [drawn(1, 1), drawn(1, 2)], " cell", "Cell ")
+    coco(tmp_path / "two.json", [image(1, "b.png")], [drawn(1, 1)], "cell ")
+    for category in ("", "CELL", "1"):
+        layout = find_layout(tmp_path, category=category)
+        assert (outlines_of(layout), layout.problems) == ({"a": 2, "b": 1}, ())
+        assert layout.notes[0] == "categories cell and Cell are taken as one"
+
+
 def test_a_category_where_the_json_has_none_is_refused(tmp_path: Path) -> None:
     images(tmp_path, "a.png")
     content = {"images": [image(1, "a.png")], "annotations": [{"image_id": 1, "segmentation": SQUARE}]}
