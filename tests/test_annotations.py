@@ -46,6 +46,14 @@ def test_a_csv_of_paths_says_which_mask_and_group(tmp_path: Path, separator: str
     ]
 
 
+def test_images_beside_the_listed_ones_are_counted_and_named(tmp_path: Path) -> None:
+    make(tmp_path, "i/a.png", "i/b.png", "i/c.png", "i/d_mask.png", "m/b.png", "m/c.png", "other/e.png")
+    path = table(tmp_path / "pairs.csv", "image,mask", "i/b.png,m/b.png", "i/d.png,m/d.png", "i/c.png,i/d_mask.png")
+    left_out = "pairs.csv does not list 1 of the image files in the folders of its images; they are left out (a.png)"
+    assert find_layout(path).notes == (left_out,)
+    assert find_layout(tmp_path / "i" / ".." / "pairs.csv").notes == (left_out,)
+
+
 def test_paths_in_a_csv_may_be_absolute_and_quoted(tmp_path: Path) -> None:
     make(tmp_path, "far/a, b.png", "far/m.png")
     path = table(tmp_path / "near" / "t.csv", "image,mask", f'"{tmp_path}/far/a, b.png",{tmp_path}/far/m.png')
@@ -70,7 +78,11 @@ def test_of_two_tables_that_would_do_a_note_names_the_one_left_out(tmp_path: Pat
     for name in "ab":
         table(tmp_path / f"{name}.csv", "image,mask", f"{name}.png,m.png")
     layout = find_layout(tmp_path)
-    assert ([pair.stem for pair in layout.pairs], layout.notes) == (["a"], ("only a.csv is read; b.csv left out",))
+    assert [pair.stem for pair in layout.pairs] == ["a"]
+    assert layout.notes == (
+        "only a.csv is read; b.csv left out",
+        "a.csv does not list 1 of the image files in the folders of its images; they are left out (b.png)",
+    )
 
 
 def test_equal_stems_of_absolute_paths_get_their_folders(tmp_path: Path) -> None:

@@ -47,6 +47,25 @@ def test_a_zip_is_read_as_the_folder_that_it_holds(tmp_path: Path, within: str, 
     assert sorted(path.parent.iterdir()) == [tmp_path / "given/.DS_Store", path]
 
 
+@pytest.mark.parametrize("name", ["cells", "cells v1.2", "cells.bin", "cells.zip"])
+@pytest.mark.parametrize("beside", ["README", "LICENSE.md", "about.pdf", "files.txt", ".DS_Store"])
+def test_a_folder_with_a_zip_of_any_name_and_texts_is_read_as_the_zip(tmp_path: Path, name: str, beside: str) -> None:
+    path = zipped(tmp_path / "given" / name, cells(tmp_path / "source"))
+    (tmp_path / "given" / beside).write_text("how these cells were made")
+    assert [pair.stem for pair in find_layout(open_archive(path.parent)).pairs] == ["a", "b"]
+
+
+@pytest.mark.parametrize("beside", ["a.png", "notes/", "b.json"])
+def test_an_archive_beside_other_things_is_named_where_nothing_is_recognized(tmp_path: Path, beside: str) -> None:
+    folder = tmp_path / "given"
+    path = zipped(folder / "set.zip", cells(tmp_path / "source"))
+    (folder / beside).mkdir() if beside.endswith("/") else Image.new("L", (4, 4)).save(folder / beside, "png")
+    if beside.endswith("json"):
+        (folder / beside).write_text("{}")
+    with pytest.raises(ValueError, match=rf"it holds archives \(set\.zip\); give it as data={path};"):
+        find_layout(open_archive(folder))
+
+
 def test_a_zip_is_unpacked_once_whatever_its_name_and_again_when_it_changes(tmp_path: Path) -> None:
     source = cells(tmp_path / "source")
     first = open_archive(zipped(tmp_path / "one.zip", source))
@@ -154,5 +173,9 @@ def test_a_folder_with_nothing_but_another_archive_is_refused_too(tmp_path: Path
 def test_a_folder_of_several_archives_is_said(tmp_path: Path) -> None:
     for name in ("images.zip", "masks.zip"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(ValueError, match=r"it holds archives \(images\.zip, masks\.zip\); unpack them into one folder"):
+    cure = rf"unpack them into one folder, or give the one that holds all: data={tmp_path}/images\.zip"
+    with pytest.raises(ValueError, match=rf"data={tmp_path}: it holds archives \(images\.zip, masks\.zip\); {cure}"):
+        find_layout(open_archive(tmp_path))
+    (tmp_path / "c.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"no image with a mask was found; it holds archives"):
         find_layout(open_archive(tmp_path))

@@ -109,6 +109,8 @@ def test_an_accent_of_macos_is_the_accent_of_others(tmp_path: Path) -> None:
         (0, 0, None),
         ("", "", None),
         (12.0, 16.0, (12, 16)),
+        (float("inf"), 16, None),
+        (12, float("nan"), None),
     ],
 )
 def test_the_size_that_the_json_states_is_handed_on(
@@ -211,6 +213,16 @@ def test_images_without_the_chosen_category_have_empty_masks_and_are_named(tmp_p
         "foreground is cell: 1, clump: 1, as category=cell,clump says; debris: 1 left out",
         "1 images have no annotation of the chosen category, so their masks are empty (b)",
     )
+
+
+def test_case_and_space_make_no_other_category(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "b.png")
+    coco(tmp_path / "one.json", [image(1, "a.png")], [drawn(1, 1), drawn(1, 2)], " cell", "Cell ")
+    coco(tmp_path / "two.json", [image(1, "b.png")], [drawn(1, 1)], "cell ")
+    for category in ("", "CELL", "1"):
+        layout = find_layout(tmp_path, category=category)
+        assert (outlines_of(layout), layout.problems) == ({"a": 2, "b": 1}, ())
+        assert layout.notes[0] == "categories cell and Cell are taken as one"
 
 
 def test_a_category_where_the_json_has_none_is_refused(tmp_path: Path) -> None:

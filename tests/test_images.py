@@ -239,7 +239,8 @@ def test_labels_of_every_type_are_whole_numbers(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        (np.array([[0, 0.5]], np.float32), "a pixel of the mask is 0.5, and a mask holds whole numbers"),
+        (np.array([[0, 1.5]], np.float32), "a pixel of the mask is 1.5, and a mask holds whole numbers"),
+        (np.array([[-0.5, 1]], np.float32), "a pixel of the mask is -0.5, and a mask holds whole numbers"),
         (np.array([[0, np.nan]], np.float32), "not a number"),
         (np.array([[0, 2**32 - 1]], np.uint32), "the mask's values go from 0 to 4294967295; at most 2147483647"),
         (np.zeros((4, 4, 3), np.uint16), "a mask has 1 channel, or 3 of 8 bits"),
@@ -252,6 +253,15 @@ def test_labels_that_are_no_whole_numbers_are_refused(labels: Any, said: str) ->
     )
     with pytest.raises(ValueError, match=f"a: .*{said}"):
         decode_labels(by_tifffile(labels, **options), "a")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_floats_close_to_whole_numbers_are_those_and_fractions_of_1_are_levels_of_255(dtype: str) -> None:
+    close = np.array([[0, 0.9995, 2, 7.0005]], dtype)
+    assert decode_labels(by_tifffile(close), "a").tolist() == [[0, 1, 2, 7]]
+    probabilities = np.array([[0, 0.25, 0.5, 0.75, 1]], dtype)
+    assert decode_labels(by_tifffile(probabilities), "a").tolist() == [[0, 64, 128, 191, 255]]
 
 
 def test_masks_of_one_bit_or_with_0_for_white_are_read_as_they_are_shown() -> None:

@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from training.data.layouts import KNOWN, find_groups, find_layout
@@ -204,6 +206,17 @@ def test_every_page_of_a_stack_is_a_pair(tmp_path: Path, image: str, mask: str) 
     assert [pair.mask for pair in layout.pairs] == [MaskFile(tmp_path / mask, page) for page in range(3)]
 
 
+@pytest.mark.parametrize("kind", ["ome", "imagej"])
+def test_channels_that_are_stored_as_pages_are_one_image(tmp_path: Path, kind: str) -> None:
+    make(tmp_path, "masks/a.png").joinpath("images").mkdir()
+    stains = np.zeros((2, 4, 4), np.uint8)
+    path = tmp_path / "images/a.tif"
+    tifffile.imwrite(path, stains, photometric="minisblack", metadata={"axes": "CYX"}, **{kind: True})
+    assert Image.open(path).n_frames == 2
+    layout = find_layout(tmp_path)
+    assert (names_of(layout), layout.problems) == ({"a": "a.png"}, ())
+
+
 def test_stacks_of_unequal_length_are_a_problem_and_a_broken_one_counts_as_one_page(tmp_path: Path) -> None:
     write(tmp_path / "images/s.tif", pages=3)
     write(tmp_path / "masks/s.tif", pages=2)
@@ -222,6 +235,42 @@ def test_image_and_mask_lie_side_by_side(tmp_path: Path) -> None:
     assert problem_of(layout).endswith(f"Image_03L.jpg: {NO_MASK}")
     assert layout.notes == ("2 other masks are left out (Image_01L_2ndHO.png, Image_02L_2ndHO.png)",)
     assert set(names_of(find_layout(tmp_path, "_2ndHO")).values()) == {"Image_01L_2ndHO.png", "Image_02L_2ndHO.png"}
+
+
+@pytest.mark.parametrize(("images", "masks"), [("", ""), ("images/", "masks/"), ("benign/", "benign/")])
+def test_numbered_further_masks_of_an_image_are_joined(tmp_path: Path, images: str, masks: str) -> None:
+    files = (f"{masks}a (1)_mask.png", f"{masks}a (1)_mask_1.png", f"{masks}a (1)_mask_2.png", f"{masks}b_mask.png")
+    make(tmp_path, f"{images}a (1).png", f"{images}b.png", *files)
+    layout = find_layout(tmp_path)
+    assert (layout.problems, names_of(layout)) == ((), {"b": "b_mask.png"})
+    assert layout.pairs[0].mask == ObjectFiles(tuple(tmp_path / name for name in files[:3]))
+    assert layout.notes == (
+        "where an image has several numbered masks, their union counts (a (1)_mask_1.png, a (1)_mask_2.png); "
+        "mask_suffix=_mask takes the first alone",
+    )
+    first = find_layout(tmp_path, mask_suffix="_mask")
+    assert (first.problems, names_of(first)) == ((), {"a (1)": "a (1)_mask.png", "b": "b_mask.png"})
+    left_out = "further masks of an image are left out, as mask_suffix=_mask says (a (1)_mask_1.png, a (1)_mask_2.png)"
+    assert first.notes == (left_out,)
+
+
+NUMBERED = ("a_mask", "a_mask_1", "a_mask_2")
+
+
+def test_a_numbered_mask_is_no_further_one_where_an_image_has_its_number(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "a.png", "a_1.png", "a_mask.png", "a_mask_1.png"))
+    assert names_of(layout) == {"a": "a_mask.png"}
+    assert len(layout.problems) == 2
+    layout = find_layout(make(tmp_path / "two", *(f"{side}/{n}.png" for side in ("images", "masks") for n in NUMBERED)))
+    assert (names_of(layout), layout.problems) == ({name: f"{name}.png" for name in NUMBERED}, ())
+
+
+def test_further_masks_of_a_stack_are_a_problem(tmp_path: Path) -> None:
+    write(tmp_path / "images/s.tif", tmp_path / "masks/s_mask.tif", pages=2)
+    write(tmp_path / "masks/s_mask_1.tif")
+    assert problem_of(find_layout(tmp_path)).endswith(
+        "a stack has one mask, but there is s_mask_1.tif too; keep one of them"
+    )
 
 
 def test_side_by_side_a_folder_without_pairs_is_named_in_a_note(tmp_path: Path) -> None:

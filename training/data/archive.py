@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 from training.data.listing import is_litter
+from training.data.pairs import SUFFIXES
 from training.data.prepared import cache_folder
 from training.data.unpack import unpack
 
@@ -23,12 +24,17 @@ ARCHIVES = (
 )
 MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
 DOCUMENTS = (".xlsx", ".xlsm", ".ods", ".docx", ".odt", ".pptx")  # zips inside
+VOLUMES = (".nii.gz",)
 ARRAYS = (".npz", ".npy", ".h5", ".hdf5", ".mat")
+TEXTS = (".txt", ".md", ".rst", ".pdf", ".html", ".rtf", ".log", ".url")  # that lie beside a download
+TEXT_NAMES = ("readme", "license", "licence", "copying", "citation", "changelog", "notice", "authors")
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 SIDES = ("image", "mask", "label", "img")  # a folder of such a name says what it holds, and is no wrapper
 
 
 def open_archive(data: Path) -> Path:
-    """The folder that a zip holds, or a folder with nothing but a zip; any other folder or csv as it is.
+    """The folder that a zip holds, or a folder with nothing but a zip and texts about it; any other folder or csv as it
+    is.
 
     Raises ValueError for a zip that is broken, encrypted or not safe, and for files that are none of these.
     """
@@ -48,21 +54,37 @@ def open_archive(data: Path) -> Path:
     return _descend(entry)
 
 
+def is_archive(path: Path) -> bool:
+    """By its suffix; a zip of any other by its beginning, unless it is a document or arrays."""
+    name = path.name.lower()
+    if not path.is_file() or name.endswith((*SUFFIXES, *DOCUMENTS, *ARRAYS, *VOLUMES)):
+        return False
+    return name.endswith(ARCHIVES) or _head(path).startswith(ZIP_MAGIC)
+
+
 def _only_archive(folder: Path) -> Path | None:
-    found = [path for path in folder.iterdir() if not is_litter(path.name)]
-    return found[0] if len(found) == 1 and found[0].is_file() and found[0].name.lower().endswith(ARCHIVES) else None
+    found = [path for path in folder.iterdir() if not is_litter(path.name) and not _is_text(path)]
+    return found[0] if len(found) == 1 and is_archive(found[0]) else None
+
+
+def _is_text(path: Path) -> bool:
+    """Whether it is words about a data set."""
+    return path.is_file() and (path.suffix.lower() in TEXTS or path.name.lower() in TEXT_NAMES)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(8)
 
 
 def _require_zip(path: Path) -> None:
     """Raises ValueError, with the cure, for what is no zip."""
-    with path.open("rb") as file:
-        head = file.read(8)
-    name = path.name.lower()
+    head, name = _head(path), path.name.lower()
     if name.endswith(DOCUMENTS):
         raise ValueError(f"data={path}: this is a document; save the table as csv (UTF-8) and give that")
     if name.endswith(ARRAYS):
         raise ValueError(f"data={path}: arrays are not read; save each image and each mask as a png or tif file")
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if head.startswith(ZIP_MAGIC):
         return
     if name.endswith(".zip"):
         raise ValueError(f"data={path}: this is no zip, or its beginning is lost; copy or download it again")

@@ -43,11 +43,12 @@ def pair_by_coco(folder: Path, contents: Mapping[Path, Mapping[str, Any]], categ
     """The images of one json, or of several. Raises ValueError for a file that is not COCO's format."""
     found, files = Findings(), ImageFiles(folder)
     images: dict[Path, Annotated] = {}
-    listed, ids = list[str](), dict[str, str]()
+    listed, ids, spellings = list[str](), dict[str, str](), dict[str, str]()
     tables = _take([Table(path=path, content=content) for path, content in contents.items()], found)
     for table in tables:
         try:
-            names = {_id(one["id"]): str(one.get("name", one["id"])) for one in table.content.get("categories") or []}
+            categories = table.content.get("categories") or []
+            names = {_id(one["id"]): _name(str(one.get("name", one["id"])), spellings, found) for one in categories}
             entries = _read(table, names, folder, files, found, alone=len(tables) == 1)
         except KeyError as error:
             raise ValueError(f"{table.path}: this is not COCO's format; an entry lacks {error}") from None
@@ -160,11 +161,21 @@ def _outline(annotation: Mapping[str, Any]) -> tuple[str, str]:
     return "", next((kind for key, kind in kinds.items() if annotation.get(key)), "nothing")
 
 
+def _name(name: str, spellings: dict[str, str], found: Findings) -> str:
+    """A category as it was first spelled; case and space around it make no other. spellings: casefolded -> first."""
+    name = name.strip()
+    first = spellings.setdefault(name.casefold(), name)
+    note = f"categories {first} and {name} are taken as one"
+    if name != first and note not in found.notes:
+        found.notes.append(note)
+    return first
+
+
 def _size(height: object, width: object) -> tuple[int, int] | None:
-    """None where the file does not say."""
+    """None where the file does not say; no number and infinity say nothing."""
     try:
         size = int(float(str(height))), int(float(str(width)))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return size if min(size) > 0 else None
 

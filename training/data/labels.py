@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from training.data.stored import PixelError, Samples, Stored
 
 INT32 = np.iinfo(np.int32)
+MAX_ROUNDING = 1e-3  # how far a float may be from the whole number it is meant to be
 
 Labels = NDArray[np.int32]
 
@@ -34,19 +35,28 @@ def _whole_numbers(values: Samples, name: str) -> Labels:
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
             raise PixelError(f"{name}: a pixel of the mask is not a number, or infinite; save it as whole numbers")
-        whole = np.rint(values)
-        if not np.array_equal(whole, values):
-            fraction = values[whole != values].flat[0]
-            raise PixelError(
-                f"{name}: a pixel of the mask is {fraction:.6g}, and a mask holds whole numbers; if these are "
-                "probabilities, save the mask that they mean, as 0 and 255"
-            )
-    if values.min() < INT32.min or values.max() > INT32.max:
+        values = _round(values, name)
+    if int(values.min()) < INT32.min or int(values.max()) > INT32.max:
         raise PixelError(
             f"{name}: the mask's values go from {values.min():.12g} to {values.max():.12g}; at most {INT32.max} is "
             "read; number the classes or objects from 1"
         )
     return values.astype(np.int32)
+
+
+def _round(values: Samples, name: str) -> Samples:
+    """Whole numbers but for what computing left; fractions of 1 as levels of 255, as they would be saved as png."""
+    values = values.astype(np.promote_types(values.dtype, np.float32))  # 16 bits are too few to multiply
+    whole = np.rint(values)
+    fractions = np.abs(values - whole) > MAX_ROUNDING
+    if not fractions.any():
+        return whole
+    if values.min() >= 0 and values.max() <= 1:
+        return np.rint(255 * values)
+    raise PixelError(
+        f"{name}: a pixel of the mask is {values[fractions].flat[0]:.6g}, and a mask holds whole numbers, or fractions "
+        "from 0 to 1 only; if these are probabilities, save the mask that they mean, as 0 and 255"
+    )
 
 
 def _palette_labels(indices: Samples, palette: NDArray[np.uint8], name: str) -> Labels:

@@ -6,7 +6,7 @@ And what to say where nothing was recognized at all.
 from collections import Counter
 from pathlib import Path
 
-from training.data.archive import ARCHIVES
+from training.data.archive import is_archive
 from training.data.listing import ImageFiles, count_litter, list_below, list_folder, list_images, list_tables
 from training.data.pairs import SHOWN_NAMES, SUFFIXES, Layout, MaskFile, ObjectFiles, some
 from training.data.run_tables import NO_TRUTH, is_run_table
@@ -58,14 +58,23 @@ def _holds_masks(table: Path) -> bool:
 
 
 def say_why_nothing(data: Path) -> str:
-    """What is missing, as far as one can tell."""
+    """What is missing, as far as one can tell; and archives, which may hold it."""
     found = list_folder(data)
-    names = {path.name.lower() for path in found}
-    if not names:
+    if not found:
         return "the folder is empty"
-    archives = [path.name for path in found if path.name.lower().endswith(ARCHIVES)]
-    if archives and len(archives) == len(found):
-        return f"it holds archives ({some(archives)}); unpack them into one folder"
+    archives = [path for place in (data, *list_below(data)) for path in list_folder(place) if is_archive(path)]
+    if not archives:
+        return _say_what_lacks(data)
+    shown = some([str(path.relative_to(data)) for path in archives])
+    cure = f"unpack them into one folder, or give the one that holds all: data={archives[0]}"
+    if len(archives) == 1:
+        cure = f"give it as data={archives[0]}"
+    lacks = "" if archives == found else f"{_say_what_lacks(data)}; "
+    return f"{lacks}it holds archives ({shown}); {cure}"
+
+
+def _say_what_lacks(data: Path) -> str:
+    names = {path.name.lower() for path in list_folder(data)}
     unread = Counter(
         path.suffix.lower() for place in (data, *list_below(data)) for path in list_folder(place) if is_unread(path)
     )

@@ -11,6 +11,8 @@ from training.data.pairs import Findings, Layout, some
 from training.data.stems import (
     KNOWN_ENDINGS,
     NO_IMAGES,
+    NUMBERED,
+    further_masks,
     image_cores,
     mask_endings,
     mask_prefix,
@@ -125,6 +127,9 @@ def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
         if not masks and not mask_suffix:
             masks = left_out = [path for path in files if re.search(r"[ _.-]$", mask_prefix(path.stem))]
         images = [path for path in files if path not in {*masks, *left_out}]
+        further = further_masks([path for path in images if not NUMBERED.fullmatch(path.stem)], files)
+        left_out = [*left_out, *(path for more in further.values() for path in more)]
+        images = [path for path in images if path not in left_out]
         if masks and images:
             endings |= pair_by_stem(images, sorted({*masks, *left_out}), mask_suffix, found)
         else:

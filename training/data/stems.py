@@ -9,10 +9,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
+from training.data.images import read_header
 from training.data.listing import list_folder, same_name
-from training.data.pairs import SUFFIXES, Findings, MaskFile, Pair, some
+from training.data.pairs import SUFFIXES, Findings, MaskFile, ObjectFiles, Pair, some
 
 WORDS = (
     *("mask", "masks", "seg", "segmentation", "label", "labels", "gt", "groundtruth", "ground_truth", "annotation"),
@@ -29,6 +28,7 @@ IMAGE_ENDINGS = ("_image", "_img", "_raw", "-volume", "_volume", "_training", "_
 NO_IMAGES = ("_superpixels",)  # ISIC's, beside the images
 MASK_PREFIX = re.compile(r"(?:masks?|gt|seg|segmentation|labels?|annotation|truth|groundtruth)[ _.-]?", re.IGNORECASE)
 IMAGE_PREFIX = re.compile(r"(?:images?|imgs?|pic|picture|photo|frame|input|raw)[ _.-]?", re.IGNORECASE)
+NUMBERED = re.compile(r"(.+)([_. -]mask)[_-]?(\d+)", re.IGNORECASE)  # BUSI's a_mask_1, beside a_mask
 COMPANIONS = (  # suffixes of files that are meant to lie beside images
     *(".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml", ".md", ".log", ".html", ".pdf", ".zip", ".cache"),
     *(".xlsx", ".names", ".data", ".py", ".sh", ".mat", ".roi"),
@@ -58,6 +58,8 @@ def image_cores(image: Path) -> tuple[set[str], set[str]]:
 
 def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str, found: Findings) -> set[str]:
     """Pair by stem. Returns the endings that the masks had; says what does not fit."""
+    further = further_masks(images, masks)
+    masks = sorted({*masks}.difference(*further.values()))
     by_core: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     by_bare: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     for path in masks:
@@ -82,7 +84,7 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
                 continue
             endings.add(ending)
             used[mask] = image
-            found.pairs += _pages(image, mask, found)
+            found.pairs += _pages(image, mask, [] if mask_suffix else further.get(mask, []), found)
         elif fitting:
             names = some([path.name for _, path in fitting])
             used |= {path: image for _, path in fitting}
@@ -91,6 +93,8 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
             cure = "of the same stem; add it, or say how masks end, as mask_suffix=_seg"
             rule = f"that ends in {mask_suffix} (mask_suffix)" if mask_suffix else cure
             found.problems.append(f"{image}: there is no mask {rule}{unread.get(stem, '')}")
+    noted = further if mask_suffix else used
+    _note_further([path for mask in noted for path in further.get(mask, [])], mask_suffix, found)
     rest = [path for path in masks if path not in used]
     known = KNOWN_ENDINGS if mask_suffix else SECOND_ENDINGS
     others = [path.name for path in rest if path.stem.endswith(known) or (mask_suffix and same_name(path.stem) in seen)]
@@ -102,6 +106,30 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
         if path.name not in others
     ]
     return endings
+
+
+def further_masks(images: Sequence[Path], masks: Sequence[Path]) -> dict[Path, list[Path]]:
+    """a_mask.png -> a_mask_1.png, ...: more masks of one image, unless an image has such a name or number too."""
+    stems = {same_name(path.stem) for path in images}
+    first = {(path.parent, same_name(path.stem)): path for path in masks}
+    further: dict[Path, list[Path]] = defaultdict(list)
+    for path in masks:
+        match = NUMBERED.fullmatch(same_name(path.stem))
+        mask = first.get((path.parent, match[1] + match[2])) if match else None
+        if match and mask and not {match[0], f"{match[1]}_{match[3]}", f"{match[1]}{match[3]}"} & stems:
+            further[mask].append(path)
+    return further
+
+
+def _note_further(paths: Sequence[Path], mask_suffix: str, found: Findings) -> None:
+    names = some([path.name for path in paths])
+    if paths and mask_suffix:
+        found.notes.append(f"further masks of an image are left out, as mask_suffix={mask_suffix} says ({names})")
+    elif paths:
+        found.notes.append(
+            f"where an image has several numbered masks, their union counts ({names}); mask_suffix=_mask takes the "
+            "first alone"
+        )
 
 
 def _fit(
@@ -131,12 +159,16 @@ def is_unread(path: Path) -> bool:
     return suffix not in ("", *SUFFIXES, *COMPANIONS) and not path.is_dir()
 
 
-def _pages(image: Path, mask: Path, found: Findings) -> list[Pair]:
-    """One pair, or as many as a stack has pages."""
+def _pages(image: Path, mask: Path, further: Sequence[Path], found: Findings) -> list[Pair]:
+    """One pair, or as many as a stack has pages. further: more masks of the image, to be joined."""
     stem = same_name(image.stem)
     pages, mask_pages = count_pages(image), count_pages(mask)
     if pages == mask_pages == 1:
-        return [Pair(stem=stem, image=image, mask=MaskFile(mask))]
+        source = ObjectFiles((mask, *further)) if further else MaskFile(mask)
+        return [Pair(stem=stem, image=image, mask=source)]
+    if further:
+        found.problems.append(f"{image}: a stack has one mask, but there is {further[0].name} too; keep one of them")
+        return []
     if pages != mask_pages:
         found.problems.append(f"{image}: the stack has {pages} pages, but {mask.name} has {mask_pages}")
         return []
@@ -144,13 +176,13 @@ def _pages(image: Path, mask: Path, found: Findings) -> list[Pair]:
 
 
 def count_pages(path: Path) -> int:
-    """Of a TIFF; 1 for every other file, and for one that cannot be opened, of which decoding will tell."""
+    """Of a TIFF, where channels stored as pages do not count; 1 for every other file, and for one that cannot be read,
+    of which decoding will tell."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return 1
     try:
-        with Image.open(path) as file:
-            return int(getattr(file, "n_frames", 1))
-    except (OSError, ValueError, SyntaxError):
+        return read_header(path.read_bytes(), str(path)).pages
+    except (OSError, ValueError):
         return 1
 
 

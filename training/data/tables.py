@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from training.data.listing import ImageFiles, clean_path, list_tables, same_name, take_first
+from training.data.listing import ImageFiles, clean_path, list_images, list_tables, same_name, take_first
 from training.data.pairs import Findings, Layout, MaskFile, Pair, some
 
 MARKS = (
@@ -110,7 +110,7 @@ def find_by_paths(data: Path) -> Layout | None:
     if table is None:
         return None
     note_encoding(table, found)
-    files, elsewhere = ImageFiles(table.parent), 0
+    files, elsewhere, listed = ImageFiles(table.parent), 0, set[Path]()
     for number, row in enumerate(read_table(table), start=2):
         where = f"{table}, line {number}"
         if not row["image"] or not row["mask"]:
@@ -119,6 +119,7 @@ def find_by_paths(data: Path) -> Layout | None:
         fits = [files.find(row[side], [table.parent]) for side in ("image", "mask")]
         missing = [str(table.parent / row[side]) for side, fit in zip(("image", "mask"), fits, strict=True) if not fit]
         unclear = [fit for fit in fits if len(fit) > 1]
+        listed.update(path for fit in fits for path in fit)
         if missing:
             found.problems.append(f"{where}: {', '.join(missing)} does not exist; paths start at the csv's folder")
             continue
@@ -140,7 +141,19 @@ def find_by_paths(data: Path) -> Layout | None:
         )
     if not found.pairs and not found.problems:
         raise ValueError(f"{table}: the csv has no rows; each must name an image and a mask")
+    _note_unlisted(table, listed, found)
     return found.layout(f"paths in {table.name}")
+
+
+def _note_unlisted(table: Path, listed: set[Path], found: Findings) -> None:
+    known = {path.resolve() for path in listed}
+    places = sorted({pair.image.parent.resolve() for pair in found.pairs})
+    names = [path.name for place in places for path in list_images(place) if path.resolve() not in known]
+    if names:
+        found.notes.append(
+            f"{table.name} does not list {len(names)} of the image files in the folders of its images; they are left "
+            f"out ({some(names)})"
+        )
 
 
 def _stem(image: Path, folder: Path, given: str) -> str:
