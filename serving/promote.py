@@ -32,8 +32,7 @@ if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs n
 MODULE = "serving.promote"
 MODEL, ALIAS = "unet", "champion"
 ONNX, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "model_card.md"
-TEST_IMAGES, WORST_IMAGES = "test_images.csv", "test_images_worst.png"  # artifacts of the promotion
-SHOWN_WORST = 4
+TEST_IMAGES, WORST_IMAGES, SHOWN_WORST = "test_images.csv", "test_images_worst.png", 4  # artifacts of the promotion
 LOGGED_COUNTS = ("test_foreground_images", "test_empty_images", "test_false_alarms", "otsu_false_alarms")
 REQUIREMENTS = ("torch", "numpy")  # of the pt2 program; it needs no code of ours
 

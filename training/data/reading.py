@@ -6,7 +6,6 @@ Every file that cannot be used is named at once, not one a try. Nothing here kno
 import dataclasses
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,17 +16,19 @@ import psutil
 
 from training.data.archive import open_archive
 from training.data.copies import SIDE, Copies, find_copies, thumbnail
-from training.data.decisions import Decisions, SetOfPairs, decide, in_parallel
+from training.data.decisions import Decisions, decide
 from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_parts
 from training.data.image_set import ImageFacts, ImageSet, Unusable, data_name
-from training.data.images import Header, read_header, to_channels
+from training.data.images import Header, to_channels
 from training.data.layouts import find_groups, find_layout
 from training.data.mask_rule import AUTO, show_values
-from training.data.pairs import Layout, MaskFile, MaskSource, ObjectFiles, Pair
+from training.data.pairs import Layout, Pair
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts
 from training.data.read_options import Reading
 from training.data.samples import read_pair
+from training.data.set_of_pairs import SetOfPairs
 from training.data.split import join_copies
+from training.data.survey import mask_files, reason, survey
 
 VERSION = 3  # of what is prepared; a change of reading or framing makes it another
 MEMORY_SHARE = 0.8  # of the free memory that a set may take
@@ -61,7 +62,7 @@ def load_folder(
     """
     layout = look(data, reading, tentative)
     groups = find_groups(open_archive(data), layout.pairs, _given(reading.group))
-    headers, contents = _survey(data, layout)
+    headers, contents = survey(data, layout)
     images = [headers[pair.image] for pair in layout.pairs]
     frame = make_frame(fit, image_size, [(header.height, header.width) for header in images])
     counts = [num_parts(header.height, header.width, frame) for header in images]
@@ -100,31 +101,6 @@ def load_folder(
     )
 
 
-def _survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, str]]:
-    """The header and the hash of every file. Raises Unusable."""
-
-    def look(path: Path) -> tuple[str, Header | str]:
-        try:
-            content = path.read_bytes()
-            return hashlib.sha256(content).hexdigest(), read_header(content, str(path))
-        except (ValueError, OSError) as error:
-            return "", _reason(path, error)
-
-    uses = Counter(path for pair in layout.pairs for path in (pair.image, *_mask_files(pair.mask)))
-    files = list(uses)
-    seen = dict(zip(files, in_parallel(look, files), strict=True))
-    problems = [found for _, found in seen.values() if isinstance(found, str)]
-    headers = {path: found for path, (_, found) in seen.items() if isinstance(found, Header)}
-    problems += [
-        f"{path}: the file holds {header.pages} pages or frames where one is meant; give one page a file"
-        for path, header in headers.items()
-        if header.pages > 1 and uses[path] == 1
-    ]
-    if problems:
-        raise Unusable(data, problems)
-    return headers, {path: content for path, (content, _) in seen.items()}
-
-
 def _prepare(
     data: Path,
     pairs: tuple[Pair, ...],
@@ -147,7 +123,7 @@ def _prepare(
         try:
             image, mask, facts = read_pair(pair, header, reading.rule, decisions.placing, image_max, reading.channels)
         except (ValueError, OSError) as error:
-            return _reason(pair.image, error)
+            return reason(pair.image, error)
         parts = slice(ends[index] - counts[index], ends[index])
         images[parts] = frame_image(to_channels(image, shape[3]), frame)
         masks[parts] = frame_mask(mask, frame)
@@ -220,7 +196,7 @@ def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: Readi
     digest = hashlib.sha256(repr((VERSION, frame, reading.rule, reading.white, *_how(reading), tentative)).encode())
     for pair in layout.pairs:
         # a source is its files, whose content counts and not their place, and what else it says (a page, run lengths)
-        mask = dataclasses.astuple(pair.mask)[1:], [contents[path] for path in _mask_files(pair.mask)]
+        mask = dataclasses.astuple(pair.mask)[1:], [contents[path] for path in mask_files(pair.mask)]
         digest.update(repr((pair.stem, contents[pair.image], pair.page, mask)).encode())
     return digest.hexdigest()[:32]
 
@@ -248,12 +224,6 @@ def _how(reading: Reading) -> tuple[str, ...]:
     return reading.channels, reading.orientation, reading.rle_order
 
 
-def _mask_files(mask: MaskSource) -> tuple[Path, ...]:
-    if isinstance(mask, MaskFile):
-        return (mask.path,)
-    return mask.paths if isinstance(mask, ObjectFiles) else ()
-
-
 def _in_parallel(work: Callable[[int], Any], count: int) -> Iterator[Any]:
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         yield from threads.map(work, range(count))
@@ -261,9 +231,3 @@ def _in_parallel(work: Callable[[int], Any], count: int) -> Iterator[Any]:
 
 def _given(text: str) -> str:
     return "" if text == AUTO else text
-
-
-def _reason(path: Path, error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"{path}: the file cannot be read ({error.strerror or error}); check its permissions, or remove it"
-    return str(error)

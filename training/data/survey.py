@@ -1,0 +1,47 @@
+"""Every file of a set looked at once, before any is decoded: its header, the hash of its content, what is wrong."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+from training.data.image_set import Unusable
+from training.data.images import Header, read_header
+from training.data.pairs import Layout, MaskFile, MaskSource, ObjectFiles
+from training.data.set_of_pairs import in_parallel
+
+
+def survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, str]]:
+    """The header and the hash of every file. Raises Unusable."""
+
+    def look(path: Path) -> tuple[str, Header | str]:
+        try:
+            content = path.read_bytes()
+            return hashlib.sha256(content).hexdigest(), read_header(content, str(path))
+        except (ValueError, OSError) as error:
+            return "", reason(path, error)
+
+    uses = Counter(path for pair in layout.pairs for path in (pair.image, *mask_files(pair.mask)))
+    files = list(uses)
+    seen = dict(zip(files, in_parallel(look, files), strict=True))
+    problems = [found for _, found in seen.values() if isinstance(found, str)]
+    headers = {path: found for path, (_, found) in seen.items() if isinstance(found, Header)}
+    problems += [
+        f"{path}: the file holds {header.pages} pages or frames where one is meant; give one page a file"
+        for path, header in headers.items()
+        if header.pages > 1 and uses[path] == 1
+    ]
+    if problems:
+        raise Unusable(data, problems)
+    return headers, {path: content for path, (content, _) in seen.items()}
+
+
+def mask_files(mask: MaskSource) -> tuple[Path, ...]:
+    if isinstance(mask, MaskFile):
+        return (mask.path,)
+    return mask.paths if isinstance(mask, ObjectFiles) else ()
+
+
+def reason(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{path}: the file cannot be read ({error.strerror or error}); check its permissions, or remove it"
+    return str(error)
