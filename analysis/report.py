@@ -5,10 +5,11 @@ says is decided in `chapters`; how it looks, in templates/report.html; other for
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from training.door import Parser, enter, refuse, user_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,20 +22,20 @@ PROMOTE = "mlflow run . -e promote -P data=FOLDER"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the page is written, 2 for a value that cannot be used."""
-    options = parse(arguments)
+    enter()
     try:
+        options = parse(arguments)
         found = gather(options)
-        page = write_report(Path(options.out), found, options.keep, log=not (options.published or options.tables))
+        page = write_report(options.out, found, options.keep, log=not (options.published or options.tables))
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error, "analysis")
     print(f"report: {page.resolve()}")
     return 0
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m analysis", description="Write the report from all runs.")
-    parser.add_argument("--out", default="report", help="folder for index.html, report.md and tables/")
+    parser = Parser(prog="python -m analysis", description="Write the report from all runs.")
+    parser.add_argument("--out", type=user_path, default="report", help="folder for index.html, report.md and tables/")
     parser.add_argument(
         "--data-digest",
         default=NEWEST,
@@ -42,10 +43,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--published", action="store_true", help="the report's printed numbers alone; no store is read")
     parser.add_argument(
-        "--tables", type=Path, help="the tables/ folder of an earlier report or one of --keep, in place of a store"
+        "--tables", type=user_path, help="the tables/ folder of an earlier report or one of --keep, in place of a store"
     )
     parser.add_argument(
-        "--keep", type=Path, help="write what the report rests on into this folder, too, and that alone"
+        "--keep", type=user_path, help="write what the report rests on into this folder, too, and that alone"
     )
     parser.add_argument(
         "--tracking-url",
@@ -57,13 +58,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def gather(options: argparse.Namespace) -> "Evidence":
     """Raises ValueError for what is not there."""
-    from analysis import evidence, kept
+    from analysis import evidence, kept, store
 
     if options.published:
         return evidence.nothing()
     server = "" if options.tracking_url == AUTO else options.tracking_url
     if options.tables:
         return kept.from_files(options.tables, server)
+    store.check()
     return evidence.from_store("" if options.data_digest == NEWEST else options.data_digest, server)
 
 

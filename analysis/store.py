@@ -13,8 +13,7 @@ import pandas as pd
 if TYPE_CHECKING:  # MLflow takes seconds to import, and --help does not need it
     from mlflow import MlflowClient
 
-DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
-EXPERIMENT = "unet-studies"
+MODULE = "analysis"
 CHAMPION = ("unet", "champion")  # the registered model and its alias
 TEST_IMAGES = ("test_images.csv", "test_images_worst.png")  # artifacts of its promotion
 TEST_COLUMNS = ("image", "dice", "false_alarm")
@@ -36,13 +35,16 @@ class Champion:
 def connect() -> "MlflowClient":
     """The client of the tracking store; MLFLOW_TRACKING_URI wins where it is set."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for each of many small files
-    import mlflow
+    from training import store
 
-    uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
-    if uri == DEFAULT_URI:
-        Path("mlruns").mkdir(exist_ok=True)
-    mlflow.set_tracking_uri(uri)
-    return mlflow.MlflowClient()
+    return store.connect()
+
+
+def check() -> None:
+    """Raises ValueError within seconds when the store cannot be used."""
+    from training import store
+
+    store.check()
 
 
 def tracking_server() -> str:
@@ -59,7 +61,7 @@ def fetch(client: "MlflowClient", run_id: str, name: str) -> Path | None:
 
 
 def load_champion() -> Champion | None:
-    """The registered champion; None when nothing was promoted yet."""
+    """The registered champion; None when nothing of ours was promoted yet."""
     from mlflow.exceptions import MlflowException
 
     client = connect()
@@ -70,7 +72,9 @@ def load_champion() -> Champion | None:
             return None  # no such model, or no such alias
         raise
     tags = dict(version.tags)
-    found = {name: fetch(client, version.run_id, name) for name in TEST_IMAGES} if version.run_id else {}
+    if "run_id" not in tags:
+        return None  # somebody else's model of that name
+    found = {name: _fetch_if_run(client, version.run_id, name) for name in TEST_IMAGES} if version.run_id else {}
     scores, worst = (found.get(name) for name in TEST_IMAGES)
     test_images = pd.read_csv(scores, dtype={"image": "str"}) if scores else pd.DataFrame()
     test_images = test_images.reindex(columns=list(TEST_COLUMNS))
@@ -86,11 +90,12 @@ def load_champion() -> Champion | None:
 
 def log_report(folder: Path) -> str:
     """Keep the report as artifacts: of the run that `mlflow run` made for us, else of one of its own. Its id."""
+    from training import mlflow_run, store
+
     client = connect()
-    resumed = os.environ.get("MLFLOW_RUN_ID", "")
-    run_id = resumed or client.create_run(_experiment(client), run_name="report").info.run_id
-    if "role" not in client.get_run(run_id).data.tags:  # `main` has one of its own
-        client.set_tag(run_id, "role", "report")
+    resumed = mlflow_run.own_run(client, MODULE)
+    run_id = resumed or client.create_run(store.find_experiment(client), run_name="report").info.run_id
+    mlflow_run.adopt(client, run_id, "report", {"role": "report"})
     for name in ("index.html", "report.md"):
         client.log_artifact(run_id, str(folder / name))
     client.log_artifacts(run_id, str(folder / "tables"), "tables")
@@ -106,8 +111,13 @@ def describe_verdicts(run_id: str, markdown: str) -> None:
     client.set_tag(run_id, "mlflow.note.content", note.split(VERDICTS)[0].rstrip() + VERDICTS + markdown)
 
 
-def _experiment(client: "MlflowClient") -> str:
-    if "MLFLOW_EXPERIMENT_ID" in os.environ:
-        return os.environ["MLFLOW_EXPERIMENT_ID"]
-    found = client.get_experiment_by_name(EXPERIMENT)
-    return str(found.experiment_id if found else client.create_experiment(EXPERIMENT))
+def _fetch_if_run(client: "MlflowClient", run_id: str, name: str) -> Path | None:
+    """As `fetch`; None where the run is gone for good, too: a model outlives the run that made it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return fetch(client, run_id, name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None

@@ -23,13 +23,14 @@ from serving.answers import Request, Serving, Timing, card_of
 from serving.fields import JobOutput, Options
 from serving.segmenter import FACTS, Segmenter
 from training.data.framing import Frame
+from training.door import user_path
 
 TILE = 256
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--model", type=user_path, required=True)
     parser.add_argument("--side", type=int, default=10_000, help="pixels")
     parser.add_argument("--fit", default="resize,tile")
     parser.add_argument("--outputs", default="mask,overlay,probability,geojson")

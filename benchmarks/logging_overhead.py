@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from training import tracking
+from training import store
 from training.batches import DeviceSet
 from training.data.reading import load_folder
 from training.data.split import make_split
@@ -53,7 +53,7 @@ def main() -> None:
         epochs = train(begin(model, trial), images, split)
         next(epochs)  # warm
         epoch = next(epochs)
-        client = tracking.connect_to(f"sqlite:///{folder}/mlflow.db")
+        client = store.connect_to(f"sqlite:///{folder}/mlflow.db")
         experiment = client.create_experiment("logging", artifact_location=str(folder / "artifacts"))
         seconds = []
         for _ in range(REPEATS):

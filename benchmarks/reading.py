@@ -16,6 +16,7 @@ import cv2
 from training.data.layouts import find_layout
 from training.data.pairs import MaskFile
 from training.data.reading import load_folder
+from training.door import user_path
 from training.synthetic import write_folder
 
 IMAGE_SIZE = 256
@@ -23,7 +24,7 @@ IMAGE_SIZE = 256
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="a folder of images and masks; left out: synthetic ones")
+    parser.add_argument("--data", type=user_path, help="a folder of images and masks; left out: synthetic ones")
     parser.add_argument("--count", type=int, default=1000, help="synthetic images")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 
 from benchmarks.serving_sides import BARE, SIZE, Side, prepare, running
+from training.door import user_path
 from training.synthetic import make_image
 
 SIDES = "ours_int8,ours_bf16,ours_fp32,plain,mlflow"
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--clients", default="1,8,32", help="how many ask at once")
     parser.add_argument("--sides", default=SIDES)
-    parser.add_argument("--scratch", type=Path, help="a folder to keep the champion in")
+    parser.add_argument("--scratch", type=user_path, help="a folder to keep the champion in")
     options = parser.parse_args()
     names, clients = options.sides.split(","), [int(count) for count in options.clients.split(",")]
     with contextlib.ExitStack() as stack:

@@ -31,6 +31,7 @@ from training.data.layouts import find_layout
 from training.data.pairs import MaskFile
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
+from training.door import user_path
 from training.machine import Machine, find_device, find_precision, find_workers
 from training.synthetic import write_folder
 from training.trial import Trial
@@ -222,7 +223,7 @@ def _train_ours(job_path: Path) -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="images/ and masks/, all square; left out: synthetic cells")
+    parser.add_argument("--data", type=user_path, help="images/ and masks/, all square; left out: synthetic cells")
     parser.add_argument("--count", type=int, default=100, help="synthetic images")
     parser.add_argument("--channels", type=int, default=1, choices=(1, 3), help="of synthetic images")
     parser.add_argument("--size", type=int, default=128, help="pixels")

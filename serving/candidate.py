@@ -5,6 +5,7 @@ Reads runs through the client it is given. It knows nothing of exports, registri
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -118,12 +119,14 @@ def leaves_out_empty_images(run: "Run") -> bool:
 def _find_runs(client: "MlflowClient", data: str, which: str) -> Iterator["Run"]:
     """Best first, over all experiments, page by page."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    quote = '"' if "'" in data else "'"
-    query, order = f"{which} and tags.data = {quote}{data}{quote}", ["metrics.best_val_dice DESC"]
+    order = ["metrics.best_val_dice DESC"]
+    plain = re.fullmatch(r"[\w. -]+", data)  # no filter of MLflow takes any quote, so other names are compared here
+    query = f"{which} and tags.data = '{data}'" if plain else which
     token: str | None = None
     while True:
         page = client.search_runs(experiments, query, order_by=order, max_results=PAGE, page_token=token)
-        yield from (run for run in page if "reused_from" not in run.data.tags)  # the run that trained it is there, too
+        ours = (run for run in page if run.data.tags["data"] == data)
+        yield from (run for run in ours if "reused_from" not in run.data.tags)  # the run that trained it is there, too
         token = page.token
         if not token:
             return

@@ -18,6 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from training.door import enter, refuse, user_path
+
 if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
     from mlflow import MlflowClient
     from torch import Tensor
@@ -27,6 +29,7 @@ if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs n
     from serving.export import Segmenter
     from serving.scores import ImageScore
 
+MODULE = "serving.promote"
 MODEL, ALIAS = "unet", "champion"
 ONNX, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "model_card.md"
 TEST_IMAGES, WORST_IMAGES = "test_images.csv", "test_images_worst.png"  # artifacts of the promotion
@@ -41,15 +44,11 @@ class ExportDiffers(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the champion stands, 1 when an export differs, 2 for what cannot be used."""
+    enter()
     try:
-        promote(Path(parse(arguments).data))
+        promote(parse(arguments).data)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if "MLFLOW_RUN_ID" in os.environ:
-            from training import tracking
-
-            print(tracking.discard_run(), file=sys.stderr)
-        return 2
+        return refuse(error, MODULE)
     except ExportDiffers as error:
         print(f"error: {error}; {ALIAS} stays where it was", file=sys.stderr)
         return 1
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def promote(folder: Path) -> None:
     """Raises ValueError before any run exists, and ExportDiffers before anything is registered."""
     from serving.candidate import find_candidate
-    from training import tracking
+    from training import mlflow_run, tracking
     from training.data.archive import open_archive
     from training.data.layouts import find_layout
 
@@ -69,10 +68,10 @@ def promote(folder: Path) -> None:
     client, experiment_id = tracking.connect()
     candidate = find_candidate(client, folder)
     tags = {"role": "promote", "data": candidate.images.name, "data_digest": candidate.images.digest}
-    tags["mlflow.source.name"] = "serving.promote"
-    run_id = tracking.run_from_mlflow()
+    tags["mlflow.source.name"] = MODULE
+    run_id = mlflow_run.own_run(client, MODULE)
     if run_id:
-        tracking.adopt_run(client, run_id, "promote", tags)
+        mlflow_run.adopt(client, run_id, "promote", tags)
         _promote(client, run_id, candidate)
         return  # `mlflow run` ends its own run, by our exit status
     run_id = tracking.begin_run(client, experiment_id, "promote", tags)
@@ -252,7 +251,9 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(prog="python -m serving.promote", description=__doc__)
-    parser.add_argument("--data", required=True, help="the folder the studies ran on, with images/ and masks/")
+    parser.add_argument(
+        "--data", type=user_path, required=True, help="the folder the studies ran on, with images/ and masks/"
+    )
     return parser.parse_args(arguments)
 
 

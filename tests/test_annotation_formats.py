@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from training.data.layouts import find_layout
-from training.data.pairs import Layout, MaskFile, Shapes
+from training.data.pairs import FRACTIONS, Layout, MaskFile, Shapes
 
 
 def images(folder: Path, *names: str, size: tuple[int, int] = (8, 6)) -> Path:
@@ -151,7 +151,7 @@ def test_beside_a_coco_json_labelme_s_are_left_out_and_counted(tmp_path: Path) -
 
 
 HALF = "0 0 0 0.5 0 0.5 1"  # a triangle over the left half
-HALF_OUTLINE = [[0, 0, 4, 0, 4, 6]]
+HALF_OUTLINE = [[0, 0, 0.5, 0, 0.5, 1]]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_outlines_of_yolo_lie_in_labels_or_beside(tmp_path: Path, image: str, la
     assert outlines_of(layout) == {"a": [HALF_OUTLINE]}
 
 
-def test_outlines_of_yolo_are_fractions_of_the_image_as_it_is_seen(tmp_path: Path) -> None:
+def test_outlines_of_yolo_are_fractions_of_the_image_seen_or_stored(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn
@@ -184,7 +184,7 @@ def test_outlines_of_yolo_are_fractions_of_the_image_as_it_is_seen(tmp_path: Pat
     layout = find_layout(tmp_path)
     (pair,) = layout.pairs
     assert isinstance(pair.mask, Shapes)
-    assert (pair.mask.size, outlines_of(layout)) == ((6, 8), {"a": [HALF_OUTLINE]})
+    assert (pair.mask.size, outlines_of(layout)) == (FRACTIONS, {"a": [HALF_OUTLINE]})
 
 
 @pytest.mark.parametrize("names", ["names: [cell, debris]", "names:\n  0: cell\n  1: debris"])

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from mlflow_runs import made_by_mlflow
 
 from training.data.check_data import main
 from training.data.reading import load_folder
@@ -125,10 +126,10 @@ def test_under_mlflow_run_the_page_is_an_artifact_of_the_run(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.chdir(tmp_path)
     client = MlflowClient(uri)
-    run = client.create_run("0")
-    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    run_id = made_by_mlflow("check_data", data=str(discs))
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
     assert check(discs, tmp_path / "page") == 0
-    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"index.html", "contact_sheet.png"}
-    tags = client.get_run(run.info.run_id).data.tags
+    assert {file.path for file in client.list_artifacts(run_id)} == {"index.html", "contact_sheet.png"}
+    tags = client.get_run(run_id).data.tags
     assert tags["role"] == "check_data"
     assert "`discs` is fit to train on" in tags["mlflow.note.content"]

@@ -1,5 +1,6 @@
 """One trial, one trainer: processes that race for the same trials, and runs whose process is gone."""
 
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -110,12 +111,42 @@ def test_a_process_of_this_machine_is_looked_up_and_one_of_another_judged_by_its
 
     assert is_alive({"process": this_process(), "heartbeat": beat(10_000)})
     assert not is_alive({"process": gone_process(), "heartbeat": beat(0)})
-    host, pid, started = this_process().split(":")
-    assert not is_alive({"process": f"{host}:{pid}:{float(started) - 1000}", "heartbeat": beat(0)}), (
+    host, pid, started, place = this_process().split(":")
+    assert not is_alive({"process": f"{host}:{pid}:{float(started) - 1000}:{place}", "heartbeat": beat(0)}), (
         "its number was reused"
     )
     assert is_alive({"process": "elsewhere:1:2", "heartbeat": beat(lease.STALE_SECONDS - 30)})
     assert not is_alive({"process": "elsewhere:1:2", "heartbeat": beat(lease.STALE_SECONDS + 30)})
+
+
+def test_a_host_name_says_nothing_of_who_lives_here_the_place_does() -> None:
+    """Two containers with one host name, a machine started anew, and names that an older version wrote."""
+    host, pid, started, _ = this_process().split(":")
+    fresh, old = datetime.now(UTC), datetime.now(UTC) - timedelta(seconds=lease.STALE_SECONDS + 30)
+    for name in (f"{host}:{pid}:{started}:another-place", f"{host}:999999:1.00:another-place", f"{host}:999999:1.00"):
+        assert is_alive({"process": name, "heartbeat": fresh.isoformat()}), name
+        assert not is_alive({"process": name, "heartbeat": old.isoformat()}), name
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare")
+    or subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False).returncode != 0,
+    reason="no pid namespace can be made here: two containers with one host name were not tried",
+)
+def test_containers_of_one_host_name_do_not_take_each_other_s_runs_for_dead() -> None:
+    code = "from training.provenance import this_process; print(this_process(), flush=True); input()"
+    container = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
+    with subprocess.Popen(container, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as inside:
+        name = inside.stdout.readline().strip()
+        inside_fresh = is_alive({"process": name, "heartbeat": datetime.now(UTC).isoformat()})
+        looks = "from training.lease import is_alive; import sys; print(is_alive(dict(process=sys.argv[1], "
+        looks += f"heartbeat={datetime.now(UTC).isoformat()!r})))"
+        other = [*container[:-1], looks, this_process()]
+        seen_from_inside = subprocess.run(other, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        inside.communicate("\n")
+    assert name.split(":")[0] == this_process().split(":")[0], "the same host name"
+    assert inside_fresh
+    assert seen_from_inside == "True"
 
 
 def test_whoever_lost_a_run_is_told(store: tuple[MlflowClient, str], monkeypatch: pytest.MonkeyPatch) -> None:

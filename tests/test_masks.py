@@ -85,7 +85,7 @@ def test_a_smoothed_outline_is_no_set_of_objects() -> None:
         binarize(smooth.astype(np.int32), AUTO, "m")
     mask, facts = binarize(smooth.astype(np.int32), MaskRule(threshold="127"), "m")
     assert np.count_nonzero(mask != DISC) < 0.1 * DISC.sum()
-    assert facts.kind == "chosen"
+    assert facts.kind == "above"
 
 
 def test_the_options_decide() -> None:

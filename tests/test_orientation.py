@@ -171,8 +171,47 @@ def test_few_pairs_must_be_clear_and_many_may_be_less_so() -> None:
         noise = np.random.default_rng(0).normal(0, 0.01, count)
         return [Fit(f"s{k}", turns, scores | {"ignore": scores["ignore"] + noise[k]}) for k in range(count)]
 
-    assert decide_orientation(fits(1, 0.2)) == "ignore"
+    assert decide_orientation(fits(1, 0.6)) == "ignore"
     assert decide_orientation(fits(40, 0.02)) == "ignore"
-    for unclear in (fits(2, 0.02), fits(40, 0.0)):
+    for unclear in (fits(1, 0.3), fits(2, 0.3), fits(40, 0.0)):
         with pytest.raises(ValueError, match="cannot be told"):
             decide_orientation(unclear)
+
+
+@pytest.mark.parametrize("as_seen", [True, False])
+def test_outlines_in_fractions_are_drawn_on_the_picture_that_they_fit(tmp_path: Path, as_seen: bool) -> None:
+    """YOLO's: fractions of the stored or of the seen width and height, which a quarter turn swaps."""
+    root = folder(tmp_path, 6, mask_tag=1, mask_as_seen=as_seen, square=False)
+    (root / "labels").mkdir()
+    for stem in STEMS:
+        mask = cv2.imread(str(root / "masks" / f"{stem}.png"), 0)
+        sides = np.array(mask.shape[::-1])
+        outlines = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+        lines = [" ".join(["0", *map(str, (outline[:, 0] / sides).ravel())]) for outline in outlines]
+        (root / "labels" / f"{stem}.txt").write_text("\n".join(lines))
+        (root / "masks" / f"{stem}.png").unlink()
+    (root / "masks").rmdir()
+    images = load(root, False)
+    for index, mask in enumerate(images.masks):
+        truth = picture(index, False)[1] > 0
+        drawn = (mask == 1)[mask != 2].reshape(truth.shape)
+        assert 2 * (drawn & truth).sum() / (drawn.sum() + truth.sum()) > 0.85
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+@pytest.mark.parametrize("said", [True, False])
+def test_outlines_of_a_picture_of_another_size_are_refused_whatever_the_json_says(
+    tmp_path: Path, scale: float, said: bool
+) -> None:
+    content: dict[str, list[dict[str, object]]] = {"images": [], "annotations": [], "categories": [{"id": 1}]}
+    for index, stem in enumerate(STEMS):
+        image, mask = picture(index, False)
+        save(tmp_path / "images" / stem, image, 1, ".png")
+        size = {"height": mask.shape[0], "width": mask.shape[1]} if said else {}
+        content["images"].append({"id": index, "file_name": f"{stem}.png", **size})
+        for outline in cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]:
+            shape = {"id": len(content["annotations"]), "image_id": index, "category_id": 1}
+            content["annotations"].append({**shape, "segmentation": [(scale * outline).ravel().tolist()]})
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(Unusable, match="outlines do not fit the size of their pictures"):
+        load(tmp_path, False)

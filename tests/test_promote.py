@@ -20,6 +20,7 @@ from conftest import ROOT
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow_runs import made_by_mlflow
 
 from serving import export, promote
 from serving.export import TOLERANCE, Difference, compare
@@ -280,10 +281,12 @@ def test_run_that_mlflow_made_is_discarded_only_while_it_is_empty(
     role: str, in_chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = in_chain.client.get_experiment_by_name("unet-studies")
-    run = in_chain.client.create_run(experiment.experiment_id, tags={"role": role} if role else {})
-    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    run_id = made_by_mlflow("promote", experiment.experiment_id, data="nowhere")
+    if role:
+        in_chain.client.set_tag(run_id, "role", role)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
     assert promote.main(["--data", str(tmp_path / "nowhere")]) == 2
-    assert in_chain.client.get_run(run.info.run_id).info.lifecycle_stage == ("active" if role else "deleted")
+    assert in_chain.client.get_run(run_id).info.lifecycle_stage == ("active" if role else "deleted")
 
 
 def test_pixel_near_one_half_may_fall_on_either_side_but_a_clear_one_may_not() -> None:

@@ -14,12 +14,12 @@ from training.data.reading import load_folder
 
 
 def spans(*highest: float, kind: str = "uint", bits: int = 16) -> list[Span]:
-    return [Span(f"s{k}", kind, bits, value) for k, value in enumerate(highest)]
+    return [Span(f"s{k}", kind, bits, value, value) for k, value in enumerate(highest)]
 
 
 @pytest.mark.parametrize(
     ("highest", "found"),
-    [((3000, 4095), 4095), ((900, 1023), 1023), ((12000, 2000), 16383), ((40000, 9), 65535), ((180, 120), 255)],
+    [((3000, 4095), 4095), ((900, 1023), 1023), ((12000, 2000), 16383), ((40000, 9000), 65535), ((180, 120), 255)],
 )
 def test_the_smallest_usual_range_that_holds_all_is_taken(highest: tuple[float, ...], found: float) -> None:
     assert find_range(spans(*highest)) == found
@@ -34,9 +34,18 @@ def test_floats_up_to_1_are_read_as_such_and_others_asked_about() -> None:
 
 
 def test_8_and_12_bits_in_files_of_16_are_two_ranges_and_asked_about() -> None:
-    with pytest.raises(ValueError, match=r"2 of 3 images of 16 bits hold 8-bit values only \(s0, s1\).*image_max=4095"):
+    with pytest.raises(
+        ValueError, match=r"2 of 3 images of 16 bits hold values up to 255 only \(s0, s1\).*image_max=4095"
+    ):
         find_range(spans(255, 240, 3900))
-    assert find_range(spans(60, 3900)) == 4095, "a dark image is no sign of 8 bits"
+    assert find_range(spans(600, 3900)) == 4095, "a darker image has no range of its own"
+    assert find_range(spans(60, *[3900] * 11)) == 4095, "nor has a single dark one"
+
+
+def test_hot_pixels_do_not_make_a_set_dark_in_silence() -> None:
+    hot = [*spans(3900, 4000), Span("s2", "uint", 16, 65535, 3800)]
+    with pytest.raises(ValueError, match=r"a few pixels go up to 65535 \(s2\), and 999 of 1000 are at most 4000"):
+        find_range(hot)
 
 
 def folder(root: Path, levels: list[int], dtype: type = np.uint16, suffix: str = ".tif") -> Path:

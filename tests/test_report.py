@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow_runs import made_by_mlflow
 from test_runs import DIGEST, experiment, made_up_store
 
 from analysis import evidence, exports, kept, report, runs, store
@@ -27,14 +28,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
-        run = store.connect().create_run(experiment())  # as `mlflow run` makes one
-        patch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+        store.connect()
+        run_id = made_by_mlflow("report", experiment())
+        patch.setenv("MLFLOW_RUN_ID", run_id)
         out = tmp_path_factory.mktemp("report")
         assert report.main(["--out", str(out)]) == 0
-        after = store.connect().get_run(run.info.run_id)
+        after = store.connect().get_run(run_id)
         assert after.data.tags["role"] == "report"
         assert after.info.status == "RUNNING"  # `mlflow run` ends its own
-        kept = {file.path for file in store.connect().list_artifacts(run.info.run_id)}
+        kept = {file.path for file in store.connect().list_artifacts(run_id)}
         assert kept == {"index.html", "report.md", "tables"}
     return out / "index.html"
 

@@ -18,6 +18,7 @@ from analysis.pictures import study_strips
 from analysis.schema import SCHEMA, load_published, tidy
 from analysis.tables import compare
 from training.pictures import Row, draw_predictions
+from training.store import EXPERIMENT
 from training.studies import STUDIES, carried_from_report
 from training.trial import Trial
 
@@ -56,11 +57,11 @@ def made_up_curve(trial: Trial, rng: np.random.Generator) -> pd.DataFrame:
 
 def make_experiment(folder: Path) -> None:
     """An experiment with its artifacts beside its database; MLflow's own default is the working directory."""
-    store.connect().create_experiment(store.EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    store.connect().create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
 
 
 def experiment() -> str:
-    found = store.connect().get_experiment_by_name(store.EXPERIMENT)
+    found = store.connect().get_experiment_by_name(EXPERIMENT)
     assert found is not None
     return str(found.experiment_id)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from training.door import enter, refuse
 from training.options import parse
 from training.plan import Settings, make_plan
 from training.preparation import Prepared, prepare
@@ -20,6 +21,7 @@ from training.trial import Trial
 if TYPE_CHECKING:  # it would import torch
     from training.pool import Pace
 
+MODULE = "training.forecast"
 TRIAL_SECONDS = 0.7  # run, artifacts and metrics of one trial in MLflow: benchmarks/logging_overhead.py
 START_SECONDS = 8.0  # imports, the database, workers
 
@@ -36,16 +38,12 @@ class Forecast:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0; or 2 for a value that cannot be used."""
+    enter()
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         prepared = prepare(options)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if "MLFLOW_RUN_ID" in os.environ:
-            from training import tracking
-
-            print(tracking.discard_run(), file=sys.stderr)
-        return 2
+        return refuse(error, MODULE)
     print(*prepared.text, sep="\n")
     paces = measure(prepared)
     lines = describe([forecast(study, prepared, paces) for study in prepared.studies], prepared)
@@ -53,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "MLFLOW_RUN_ID" in os.environ:
         from training import tracking
 
-        tracking.log_note(f"plan {prepared.images.name}", "plan", "```" + "\n".join(lines) + "\n```")
+        tracking.log_note(f"plan {prepared.images.name}", "plan", "```" + "\n".join(lines) + "\n```", MODULE)
     return 0
 
 

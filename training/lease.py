@@ -5,7 +5,6 @@ run whose process is gone is ended, whoever notices, and its trial is free again
 all it takes is that a run, once written, is found. Knows nothing of training.
 """
 
-import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from training.patience import may_pass
-from training.provenance import now, this_process
+from training.provenance import now, this_place, this_process
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 LEASE, ASKED, HELD = "lease", "asked", "held"  # a tag and its values
 BEAT_SECONDS = 20.0
-STALE_SECONDS = 120.0  # without a beat, a process on another machine is taken for dead; clocks must agree to a minute
+STALE_SECONDS = 120.0  # without a beat, a process of another place is taken for dead; clocks must agree to a minute
 CLOCK_SECONDS = 5.0  # by which a process's own start may seem to move when the clock is set
 ASK_SECONDS = 0.2
 GONE = "its process ended without a word: killed, out of memory, or the machine went down"
@@ -86,19 +85,22 @@ def end_dead_runs(client: "MlflowClient", runs: "Iterable[Run]", status: str = "
 
 
 def is_alive(tags: Mapping[str, str]) -> bool:
-    """Whether the process that writes a run is there: looked up on this machine, judged by its beat on another."""
+    """Whether the process that writes a run is there: looked up where its number holds, else judged by its beat.
+
+    An older version's name has no place; a machine that was started anew has another one: both are judged by the beat.
+    """
     process = tags.get("process", "")
-    if not process:
+    if not process or "heartbeat" not in tags:
         return True  # not ours, so not ours to end
-    if process.partition(":")[0] == socket.gethostname():
+    if process.rpartition(":")[2] == this_place():
         return process_exists(process)
     beat = datetime.fromisoformat(tags["heartbeat"])
     return (datetime.now(UTC) - beat).total_seconds() < STALE_SECONDS
 
 
 def process_exists(name: str) -> bool:
-    """Whether a process of this machine, named by provenance.this_process, runs. Another may have got its number."""
-    _, pid, started = name.split(":")
+    """Whether a process of this place, named by provenance.this_process, runs. Another may have got its number."""
+    _, pid, started, _ = name.split(":")
     try:
         process = psutil.Process(int(pid))
         same = abs(process.create_time() - float(started)) < CLOCK_SECONDS

@@ -6,11 +6,11 @@ Imports nothing heavy, so that --help answers at once.
 import argparse
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from training.data.mask_rule import AUTO
 from training.data.read_options import Reading
+from training.door import user_path
 from training.plan import CARRIES, PRESETS, PROTOCOLS
 from training.studies import STUDIES
 from training.trial import FOLDS, PRECISIONS
@@ -66,7 +66,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """The options that say how a folder is to be understood."""
     parser.add_argument(
-        "--data", type=Path, required=True, help="a folder of images and masks, or a csv of their paths"
+        "--data", type=user_path, required=True, help="a folder of images and masks, or a csv of their paths"
     )
     parser.add_argument("--group", default=AUTO, help="what must stay together: a csv column, or a regex on the stem")
     parser.add_argument("--mask-suffix", default=AUTO, help="which mask counts where an image has several, as _seg")

@@ -1,14 +1,17 @@
 """A store that is away for a while: calls to MLflow wait and try again, for PATIENCE_SECONDS, before they give up.
 
-Says which errors pass by themselves (a locked database, a server that restarts) and which do not (a full disk).
+Says which errors pass by themselves (a locked database, a server that restarts) and which do not (a full disk), and
+says aloud that it waits.
 """
 
 import errno
 import functools
 import os
+import re
+import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENCE_SECONDS = float(os.environ.get("UNET_STUDIES_PATIENCE_SECONDS", "600"))
 LONGEST_PAUSE = 10.0
+SILENT_SECONDS = 4.0  # of waiting, before it is said
+NOTICE_SECONDS = 30.0  # between two notices of a process, whose threads wait side by side
 FULL = ("disk is full", "No space left", "disk full")  # of SQLite, the system, PostgreSQL
 PASSING = ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
 UNREACHED = ("API request to", "Response: <", "Max retries exceeded", "Connection")  # MLflow's words for no answer
@@ -26,22 +31,47 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 
+_noticed = -NOTICE_SECONDS
+
+
 def patiently(call: Callable[[], T]) -> T:
     """What the call returns, tried again while its error may pass. Raises the last error once patience is over."""
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, 0.2
+    start, pause = time.monotonic(), 0.2
+    deadline = start + PATIENCE_SECONDS
     while True:
         try:
             return call()
         except Exception as error:
-            if not may_pass(error) or time.monotonic() + pause > deadline:
+            now = time.monotonic()
+            if not may_pass(error) or now + pause > deadline:
                 raise
+            if now - start > SILENT_SECONDS:
+                _notice(error, deadline - now)
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def patient(client: "MlflowClient") -> "MlflowClient":
-    """The client, each of whose calls is made patiently."""
-    return cast("MlflowClient", _Patient(client))
+def _notice(error: Exception, seconds_left: float) -> None:
+    global _noticed  # noqa: PLW0603 - one voice for all threads of a process
+    if time.monotonic() - _noticed < NOTICE_SECONDS:
+        return
+    _noticed = time.monotonic()
+    left = f"{seconds_left / 60:.0f} minutes" if seconds_left > 90 else f"{seconds_left:.0f} seconds"
+    address = shown(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    text = f"the tracking store at {address} does not answer ({reason_of(error)}); trying again for {left} more"
+    print(f"{text}; nothing is lost meanwhile", file=sys.stderr, flush=True)
+
+
+def shown(uri: str) -> str:
+    """An address without user and password."""
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong in a few words: MLflow and requests wrap it in layers of their own."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    caused = re.search(r"Caused by (.+)", first)
+    return (caused[1] if caused else first).rsplit("Error(", 1)[-1].rsplit(": ", 1)[-1].strip("\"'() ")[:200]
 
 
 def may_pass(error: BaseException) -> bool:
@@ -59,12 +89,19 @@ def is_full(error: BaseException) -> bool:
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(word in str(error) for word in FULL)
 
 
-class _Patient:
+class PatientClient:
+    """Stands for an MlflowClient; each of its calls is made patiently."""
+
     def __init__(self, client: "MlflowClient") -> None:
         self._client = client
 
+    def _call(self, name: str, *args: Any) -> Any:
+        return patiently(lambda: getattr(self._client, name)(*args))
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
+        if not callable(method):
+            return method
 
         @functools.wraps(method)
         def call(*args: Any, **options: Any) -> Any:

@@ -5,13 +5,13 @@ is done (training/study_run.py); the winner is kept for the studies that build o
 """
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
+from training.door import enter, refuse
 from training.lease import Heartbeat
 from training.options import ALL, parse
 from training.patience import is_full, may_pass
@@ -27,6 +27,7 @@ from training.trial import Trial
 if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
     from training.pool import Outcome
 
+MODULE = "training.runner"
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 
 
@@ -34,31 +35,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when every trial is there, 1 when some are missing, 2 for a value that cannot be used (no run is left then),
     130 when it was stopped.
     """
+    enter()
     try:
         return run(parse(sys.argv[1:] if arguments is None else arguments))
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if "MLFLOW_RUN_ID" in os.environ:
-            from training import tracking
-
-            print(tracking.discard_run(), file=sys.stderr)
-        return 2
+        return refuse(error, MODULE)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check everything, then run the studies that were asked for. Raises ValueError before any run exists."""
     prepared = prepare(options)
-    from training import tracking
+    from training import mlflow_run, store, tracking
 
     studies, settings = prepared.studies, prepared.settings
     client, experiment_id = tracking.connect()
+    mlflow_run.own_run(client, MODULE)
     winners: dict[str, list[Trial]] = {}
     if settings.carry == "measured" and options.study != ALL:
         digest = prepared.images.digest
         winners = tracking.load_winners(client, studies[0].needs, digest, settings.protocol)
     tracking.describe_experiment(client, experiment_id)
     progress = Progress(total_work=sum(estimate_work(study, settings) for study in studies))
-    for line in [*prepared.text, f"runs go to {tracking.uri()}"]:
+    for line in [*prepared.text, f"runs go to {store.address()}"]:
         progress.say(line)
     if dead := tracking.end_all_dead(client):
         progress.say(f"{len(dead)} run(s) whose process is gone were ended; their trials are free again")
@@ -126,6 +124,8 @@ def _why_stopped(error: Exception) -> str:
         return f"the disk is full ({str(error).splitlines()[0][:200]}); free some space"
     if may_pass(error):
         return f"the tracking store cannot be reached ({str(error).splitlines()[0][:200]})"
+    if "must be in the 'active' state" in str(error):
+        return f"a run or its experiment was deleted meanwhile ({str(error).splitlines()[0][:200]}); restore it"
     return ""
 
 
@@ -137,7 +137,7 @@ def run_study(
     session: Session, study: Study, carried: Carried, parent: str, where: str
 ) -> tuple[list[Trial], list["Outcome"]]:
     """Run one study to its end. Its winners, one for each of its searches, and the trials that failed."""
-    from training import tracking
+    from training import mlflow_run, tracking
 
     plan = make_plan(study, carried, session.settings)
     session.progress.begin_study(where, study.name, study.question, plan.num_trials)
@@ -146,7 +146,7 @@ def run_study(
     tags = session.tags | {"role": "study", "study": study.name, "section": study.section}
     run_id = tracking.run_from_mlflow() if not parent else ""
     if run_id:
-        tracking.adopt_run(session.client, run_id, study.name, tags)
+        mlflow_run.adopt(session.client, run_id, study.name, tags)
     else:
         run_id = tracking.begin_run(session.client, session.experiment_id, study.name, tags, parent)
     prepared = session.prepared
@@ -173,12 +173,12 @@ def run_study(
 
 def _begin_main(session: Session) -> str:
     """The run that holds the studies of `all`; made by `mlflow run`, or here."""
-    from training import tracking
+    from training import mlflow_run, tracking
 
     tags = session.tags | {"role": "main"}
     run_id = tracking.run_from_mlflow()
     if run_id:
-        tracking.adopt_run(session.client, run_id, "all studies", tags)
+        mlflow_run.adopt(session.client, run_id, "all studies", tags)
         return run_id
     return tracking.begin_run(session.client, session.experiment_id, "all studies", tags)
 

@@ -7,6 +7,7 @@ Lengths are shares of the image's side. Nothing here knows networks, trials or h
 
 import argparse
 import math
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from training.door import Parser, enter, refuse, user_path
 
 SIZES = (32, 1024)  # pixels
 MAX_COUNT = 1000  # file names hold three digits, so that their order is the images' order
@@ -179,22 +182,32 @@ def _within(name: str, value: int, low: int, high: int) -> None:
         raise ValueError(f"{name}={value} is out of range; choose a whole number between {low} and {high}")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.synthetic", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="a new or an empty folder")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when the folder is written, 2 for a value that cannot be used."""
+    enter()
+    try:
+        options = parse(arguments)
+        try:
+            write_folder(**vars(options))
+        except OSError as error:
+            raise ValueError(
+                f"out={options.out} cannot be written ({error}); choose a folder you may write to"
+            ) from None
+    except ValueError as error:
+        return refuse(error, "training.synthetic")
+    side = f"{options.size}x{options.size} pixels"
+    print(f"{options.out}: wrote {options.count} synthetic images of {side} and their masks, seed {options.seed}")
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(prog="python -m training.synthetic", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--out", type=user_path, required=True, help="a new or an empty folder")
     parser.add_argument("--count", type=int, default=96, help=f"images, at most {MAX_COUNT} (default: 96)")
     parser.add_argument("--size", type=int, default=128, help="pixels, the side of an image (default: 128)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same images (default: 0)")
-    options = parser.parse_args(arguments)
-    try:
-        write_folder(**vars(options))
-    except ValueError as error:
-        parser.error(str(error))
-    except OSError as error:
-        parser.error(f"out={options.out} cannot be written ({error}); choose a folder you may write to")
-    side = f"{options.size}x{options.size} pixels"
-    print(f"{options.out}: wrote {options.count} synthetic images of {side} and their masks, seed {options.seed}")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

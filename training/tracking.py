@@ -5,30 +5,25 @@ A study is a parent run, a trial its child (training/trial_run.py). Nothing here
 
 import dataclasses
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-import mlflow
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.data.dataset_source_registry import get_registered_sources, resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
 
+from training import store
 from training.data.image_set import ImageSet, data_name
 from training.lease import end_dead_runs
-from training.patience import patient, patiently
+from training.mlflow_run import adopt, own_run
 from training.preparation import Prepared
 from training.provenance import provenance, this_process
 from training.saved_view import TAG, saved_view, view_link
 from training.trial import Trial
 
-DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
-EXPERIMENT = "unet-studies"
 PARENT = "mlflow.parentRunId"  # MLflow's tag of a child
 EXPERIMENT_NOTE = (
     "Hyper-parameter studies of a small U-Net. A run is a study, its child runs are trials, named by what varies. "
@@ -44,64 +39,29 @@ Tags = Mapping[str, str]
 
 
 def connect() -> tuple[MlflowClient, str]:
-    """A patient client and the id of the experiment; MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_ID win where set.
+    """A patient client and the id of the experiment (training/store.py). Raises StoreError within seconds.
 
     Creates the database: to be called once, before workers start, because they would meet in its migration.
     """
-    if "MLFLOW_TRACKING_URI" not in os.environ:
-        Path("mlruns").mkdir(exist_ok=True)
-        os.environ["MLFLOW_TRACKING_URI"] = DEFAULT_URI
-    client = connect_to(os.environ["MLFLOW_TRACKING_URI"])
-    if "MLFLOW_EXPERIMENT_ID" in os.environ:
-        return client, os.environ["MLFLOW_EXPERIMENT_ID"]
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    return client, experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT)
+    store.check()
+    client = store.connect()
+    return client, store.find_experiment(client)
 
 
 def describe_experiment(client: MlflowClient, experiment_id: str) -> None:
-    """Let the UI open on training runs, and say what they are."""
+    """Let the UI open on training runs, and say what they are; unless a person described their own experiment."""
+    note = client.get_experiment(experiment_id).tags.get("mlflow.note.content", EXPERIMENT_NOTE)
+    if not note.startswith(EXPERIMENT_NOTE.partition(".")[0]):
+        return
     client.set_experiment_tag(experiment_id, "mlflow.experimentKind", "custom_model_development")
     note = f"{EXPERIMENT_NOTE} [Trials by study]({view_link(experiment_id)}), with the columns that matter."
     client.set_experiment_tag(experiment_id, "mlflow.note.content", note)
     client.set_experiment_tag(experiment_id, TAG, saved_view())
 
 
-def connect_to(tracking_uri: str) -> MlflowClient:
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # table-making is no news, nor are retries
-    mlflow.set_tracking_uri(tracking_uri)
-    with _alone(tracking_uri):
-        return patient(patiently(MlflowClient))
-
-
-def _alone(tracking_uri: str) -> AbstractContextManager[object]:
-    """Processes that meet a fresh SQLite file would all make its tables, and all fail; a server makes its own."""
-    scheme, _, path = tracking_uri.partition(":///")
-    return FileLock(f"{path}.lock") if scheme == "sqlite" else nullcontext()
-
-
-def uri() -> str:
-    return str(mlflow.get_tracking_uri())
-
-
 def run_from_mlflow() -> str:
-    """The id of the run that `mlflow run` made for this process; empty when it did not start us."""
+    """The id of the run that `mlflow run` made for this command, once `own_run` has found it ours; else empty."""
     return os.environ.get("MLFLOW_RUN_ID", "")
-
-
-def discard_run() -> str:
-    """Take away the run that `mlflow run` made for us, unless an earlier step of the command wrote into it.
-
-    Says what a person should know then: MLflow wants to end the run itself, and complains that it is gone.
-    """
-    run_id = run_from_mlflow()
-    if not run_id:
-        return ""
-    client, _ = connect()
-    if "role" in client.get_run(run_id).data.tags:
-        return ""
-    end_run(client, run_id, failed=True)
-    client.delete_run(run_id)
-    return f"the run {run_id} was taken away again; that is all MLflow says below"
 
 
 def begin_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags, parent: str = "") -> str:
@@ -110,16 +70,6 @@ def begin_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags, p
     source = {"mlflow.source.name": "training.runner", "mlflow.source.type": "PROJECT"}
     tags = {**source, **tags, **nesting, **provenance()}
     return str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
-
-
-def adopt_run(client: MlflowClient, run_id: str, name: str, tags: Tags) -> None:
-    """Make the run that `mlflow run` created our own.
-
-    One that an earlier step of the same command took stays that step's, but this process keeps it alive now.
-    """
-    taken = "role" in client.get_run(run_id).data.tags
-    tags = provenance() if taken else {"mlflow.runName": name, **tags, **provenance()}
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def end_run(client: MlflowClient, run_id: str, failed: bool = False) -> None:
@@ -181,14 +131,18 @@ def log_reading(client: MlflowClient, run_id: str, prepared: Prepared) -> None:
 def log_check(data: Path, page: Path, verdict: str) -> None:
     """The page of a checked data set, in the run that `mlflow run` made for it."""
     name = data_name(data)
-    log_note(f"check {name}", "check_data", f"`{name}` is {verdict}; the page is among the artifacts.")
-    connect()[0].log_artifacts(run_from_mlflow(), str(page))
+    note = f"`{name}` is {verdict}; the page is among the artifacts."
+    if run_id := log_note(f"check {name}", "check_data", note, "training.data.check_data"):
+        store.connect().log_artifacts(run_id, str(page))
 
 
-def log_note(name: str, role: str, markdown: str) -> None:
-    """What a command that trains nothing has to say, in the run that `mlflow run` made for it."""
-    client, _ = connect()
-    adopt_run(client, run_from_mlflow(), name, {"role": role, "mlflow.note.content": markdown})
+def log_note(name: str, role: str, markdown: str, module: str) -> str:
+    """What a command that trains nothing has to say, in the run that `mlflow run` made for it. Its id, if there is."""
+    client = store.connect()
+    run_id = own_run(client, module)
+    if run_id:
+        adopt(client, run_id, name, {"role": role, "mlflow.note.content": markdown})
+    return run_id
 
 
 def load_winners(client: MlflowClient, names: Sequence[str], data_digest: str, protocol: str) -> dict[str, list[Trial]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from training import tracking
+from training import store
 from training.batches import DeviceSet
 from training.checkpoint import Kept, drop_checkpoint, read_checkpoint, write_checkpoint
 from training.data.framing import assemble
@@ -83,7 +83,7 @@ def end_with(caller: str) -> None:
 
 
 def run(job: Job) -> Outcome:
-    client, _ = tracking.connect()
+    client = store.connect()
     known = look_up(client, job.trial_hash)
     end_dead_runs(client, known.dead)
     if known.finished or known.training:

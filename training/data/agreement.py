@@ -21,7 +21,8 @@ COARSE, FINE = 8.0, 1.0  # pixels, standard deviations of the blurs
 RIDGE = 1e-3  # on standardized features: keeps the fit defined where features are constant
 MIN_PIXELS = 8  # of foreground and of background, below which nothing can be said
 NUM_FEATURES = 5
-CLEAR = 0.05  # of R^2: a difference that one pair alone can be trusted with
+CLEAR = 0.05  # of R^2: a difference that is no noise, where several pairs have it
+CLEAR_ALONE = 0.5  # that one or two pairs can be trusted with
 SURE = 3.0  # standard errors of the mean difference over many pairs
 
 Features = NDArray[np.float32]
@@ -62,17 +63,19 @@ def look_at(image: NDArray[Any], mask: NDArray[np.uint8]) -> Look:
     return Look(tuple(correlations), tuple(turned))
 
 
-def is_sure(gains: Sequence[float]) -> bool:
-    """Whether the mean gain in R^2 is above 0 for certain: by t over many pairs, or clearly in each of few."""
+def is_sure(gains: Sequence[float], errors: float = SURE) -> bool:
+    """Whether the mean gain in R^2 is above 0 for certain: by `errors` standard errors over many pairs, or clearly in
+    each of few.
+    """
     if not gains:
         return False
+    if len(gains) < 3:
+        return min(gains) > CLEAR_ALONE
     if min(gains) > CLEAR:
         return True
     mean = math.fsum(gains) / len(gains)
-    if len(gains) < 3:
-        return False
     variance = math.fsum((gain - mean) ** 2 for gain in gains) / (len(gains) - 1)
-    return mean > SURE * math.sqrt(variance / len(gains))
+    return mean > errors * math.sqrt(variance / len(gains))
 
 
 def _shrink(mask: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

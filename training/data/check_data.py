@@ -22,6 +22,7 @@ from training.data.read_options import Reading
 from training.data.reading import load_folder
 from training.data.sheet import draw_sheet
 from training.data.split import Split, make_split
+from training.door import enter, refuse, user_path
 from training.options import FIT_HELP, Parser, add_reading, find_reading, parse_known
 from training.progress import reading_progress
 
@@ -61,17 +62,13 @@ class Examination:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, 1 or 2, as said above."""
+    enter()
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         found = examine(options)
         write_page(found, options.out)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if "MLFLOW_RUN_ID" in os.environ:
-            from training import tracking
-
-            print(tracking.discard_run(), file=sys.stderr)
-        return 2
+        return refuse(error, "training.data.check_data")
     for line in [*found.lines, *map(describe_finding, found.findings)]:
         print(line)
     print(f"{options.data} is {found.verdict}")
@@ -168,7 +165,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--fold", type=int, default=0, help="whose split to look at")
     parser.add_argument("--val-percent", type=int, default=10, help="of the images, as for a study")
     parser.add_argument("--test-percent", type=int, default=10, help="of the images, as for a study")
-    parser.add_argument("--out", type=Path, default=Path("data_check"), help="the folder of the page")
+    parser.add_argument("--out", type=user_path, default=Path("data_check"), help="the folder of the page")
     options = parse_known(parser, arguments)
     if not 32 <= options.image_size <= 4096 or options.image_size % 16:
         raise ValueError(f"image_size={options.image_size}: it must be a multiple of 16 between 32 and 4096 pixels")

@@ -8,7 +8,6 @@ Nothing here knows how a data folder is read, and nothing is fetched that no per
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -16,12 +15,13 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 import requests
 
 from training.data.catalogue import CATALOGUE, PublicSet, RemoteFile, check_command, describe_set, find_set
 from training.data.unpack import SOURCE, Received, count_files, find_earlier, require_space, unpack, write_source
+from training.door import Parser, enter, refuse, user_path
 
 AUTO = "auto"  # out: data/<name>
 TIMEOUT = (10, 60)  # seconds: to connect, and between two pieces
@@ -41,28 +41,19 @@ class Dropped(Exception):
     """This try failed, the next may not."""
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; --help lists what can be given")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, 1 or 2, as said above."""
+    enter()
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         dataset = find_set(options.name)
-        out = Path("data", dataset.name) if options.out == AUTO else Path(options.out)
+        out = Path("data", dataset.name) if options.out == Path(AUTO) else options.out
         try:
             fetch(dataset, out, sys.stdout)
         except OSError as error:
             raise ValueError(f"out={out}: it cannot be written ({error}); choose another folder") from None
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if "MLFLOW_RUN_ID" in os.environ:
-            from training import tracking
-
-            print(tracking.discard_run(), file=sys.stderr)
-        return 2
+        return refuse(error, "training.data.download")
     except TransferFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -76,7 +67,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line. Raises ValueError."""
     parser = Parser(prog="python -m training.data.download", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--name", required=True, help=", ".join(CATALOGUE))
-    parser.add_argument("--out", default=AUTO, help="a new or an empty folder; auto: data/<name>")
+    parser.add_argument("--out", type=user_path, default=AUTO, help="a new or an empty folder; auto: data/<name>")
     return parser.parse_args(arguments)
 
 

@@ -61,6 +61,7 @@ def describe_masks(images: ImageSet, rule: str) -> str:
         "full": "all foreground",
         "empty": "empty",
         "objects": "objects, whose union is foreground",
+        "chosen": "foreground as the label map says",
     }
     return "; ".join(f"{words[kind]} ({count} mask{'s' * (count != 1)})" for kind, count in kinds.most_common())
 

@@ -11,6 +11,7 @@ from training.data.agreement import CLEAR, NUM_FEATURES, is_sure
 from training.data.findings import ERROR, WARNING, Finding, several, stems_of
 from training.data.image_set import ImageSet
 
+LARGER = 0.15  # shares of border and image by which inverted masks exceed the others, in the middle of each
 CLEAR_CORRELATION = 0.2  # length of a mask's correlations with its image below which they say nothing
 CLEAR_CONTRAST = 0.5  # deviations between foreground and background that are no accident
 MOSTLY = 0.5  # foreground share of an image that is more foreground than background
@@ -83,17 +84,17 @@ def _inverted_ones(images: ImageSet) -> Finding | None:
     if not len(one) or not len(other):
         return None
     outer = 1 if np.median(one) > np.median(other) else -1
-    if np.median(border[side == -outer]) > MOSTLY:
+    foreground = np.array([facts.foreground for facts in images.facts])
+    if any(np.median(seen[side == outer]) - np.median(seen[side == -outer]) < LARGER for seen in (border, foreground)):
         return None
-    odd = np.flatnonzero((side == outer) & (border > MOSTLY)).tolist()
-    if not odd:
-        return None
+    odd = np.flatnonzero(side == outer).tolist()
     said = any(facts.mask_kind == "chosen" for facts in images.facts)
     return Finding(
         severity=WARNING if said else ERROR,
         title=f"{several(len(odd), 'mask')} of {images.num_images} look inverted beside the others",
         meaning="What is background elsewhere is foreground here: it reaches around the border, and fits the image the "
-        "other way round. Save these masks inverted, or leave them out.",
+        "other way round. Save these masks inverted, or leave them out; if they are right, say so by naming the "
+        "values that are foreground: mask_values.",
         stems=stems_of(images, odd),
     )
 

@@ -35,6 +35,7 @@ class ImageFacts:
     mask_kind: str  # as in masks.MaskFacts
     mask_values: tuple[int, ...]
     num_values: int
+    named_values: tuple[int, ...]  # of its values, those that a person named as foreground or as not counting
     foreground: float  # share of the pixels that count
     ignored: float  # share of the pixels that are neither foreground nor background
     border: float  # share of the outermost pixels that are foreground

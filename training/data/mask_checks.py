@@ -21,6 +21,7 @@ HIDES_MUCH = 0.5  # share of the pixels that do not count
 def mask_problems(images: ImageSet) -> list[Finding]:
     checks: tuple[Callable[[ImageSet], Finding | None], ...] = (
         _class_masks,
+        _few_numbers,
         _mixed_values,
         _full_masks,
         _empty_masks,
@@ -46,6 +47,21 @@ def _class_masks(images: ImageSet) -> Finding | None:
     )
 
 
+def _few_numbers(images: ImageSet) -> Finding | None:
+    """As above, where the counts vary: a few objects in each image, or a few classes of which some are missing."""
+    found = [k for k, facts in enumerate(images.facts) if facts.mask_kind == "objects" and facts.num_values > 2]
+    counts = {images.facts[k].num_values for k in found}
+    if not found or max(counts) > FEW_CLASSES or (len(counts) == 1 and len(found) > 1):
+        return None
+    return Finding(
+        severity=WARNING,
+        title=f"no mask holds a number above {max(counts) - 1}: read as numbered objects, all of them foreground",
+        meaning="If the numbers are classes, say which are foreground: mask_values=1. If they are objects: "
+        "mask_threshold=0.",
+        stems=stems_of(images, found),
+    )
+
+
 def _mixed_values(images: ImageSet) -> Finding | None:
     """Masks of two values, whose foreground is another number in some: classes, or a label that does not count."""
     stems: dict[int, list[str]] = defaultdict(list)
@@ -54,7 +70,7 @@ def _mixed_values(images: ImageSet) -> Finding | None:
             stems[facts.mask_values[-1]].append(stem)
     objects = any(facts.mask_kind == "objects" and facts.num_values > 2 for facts in images.facts)
     values = sorted(stems)
-    if len(values) < 2 or set(values) <= set(FULL_SCALE) or (objects and IGNORE_LABEL not in values):
+    if set(values) <= ({1} if objects else set(FULL_SCALE)) or (len(values) < 2 and not objects):
         return None
     held = "; ".join(f"{show_value(value)} in {len(stems[value])} ({some(stems[value])})" for value in values[:4])
     ignore = (

@@ -1,6 +1,6 @@
 """What a person says of masks: which values are foreground, which do not count, how they lie on their images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,16 @@ class MaskRule:
     @property
     def ignored(self) -> list[int]:
         return _numbers("ignore_value", self.ignore)
+
+    def absent(self, held: Iterable[int]) -> str:
+        """What is wrong about values that a person named and no mask holds; empty where there is none."""
+        there = set(held)
+        for name, text in (("mask_values", self.values), ("ignore_value", self.ignore)):
+            parts = [] if text == AUTO else text.split(",")
+            lacking = [part.strip() for part in parts if not there & set(_numbers(name, part))]
+            if lacking:
+                return f"{name}={text}: no mask holds {', '.join(lacking)}"
+        return ""
 
     @property
     def decides(self) -> bool:

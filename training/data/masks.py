@@ -5,7 +5,7 @@ sources a layout finds; nothing of images, trials or torch.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ from training.data.mask_rule import (
     MaskRule,
     show_values,
 )
-from training.data.pairs import MaskFile, MaskSource, ObjectFiles, RunLengths, Shapes
+from training.data.pairs import FRACTIONS, MaskFile, MaskSource, ObjectFiles, RunLengths, Shapes
 from training.data.run_lengths import decode_runs
 from training.data.shapes import decode_shape, proportional, resize_mask
 from training.data.stored import QUARTER_TURNS
 
 IGNORE_LABEL = 255  # of many tools: "does not count"
+IGNORE_LABELS = (IGNORE_LABEL, 65535)
+VOID = 0xE0E0C0  # Pascal VOC's
 
 Labels = NDArray[np.int32]
 ReadBytes = Callable[[Path], bytes]
@@ -41,9 +43,10 @@ ReadBytes = Callable[[Path], bytes]
 class MaskFacts:
     """What a mask held before it became 0 and 1."""
 
-    kind: str  # empty, full, binary, objects; chosen where the rule said which values are foreground
+    kind: str  # empty, full, binary, objects; chosen or above where values or a threshold said what is foreground
     values: tuple[int, ...]  # the lowest SHOWN_VALUES of them
     num_values: int
+    named: tuple[int, ...] = ()  # those that a person named as foreground, or as not counting
 
 
 def read_mask(
@@ -68,7 +71,7 @@ def read_mask(
             mask |= binarize(_read_labels(path, 0, size, read, tag, placing), rule, str(path))[0] == 1
         return mask, _facts(np.unique(mask), "objects" if mask.any() else "empty")
     turned = tag if placing.orientation == IGNORE else 1
-    drawn = turn(_draw(source, _stored(size, turned), placing), turned)
+    drawn = turn(_draw(_sized(source, size, tag, turned), _stored(size, turned), placing), turned)
     return drawn, _facts(np.unique(drawn), "objects" if drawn.any() else "empty")
 
 
@@ -84,7 +87,8 @@ def binarize(
     mask, kind = _foreground(labels, found, rule, name, values, left_out)
     if left_out is not None:
         mask[left_out] = OUTSIDE
-    return mask, _facts(found, kind)
+    named = [value for value in (*rule.chosen, *rule.ignored) if (labels == value).any()]
+    return mask, replace(_facts(found, kind), named=tuple(named))
 
 
 def _foreground(
@@ -97,7 +101,7 @@ def _foreground(
 ) -> tuple[Pixels, str]:
     """(h, w) of 0 and 1, and the kind of mask (MaskFacts). `found` are the values that count."""
     if rule.threshold != AUTO:
-        return (labels > int(rule.threshold)).astype(np.uint8), "chosen"
+        return (labels > int(rule.threshold)).astype(np.uint8), "above"
     if rule.values != AUTO or values:
         return np.isin(labels, rule.chosen or values).astype(np.uint8), "chosen"
     mask = (labels != 0).astype(np.uint8)
@@ -131,20 +135,28 @@ def are_objects(labels: Labels, values: NDArray[np.int32]) -> bool:
 
 def suggest(values: NDArray[np.int32]) -> str:
     """The options that would decide."""
-    if values[-1] >= FIRST_COLOUR:
-        return "mask_values=ff0000,00ff00 (colours), or mask_threshold=0 (all but black)"
-    middle = int(values[0] + values[-1]) // 2
-    ignored = (
-        f"ignore_value={IGNORE_LABEL} (where {IGNORE_LABEL} means: does not count), " if _may_be_ignored(values) else ""
-    )
-    return ignored + (
-        f"mask_threshold={middle} (above it; for smoothed masks), mask_threshold={values[0]} (all but {values[0]}; for "
-        f"numbered objects), or mask_values={values[-1]} (a list of classes)"
+    ignored = _looks_ignored(values)
+    others = values[values != ignored] if ignored is not None else values
+    shown = show_values([ignored]) if ignored is not None else ""
+    ignore = f"ignore_value={shown} (where {shown} means: does not count), " if shown else ""
+    if others[-1] >= FIRST_COLOUR:
+        return ignore + "mask_values=ff0000,00ff00 (colours), or mask_threshold=0 (all but black)"
+    middle = int(others[0] + others[-1]) // 2
+    return ignore + (
+        f"mask_threshold={middle} (above it; for smoothed masks), mask_threshold={others[0]} (all but {others[0]}; for "
+        f"numbered objects), or mask_values={others[-1]} (a list of classes)"
     )
 
 
-def _may_be_ignored(values: NDArray[np.int32]) -> bool:
-    return len(values) > 2 and values[-1] == IGNORE_LABEL and values[-2] < IGNORE_LABEL // 2
+def _looks_ignored(values: NDArray[np.int32]) -> int | None:
+    """Of at least three sorted values, the one that many tools give to pixels that do not count."""
+    if len(values) < 3:
+        return None
+    if values[0] < 0:
+        return int(values[0])
+    if VOID in values:
+        return VOID
+    return int(values[-1]) if values[-1] in IGNORE_LABELS and values[-2] < values[-1] // 2 else None
 
 
 def _read_labels(
@@ -178,6 +190,14 @@ def _draw(source: RunLengths | Shapes, size: tuple[int, int], placing: MaskPlaci
     for text in source.texts:
         mask |= decode_runs(text, counted_at, source.path, placing.order)
     return resize_mask(mask, size)
+
+
+def _sized(source: RunLengths | Shapes, size: tuple[int, int], tag: int, turned: int) -> RunLengths | Shapes:
+    """Of a picture that its tag turns on its side, a table may state the height and width of either way."""
+    wanted = _stored(size, turned)
+    if tag not in QUARTER_TURNS or source.size in (None, FRACTIONS) or proportional(source.size, wanted):
+        return source
+    return replace(source, size=source.size[::-1]) if isinstance(source, Shapes) else source
 
 
 def _stored(size: tuple[int, int], tag: int) -> tuple[int, int]:

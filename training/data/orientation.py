@@ -28,6 +28,7 @@ class Fit:
     stem: str
     turns: Mapping[str, int]  # orientation -> the tag that would turn its mask
     scores: Mapping[str, float]  # orientation -> R^2; nan where the mask is empty or full
+    stated: str = ""  # the orientation that the stated size of an annotation suggests
 
 
 def decide_orientation(fits: Sequence[Fit]) -> str:
@@ -52,6 +53,9 @@ def decide_orientation(fits: Sequence[Fit]) -> str:
             seen, stored = (agreeing, against) if best == APPLY else (against, agreeing)
             raise ValueError(_mixed(seen, stored, "by how well they agree with the pixels"))
         if not is_sure(list(known.values())):
+            stated = {fit.stated for fit in differing}
+            if len(stated) == 1 and "" not in stated:
+                return stated.pop()
             tagged = some([fit.stem for fit in differing])
             raise ValueError(
                 f"{len(differing)} images or masks carry an orientation tag ({tagged}), and whether the masks fit the "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 SHOWN_NAMES = 5
+FRACTIONS = (1, 1)  # a size: coordinates are fractions of the picture's width and height, whatever those are
 LONG_NAME = 40  # letters
 
 
@@ -43,7 +44,7 @@ class Shapes:
 
     path: Path  # the json, for messages
     segmentations: tuple[str, ...]
-    size: tuple[int, int] | None = None  # (height, width) they were drawn at, where the file states it
+    size: tuple[int, int] | None = None  # (height, width) they were drawn at, where the file states it; or FRACTIONS
 
 
 MaskSource = MaskFile | ObjectFiles | RunLengths | Shapes

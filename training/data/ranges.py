@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from training.data.pairs import some
 
 FULL_RANGES = (255, 1023, 4095, 16383, 65535)  # 8, 10, 12, 14 and 16 bits
-EIGHT_BITS = 200  # a file whose highest value is from here to 255 was made of 8 bits
+FAR = 2  # usual ranges apart: no difference of exposure
+MANY = 0.1  # share of the images that makes a range of its own
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Span:
     kind: str  # uint, int or float
     bits: int
     highest: float
+    usual: float  # 999 of 1000 values are at most this
 
 
 def find_range(spans: Sequence[Span]) -> float:
@@ -36,13 +38,21 @@ def find_range(spans: Sequence[Span]) -> float:
             f"the images hold {' and '.join(sorted(kinds))} numbers up to {highest:g}, and no file says which value "
             f"stands for white; say it: image_max={_suggest(highest)}"
         )
-    found = next(limit for limit in FULL_RANGES if highest <= limit)
-    narrow = [span.stem for span in spans if EIGHT_BITS <= span.highest <= FULL_RANGES[0]]
-    if narrow and found > FULL_RANGES[1]:
+    found = _range_of(highest)
+    hot = [span.stem for span in spans if span.highest > _range_of(max(span.usual for span in spans))]
+    if hot and _steps(max(span.usual for span in spans), highest) >= FAR:
         raise ValueError(
-            f"{len(narrow)} of {len(spans)} images of 16 bits hold 8-bit values only ({some(narrow)}), the others go "
-            f"up to {highest:g}: they are of different ranges; save those with 8 bits a channel, or say that all are "
-            f"of one range: image_max={found}"
+            f"a few pixels go up to {highest:g} ({some(hot)}), and 999 of 1000 are at most "
+            f"{max(span.usual for span in spans):g}: hot pixels would make everything else dark. Mend them, or take "
+            f"this range as it is: image_max={found}"
+        )
+    narrow = [span.stem for span in spans if span.highest and _steps(span.highest, highest) >= FAR]
+    if len(narrow) >= MANY * len(spans):
+        raise ValueError(
+            f"{len(narrow)} of {len(spans)} images of 16 bits hold values up to "
+            f"{max(span.highest for span in spans if span.stem in narrow):g} only ({some(narrow)}), the others go "
+            f"up to {highest:g}: they are of different ranges; save all in one, or say that "
+            f"they are of one range as they are: image_max={found}"
         )
     return found
 
@@ -54,6 +64,15 @@ def describe_range(spans: Sequence[Span], found: float) -> str:
         f"{many} are read as 0 to {found:g}, the smallest usual range that holds their highest value, {highest:g}; "
         "image_max says otherwise"
     )
+
+
+def _range_of(highest: float) -> int:
+    return next(limit for limit in FULL_RANGES if highest <= limit)
+
+
+def _steps(low: float, high: float) -> int:
+    """How many usual ranges lie between those of two values."""
+    return FULL_RANGES.index(_range_of(high)) - FULL_RANGES.index(_range_of(low))
 
 
 def _suggest(highest: float) -> str:

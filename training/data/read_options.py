@@ -56,7 +56,7 @@ class Reading:
         for name, value, applies, holds in (
             ("mask_threshold", self.mask_threshold, _is_file, "files of masks"),
             ("mask_values", self.mask_values, _is_file, "files of masks"),
-            ("ignore_value", self.ignore_value, _is_file, "files of masks"),
+            ("ignore_value", self.ignore_value, _is_whole_file, "files of whole masks"),
             ("rle_order", self.rle_order, _is_runs, "run lengths"),
         ):
             if value != AUTO and layout.pairs and not any(applies(pair.mask) for pair in layout.pairs):
@@ -69,6 +69,10 @@ class Reading:
 
 def _is_file(mask: MaskSource) -> bool:
     return isinstance(mask, MaskFile | ObjectFiles)
+
+
+def _is_whole_file(mask: MaskSource) -> bool:
+    return isinstance(mask, MaskFile)
 
 
 def _is_runs(mask: MaskSource) -> bool:

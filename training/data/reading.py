@@ -22,7 +22,7 @@ from training.data.framing import Frame, frame_image, frame_mask, make_frame, nu
 from training.data.image_set import ImageFacts, ImageSet, Unusable, data_name
 from training.data.images import Header, read_header, to_channels
 from training.data.layouts import find_groups, find_layout
-from training.data.mask_rule import AUTO
+from training.data.mask_rule import AUTO, show_values
 from training.data.pairs import Layout, MaskFile, MaskSource, ObjectFiles, Pair
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts
 from training.data.read_options import Reading
@@ -167,7 +167,9 @@ def _prepare(
         if problems:
             raise Unusable(data, problems)
         if not any(facts.foreground for facts in seen):
-            raise ValueError(f"data={data}: every mask is empty; at least one needs foreground (any value above 0)")
+            raise ValueError(_why_empty(data, reading, seen))
+        if absent := reading.rule.absent(named for facts in seen for named in facts.named_values):
+            raise ValueError(f"data={data}: {absent}; {_values_of(seen)}")
         if shape[3] == 3 and all(facts.channels == 1 for facts in seen):  # colour files of grey pixels
             images = images[..., :1].copy()
             np.save(folder / IMAGES, images)
@@ -221,6 +223,16 @@ def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: Readi
         mask = dataclasses.astuple(pair.mask)[1:], [contents[path] for path in _mask_files(pair.mask)]
         digest.update(repr((pair.stem, contents[pair.image], pair.page, mask)).encode())
     return digest.hexdigest()[:32]
+
+
+def _why_empty(data: Path, reading: Reading, seen: Sequence[ImageFacts]) -> str:
+    if reading.rule.decides:
+        return f"data={data}: where {reading.rule.text}, every mask is empty; {_values_of(seen)}"
+    return f"data={data}: every mask is empty; at least one needs foreground (any value above 0)"
+
+
+def _values_of(seen: Sequence[ImageFacts]) -> str:
+    return f"the masks hold {show_values(sorted({value for facts in seen for value in facts.mask_values}))}"
 
 
 def _identical(facts: Sequence[ImageFacts]) -> list[list[int]]:

@@ -64,8 +64,10 @@ def decode_runs(text: str, size: tuple[int, int], path: Path, order: RunOrder = 
 
 
 def likely_orders(samples: Iterable[Sample], path: Path) -> list[RunOrder]:
-    """The orders that give the shortest outlines over all masks together, the best first: one, or, where columns and
-    rows do about equally well, one of each. In a square picture the wrong order only swaps the axes.
+    """The orders that give the shortest outlines over all masks together, the best first.
+
+    Several, where outlines do not tell: in a square picture the wrong order only swaps the axes; and where no object
+    reaches the border, counting from 0 or from 1 only shifts the masks by a pixel.
     """
     outlines = dict.fromkeys(RUN_ORDERS.values(), 0.0)
     for texts, sizes in list(samples)[:MAX_SAMPLED]:
@@ -73,9 +75,10 @@ def likely_orders(samples: Iterable[Sample], path: Path) -> list[RunOrder]:
             outlines = {order: total + _outline(texts, sizes, path, order) for order, total in outlines.items()}
     if not any(outlines.values()):
         return [KAGGLE]
-    best = min(outlines, key=lambda order: outlines[order])
-    other = min((order for order in outlines if order.down != best.down), key=lambda order: outlines[order])
-    return [best] if outlines[other] >= CLEAR * outlines[best] else [best, other]
+    shortest = {down: min(length for order, length in outlines.items() if order.down == down) for down in (True, False)}
+    limit = CLEAR * min(shortest.values())
+    likely = [order for order, length in outlines.items() if length == shortest[order.down] <= limit]
+    return sorted(likely, key=lambda order: outlines[order])
 
 
 def _outline(texts: tuple[str, ...], sizes: tuple[tuple[int, int], ...], path: Path, order: RunOrder) -> float:

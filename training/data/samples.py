@@ -41,6 +41,7 @@ def read_pair(
         mask_kind=mask_facts.kind,
         mask_values=mask_facts.values,
         num_values=mask_facts.num_values,
+        named_values=mask_facts.named,
         foreground=_foreground(mask),
         ignored=float((mask == OUTSIDE).mean()),
         border=_border(mask),

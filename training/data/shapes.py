@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.images import Pixels
+from training.data.pairs import FRACTIONS
 
 MIN_POINTS = 8  # of an outline that says how it was made
 MOST_TRACED = 0.9  # share of these that must look traced
@@ -41,6 +42,8 @@ def decode_shape(
         )
     if isinstance(shape, dict):
         drawn_at = (int(shape["size"][0]), int(shape["size"][1]))
+    elif drawn_at == FRACTIONS:
+        shape, drawn_at = [_scaled(polygon, FRACTIONS, size) for polygon in shape], None
     elif drawn_at and drawn_at != size and not traced:
         shape = [_scaled(polygon, drawn_at, size) for polygon in shape]
     if drawn_at and not proportional(drawn_at, size):
@@ -60,22 +63,33 @@ def decode_shape(
     return resize_mask(mask, size)
 
 
+def in_pixels(text: str, size: tuple[int, int]) -> str:
+    """Outlines in fractions, in pixels of a picture of this (height, width)."""
+    return json.dumps([_scaled(polygon, FRACTIONS, size) for polygon in _polygons_of(text)])
+
+
+def farthest(text: str) -> tuple[float, float]:
+    """The largest y and the largest x of a segmentation's outlines; 0 for run lengths."""
+    numbers = [number for polygon in _polygons_of(text) for number in polygon]
+    return max(numbers[1::2], default=0.0), max(numbers[::2], default=0.0)
+
+
 def are_traced(segmentations: Iterable[str]) -> bool:
     """Whether these outlines were traced around masks: whole numbers, in steps along the pixels and across them."""
     polygons = [np.array(polygon).reshape(-1, 2) for text in segmentations for polygon in _polygons_of(text)]
-    long = [polygon for polygon in polygons if len(polygon) >= MIN_POINTS]
-    if not long:
-        return False
-    across = sum(_is_traced(polygon) for polygon in long)
-    return across >= MOST_TRACED * len(long)
+    telling = [
+        traced for polygon in polygons if len(polygon) >= MIN_POINTS and (traced := _is_traced(polygon)) is not None
+    ]
+    return bool(telling) and sum(telling) >= MOST_TRACED * len(telling)
 
 
-def _is_traced(polygon: NDArray[np.float64]) -> bool:
+def _is_traced(polygon: NDArray[np.float64]) -> bool | None:
+    """None for an outline along rows and columns only, which both may have."""
     if np.abs(polygon - np.rint(polygon)).max() > ROUNDED:
         return False
     wide, tall = np.abs(np.diff(np.rint(polygon), axis=0, append=np.rint(polygon[:1]))).T
     straight, diagonal = (wide == 0) | (tall == 0), (wide == tall) & (wide > 0)
-    return bool((straight | diagonal).all() and diagonal.any())
+    return None if straight.all() else bool((straight | diagonal).all())
 
 
 def _polygons_of(text: str) -> list[list[float]]:

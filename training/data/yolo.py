@@ -3,7 +3,6 @@
 The image's header is read for its size; its pixels are not.
 """
 
-import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -12,9 +11,8 @@ from pathlib import Path
 import yaml
 
 from training.data.categories import Annotated, make_pairs
-from training.data.images import read_header
 from training.data.listing import list_all_below, list_images, list_tables, same_name
-from training.data.pairs import Findings, Layout, some
+from training.data.pairs import FRACTIONS, Findings, Layout, some
 from training.data.tables import read_text
 
 LABELS, IMAGES = "labels", "images"
@@ -84,19 +82,16 @@ def _text_of(image: Path, root: Path) -> Path:
 
 
 def _read(one: Annotated, found: Findings) -> None:
-    """The lines of one text, as polygons in pixels of the image as seen."""
+    """The lines of one text, as polygons in fractions of the image, as they stand there."""
     lines = [line.split() for line in read_text(one.table).splitlines() if line.strip()]
     try:
         rows = [(_label(label), [float(number) for number in numbers]) for label, *numbers in lines]
-        if lines:
-            header = read_header(one.image.read_bytes(), str(one.image))
-            one.size = (header.height, header.width)
+        one.size = FRACTIONS
     except ValueError as error:
         found.problems.append(
             str(error) if str(one.image) in str(error) else f"{one.table}: a line is no outline ({error})"
         )
         return
-    height, width = one.size or (0, 0)
     for label, numbers in rows:
         if len(numbers) in BOX_NUMBERS:
             one.bare.append((label, "boxes"))
@@ -109,8 +104,7 @@ def _read(one: Annotated, found: Findings) -> None:
                 f"{one.table}: a coordinate is {max(numbers, key=abs):g}; YOLO's are fractions of width and height"
             )
         else:
-            scaled = [number * side for number, side in zip(numbers, itertools.cycle((width, height)), strict=False)]
-            one.outlines.append((label, json.dumps([scaled])))
+            one.outlines.append((label, json.dumps([numbers])))
 
 
 def _label(text: str) -> str:
