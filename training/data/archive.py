@@ -73,8 +73,12 @@ def _is_text(path: Path) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(8)
+    """The first bytes. Raises ValueError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8)
+    except OSError as error:
+        raise ValueError(f"data={path}: it cannot be read ({error.strerror}); check its permissions") from None
 
 
 def _require_zip(path: Path) -> None:
