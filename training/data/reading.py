@@ -30,7 +30,7 @@ from training.data.set_of_pairs import SetOfPairs
 from training.data.split import join_copies
 from training.data.survey import mask_files, reason, survey
 
-VERSION = 3  # of what is prepared; a change of reading or framing makes it another
+VERSION = 4  # of what is prepared; a change of reading or framing makes it another
 MEMORY_SHARE = 0.8  # of the free memory that a set may take
 
 
