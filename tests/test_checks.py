@@ -428,3 +428,13 @@ def test_options_about_files_that_are_not_there_are_refused(tmp_path: Path) -> N
         load_folder(folder, 32, reading=Reading(image_max="4095"))
     with pytest.raises(Unusable, match="orientation=apply has no use here: no file carries an orientation tag"):
         load_folder(folder, 32, reading=Reading(orientation="apply"))
+
+
+def test_masks_of_another_scale_are_not_emptied_by_a_threshold_in_silence(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    set_foreground(folder, STEMS[:3], 1)
+    (found,) = [one for one in findings(folder, Reading(mask_threshold="127")) if one.severity == ERROR]
+    assert (found.title, found.stems) == (
+        "3 masks of two values (0, 1) have none above mask_threshold",
+        tuple(STEMS[:3]),
+    )

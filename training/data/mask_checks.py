@@ -23,6 +23,7 @@ def mask_problems(images: ImageSet) -> list[Finding]:
         _class_masks,
         _few_numbers,
         _mixed_values,
+        _emptied,
         _full_masks,
         _empty_masks,
         _ignored,
@@ -83,6 +84,25 @@ def _mixed_values(images: ImageSet) -> Finding | None:
         meaning=f"Say what is foreground: mask_threshold=0 for all of them, mask_values={show_value(values[0])} for one"
         f"{ignore}.",
         stems=tuple(stems[fewest]),
+    )
+
+
+def _emptied(images: ImageSet) -> Finding | None:
+    """Masks of two values that the threshold leaves without foreground: 0 and 1 beside 0 and 255."""
+    found = [
+        k
+        for k, facts in enumerate(images.facts)
+        if facts.mask_kind == "above" and facts.foreground == 0 and facts.num_values == 2
+    ]
+    if not found:
+        return None
+    values = sorted({value for k in found for value in images.facts[k].mask_values})
+    return Finding(
+        severity=ERROR,
+        title=f"{several(len(found), 'mask')} of two values ({', '.join(map(show_value, values))}) have none above "
+        "mask_threshold",
+        meaning="They are of another scale than the others, so what they mark would be lost. Save all masks alike.",
+        stems=stems_of(images, found),
     )
 
 
