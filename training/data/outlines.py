@@ -14,6 +14,7 @@ from training.data.stored import QUARTER_TURNS
 MAX_OUTLINES = 2000  # that are looked at to tell how all were made
 BEYOND = 1.05  # of a side: farther than drawing over the edge goes
 MANY_BEYOND = 0.1  # share of the images
+MUCH = 0.15  # mean gain in R^2 by another scale that is no accident
 SCALED = 40  # pairs that are tried at another scale
 
 
@@ -41,11 +42,10 @@ def check_scale(asked: SetOfPairs, placing: MaskPlacing) -> None:
     beyond = sum(extent > BEYOND for extent in reach)
     sampled = [pair for pair in drawn if pair.mask.segmentations][:SCALED]  # type: ignore[union-attr]
     as_they_are = in_parallel(partial(_scaled_agreement, asked, placing, 1), sampled)
-    for scale in (max(reach), 0.5, 2.0):
-        if 0.8 < scale < BEYOND:
-            continue
+    for scale in (0.5, 2.0, *([max(reach)] if max(reach) > BEYOND else [])):
         scaled = in_parallel(partial(_scaled_agreement, asked, placing, scale), sampled)
-        if is_sure([one - two for one, two in zip(scaled, as_they_are, strict=True) if not math.isnan(one - two)]):
+        gains = [one - two for one, two in zip(scaled, as_they_are, strict=True) if not math.isnan(one - two)]
+        if is_sure(gains) and math.fsum(gains) > MUCH * len(gains):
             break
     else:
         if beyond < MANY_BEYOND * len(reach):

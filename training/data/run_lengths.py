@@ -5,6 +5,7 @@ wrong order an object falls to pieces, so the order that gives the most compact 
 pictures, of which the wrong order swaps the axes. Then the pixels decide (training/data/decisions.py).
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,13 +73,21 @@ def likely_orders(samples: Iterable[Sample], path: Path) -> list[RunOrder]:
     outlines = dict.fromkeys(RUN_ORDERS.values(), 0.0)
     for texts, sizes in list(samples)[:MAX_SAMPLED]:
         if texts:
-            outlines = {order: total + _outline(texts, sizes, path, order) for order, total in outlines.items()}
+            lengths = {order: _outline(texts, sizes, path, order) for order in outlines}
+            if math.isfinite(min(lengths.values())):  # else it is wrong in every order, which reading will say
+                outlines = {order: total + lengths[order] for order, total in outlines.items()}
     if not any(outlines.values()):
         return [KAGGLE]
     shortest = {down: min(length for order, length in outlines.items() if order.down == down) for down in (True, False)}
     limit = CLEAR * min(shortest.values())
     likely = [order for order, length in outlines.items() if length == shortest[order.down] <= limit]
     return sorted(likely, key=lambda order: outlines[order])
+
+
+def fit_somehow(sample: Sample, path: Path) -> bool:
+    """Whether run lengths can be read in any order; if not, reading them will say what is wrong."""
+    texts, sizes = sample
+    return any(math.isfinite(_outline(texts, sizes, path, order)) for order in RUN_ORDERS.values())
 
 
 def _outline(texts: tuple[str, ...], sizes: tuple[tuple[int, int], ...], path: Path, order: RunOrder) -> float:

@@ -8,7 +8,7 @@ from training.data.agreement import is_sure
 from training.data.images import Header
 from training.data.mask_rule import APPLY, AUTO, IGNORE, IMAGES, ORIENTATIONS, MaskPlacing
 from training.data.pairs import Pair, RunLengths
-from training.data.run_lengths import KAGGLE, MAX_SAMPLED, RUN_ORDERS, RunOrder, likely_orders
+from training.data.run_lengths import KAGGLE, MAX_SAMPLED, RUN_ORDERS, RunOrder, fit_somehow, likely_orders
 from training.data.set_of_pairs import SetOfPairs, agreement_of, in_parallel
 from training.data.stored import QUARTER_TURNS
 
@@ -21,8 +21,10 @@ def find_order(asked: SetOfPairs, notes: list[str]) -> RunOrder:
         return KAGGLE
     if asked.rle_order != AUTO:
         return RUN_ORDERS[asked.rle_order]
-    samples = ((mask.texts, _sizes(mask, asked.headers[pair.image], asked.orientation)) for pair, mask in counted)
+    samples = [(mask.texts, _sizes(mask, asked.headers[pair.image], asked.orientation)) for pair, mask in counted]
     likely = likely_orders(samples, counted[0][1].path)
+    if not all(fit_somehow(sample, counted[0][1].path) for sample in samples):
+        return likely[0]
     sampled = [pair for pair, mask in counted if mask.texts][:MAX_SAMPLED]
     scores = {order: in_parallel(partial(_best_agreement, asked, order), sampled) for order in likely[1:] and likely}
     found = max(likely, key=lambda order: _total(scores.get(order, ())))
