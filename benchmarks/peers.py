@@ -65,10 +65,10 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
 
 
 def dice_of(logits: Tensor, target: Tensor) -> Tensor:
-    """Of each image; 1 where both are empty."""
+    """Of each image; nan where the truth is empty: such images are in no mean."""
     prediction = (logits > 0).float()
     hit, total = (prediction * target).sum((1, 2, 3)), prediction.sum((1, 2, 3)) + target.sum((1, 2, 3))
-    return torch.where(total > 0, 2 * hit / total.clamp(min=1), torch.ones_like(total))
+    return torch.where(target.sum((1, 2, 3)) > 0, 2 * hit / total.clamp(min=1), torch.nan)
 
 
 def train_plain(job: Job, trial: Trial) -> float:
@@ -91,7 +91,7 @@ def train_plain(job: Job, trial: Trial) -> float:
         model.eval()
         with torch.no_grad():
             dices = [dice_of(model(x), y) for x, y in zip(*(part.split(8) for part in sets["val"]), strict=True)]
-        best = max(best, torch.cat(dices).mean().item())
+        best = max(best, torch.cat(dices).nanmean().item())
     return best
 
 
@@ -116,7 +116,7 @@ def train_lightning(job: Job, trial: Trial) -> float:
 
         def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
             images, masks = batch
-            self.log("val_dice", dice_of(self.model(images), masks).mean(), batch_size=len(images))
+            self.log("val_dice", dice_of(self.model(images), masks).nanmean(), batch_size=len(images))
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.Adam(self.parameters(), lr=trial.lr)
