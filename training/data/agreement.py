@@ -63,6 +63,11 @@ def look_at(image: NDArray[Any], mask: NDArray[np.uint8]) -> Look:
     return Look(tuple(correlations), tuple(turned))
 
 
+def gains_of(scores: Sequence[float], others: Sequence[float]) -> list[float]:
+    """By how much each pair agrees better in one way than in another; without those that say nothing (nan)."""
+    return [gain for one, two in zip(scores, others, strict=True) if not math.isnan(gain := one - two)]
+
+
 def is_sure(gains: Sequence[float], errors: float = SURE) -> bool:
     """Whether the mean gain in R^2 is above 0 for certain: by `errors` standard errors over many pairs, or clearly in
     each of few.

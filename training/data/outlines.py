@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from functools import partial
 
-from training.data.agreement import is_sure
+from training.data.agreement import gains_of, is_sure
 from training.data.mask_rule import MaskPlacing
 from training.data.pairs import FRACTIONS, Pair, Shapes
 from training.data.set_of_pairs import SetOfPairs, agreement_of, in_parallel
@@ -44,7 +44,7 @@ def check_scale(asked: SetOfPairs, placing: MaskPlacing) -> None:
     as_they_are = in_parallel(partial(_scaled_agreement, asked, placing, 1), sampled)
     for scale in (0.5, 2.0, *([max(reach)] if max(reach) > BEYOND else [])):
         scaled = in_parallel(partial(_scaled_agreement, asked, placing, scale), sampled)
-        gains = [one - two for one, two in zip(scaled, as_they_are, strict=True) if not math.isnan(one - two)]
+        gains = gains_of(scaled, as_they_are)
         if is_sure(gains) and math.fsum(gains) > MUCH * len(gains):
             break
     else:

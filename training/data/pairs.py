@@ -50,6 +50,13 @@ class Shapes:
 MaskSource = MaskFile | ObjectFiles | RunLengths | Shapes
 
 
+def mask_files(mask: MaskSource) -> tuple[Path, ...]:
+    """The files that hold a mask; none where a table does."""
+    if isinstance(mask, MaskFile):
+        return (mask.path,)
+    return mask.paths if isinstance(mask, ObjectFiles) else ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pair:
     stem: str  # unique in a set; with its folder before it where stems repeat

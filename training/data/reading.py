@@ -22,13 +22,13 @@ from training.data.image_set import ImageFacts, ImageSet, Unusable, data_name
 from training.data.images import Header, to_channels
 from training.data.layouts import find_groups, find_layout
 from training.data.mask_rule import AUTO, show_values
-from training.data.pairs import Layout, Pair
+from training.data.pairs import Layout, Pair, mask_files
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts
 from training.data.read_options import Reading
 from training.data.samples import read_pair
 from training.data.set_of_pairs import SetOfPairs
-from training.data.split import join_copies
-from training.data.survey import mask_files, reason, survey
+from training.data.split import join_copies, join_identical
+from training.data.survey import reason, survey
 
 VERSION = 4  # of what is prepared; a change of reading or framing makes it another
 MEMORY_SHARE = 0.8  # of the free memory that a set may take
@@ -88,7 +88,9 @@ def load_folder(
         notes=(*layout.notes, *kept["notes"]),
         range_max=kept["range_max"],
         stems=stems,
-        groups=groups if reading.group != AUTO else join_copies(groups, [*_identical(facts), *together]),
+        groups=groups
+        if reading.group != AUTO
+        else join_copies(join_identical(groups, [image.image_hash for image in facts]), together),
         subject_columns=layout.subject_columns,
         grouped=groups != stems,
         copies=copies,
@@ -209,14 +211,6 @@ def _why_empty(data: Path, reading: Reading, seen: Sequence[ImageFacts]) -> str:
 
 def _values_of(seen: Sequence[ImageFacts]) -> str:
     return f"the masks hold {show_values(sorted({value for facts in seen for value in facts.mask_values}))}"
-
-
-def _identical(facts: Sequence[ImageFacts]) -> list[list[int]]:
-    """Indices of images of equal pixels, of which there are several."""
-    members: dict[str, list[int]] = {}
-    for index, image in enumerate(facts):
-        members.setdefault(image.image_hash, []).append(index)
-    return [indices for indices in members.values() if len(indices) > 1]
 
 
 def _how(reading: Reading) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-from training.data.agreement import is_sure
+from training.data.agreement import gains_of, is_sure
 from training.data.images import Header
 from training.data.mask_rule import APPLY, AUTO, IGNORE, IMAGES, ORIENTATIONS, MaskPlacing
 from training.data.pairs import Pair, RunLengths
@@ -29,7 +29,7 @@ def find_order(asked: SetOfPairs, notes: list[str]) -> RunOrder:
     scores = {order: in_parallel(partial(_best_agreement, asked, order), sampled) for order in likely[1:] and likely}
     found = max(likely, key=lambda order: _total(scores.get(order, ())))
     for other in likely:
-        if other.down != found.down and not is_sure(_gains(scores[found], scores[other])):
+        if other.down != found.down and not is_sure(gains_of(scores[found], scores[other])):
             raise ValueError(
                 f"{counted[0][1].path}: it cannot be told from masks and pixels whether run lengths go down the "
                 "columns or along the rows; say it: rle_order=columns (as Kaggle's usually do) or rle_order=rows"
@@ -38,7 +38,7 @@ def find_order(asked: SetOfPairs, notes: list[str]) -> RunOrder:
     unsure = [
         other
         for other in likely
-        if other.down == found.down and other != found and not is_sure(_gains(scores[found], scores[other]), LIKELY)
+        if other.down == found.down and other != found and not is_sure(gains_of(scores[found], scores[other]), LIKELY)
     ]
     if unsure and by_one:
         found = by_one[0]  # the usual one
@@ -55,10 +55,6 @@ def _best_agreement(asked: SetOfPairs, order: RunOrder, pair: Pair) -> float:
     ways = ways if asked.tag(pair) != 1 else (APPLY,)
     found = [agreement_of(asked, pair, MaskPlacing(order=order, orientation=way)) for way in ways]
     return max((score for score in found if score is not None and not math.isnan(score)), default=math.nan)
-
-
-def _gains(scores: Sequence[float], others: Sequence[float]) -> list[float]:
-    return [gain for one, two in zip(scores, others, strict=True) if not math.isnan(gain := one - two)]
 
 
 def _total(scores: Sequence[float]) -> float:

@@ -11,7 +11,7 @@ from training.data.agreement import agreement
 from training.data.images import Header, decode_samples
 from training.data.mask_rule import MaskPlacing, MaskRule
 from training.data.masks import read_mask
-from training.data.pairs import MaskFile, ObjectFiles, Pair
+from training.data.pairs import Pair, mask_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,7 @@ class SetOfPairs:
 
     def mask_tag(self, pair: Pair) -> int:
         """The orientation tag of a mask's file; 1 where it has none, or is no file."""
-        paths = pair.mask.paths if isinstance(pair.mask, ObjectFiles) else ()
-        paths = (pair.mask.path,) if isinstance(pair.mask, MaskFile) else paths
-        return next((self.headers[path].orientation for path in paths), 1)
+        return next((self.headers[path].orientation for path in mask_files(pair.mask)), 1)
 
 
 def in_parallel(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:

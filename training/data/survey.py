@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.data.image_set import Unusable
 from training.data.images import Header, read_header
-from training.data.pairs import Layout, MaskFile, MaskSource, ObjectFiles
+from training.data.pairs import Layout, mask_files
 from training.data.set_of_pairs import in_parallel
 
 
@@ -33,12 +33,6 @@ def survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, s
     if problems:
         raise Unusable(data, problems)
     return headers, {path: content for path, (content, _) in seen.items()}
-
-
-def mask_files(mask: MaskSource) -> tuple[Path, ...]:
-    if isinstance(mask, MaskFile):
-        return (mask.path,)
-    return mask.paths if isinstance(mask, ObjectFiles) else ()
 
 
 def reason(path: Path, error: Exception) -> str:
