@@ -57,7 +57,7 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
     sets: dict[tuple[int, str, Reading], ImageSet] = {}
     readings: dict[str, Reading] = {}
     seen, outdated = set(), []
-    for run in _find_runs(client, data_name(folder), ELIGIBLE):
+    for run in find_runs(client, data_name(folder), ELIGIBLE):
         if not leaves_out_empty_images(run):
             outdated.append(run.info.run_id)
             continue
@@ -116,7 +116,7 @@ def leaves_out_empty_images(run: "Run") -> bool:
     return metrics.get("val_empty_images", 0) == 0 or "val_false_alarms" in metrics
 
 
-def _find_runs(client: "MlflowClient", data: str, which: str) -> Iterator["Run"]:
+def find_runs(client: "MlflowClient", data: str, which: str) -> Iterator["Run"]:
     """Best first, over all experiments, page by page."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     order = ["metrics.best_val_dice DESC"]
@@ -157,7 +157,7 @@ def _why_none(client: "MlflowClient", folder: Path, outdated: list[str]) -> str:
             f"data={folder}: the Dice of {len(outdated)} finished trial(s) counts images without foreground, where "
             "predicting nothing scores 1; run the study again, and it is a mean over the images that have foreground"
         )
-    if failed := sum(1 for _ in _find_runs(client, data_name(folder), JUDGED)):
+    if failed := sum(1 for _ in find_runs(client, data_name(folder), JUDGED)):
         return (
             f"data={folder}: {failed} trial(s) are finished, but none predicts any foreground that is there (tag "
             "`collapsed`) or each diverged; run a study with more epochs or other learning rates, such as "

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis import runs
-from serving.candidate import ELIGIBLE, _eligible_runs
+from serving.candidate import ELIGIBLE, find_runs
 from training import tracking
 
 NAMES = ["cells", "it's", 'the "best"', "`odd`", "50 %", "a\\b", "ä ö", "all'of\"them`%;--", "new\nline"]
@@ -33,7 +33,7 @@ def test_the_runs_of_a_folder_are_found_whatever_its_name(
     logged = {name: log_trial(name) for name in NAMES}
     client, _ = tracking.connect()
     for name in NAMES:
-        assert [run.info.run_id for run in _eligible_runs(client, name)] == [logged[name]], name
+        assert [run.info.run_id for run in find_runs(client, name, ELIGIBLE)] == [logged[name]], name
 
 
 @pytest.mark.parametrize("digest", NAMES)

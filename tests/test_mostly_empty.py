@@ -236,14 +236,10 @@ def test_a_mostly_empty_folder_from_study_to_champion(made: str, tmp_path: Path)
     run = functools.partial(
         subprocess.run, cwd=tmp_path, env=environment(), text=True, capture_output=True, check=False
     )
-    study = [*PYTHON, "training.runner", "mask_equalization", "--data", folder, "--preset", "demo", "--workers", "1"]
-    trained = run([*study, "--epochs", "8"])
+    study = [*PYTHON, "training.runner", "losses", "--data", folder, "--preset", "demo", "--workers", "1"]
+    trained = run([*study, "--epochs", "6", "--image-size", "32"])
     assert trained.returncode == 0, trained.stderr
     promoted = run([*PYTHON, "serving.promote", "--data", folder])
-    if made == "case 23" and promoted.returncode == 2:  # its only trial on plain masks predicts nothing in the end
-        assert "can be promoted" in promoted.stderr
-        assert "predicts no foreground" in trained.stdout
-        return
     assert promoted.returncode == 0, promoted.stderr
     assert (
         "over 1 image with foreground (too few to judge by), read this once (one image has no interval)"
