@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.claims import ALL_CLAIMS, CLAIMS
 from analysis.comparisons import compare_with_reference
 from analysis.evidence import Evidence
-from analysis.labels import DASH, TIMES, cell_label, factor_label, number, several, signed, value_label
+from analysis.labels import DASH, TIMES, cell_label, factor_label, number, signed, value_label
 from analysis.pictures import Picture, Strip, study_pictures, study_strips
 from analysis.provenance import command
 from analysis.selection import highest_dice, most_consistent
@@ -18,6 +18,7 @@ from analysis.tables import cell_factors, compare
 from analysis.verdicts import ANSWERS, Claim, Verdict
 from training.studies import STUDIES, Study
 from training.trial import Trial
+from training.words import pluralize
 
 SETTINGS = ("loss", "optimizer", "lr", "scheduler", "weight_decay", "dropout", "train_percent", "augment")
 FEW_EPOCHS = 0.5  # of the report's; below that its conclusions are not really put to the test
@@ -150,8 +151,8 @@ def describe_test(tags: Mapping[str, str]) -> dict[str, str]:
     if "test_empty_images" not in tags:
         return {"scored": f"{tags.get('test_images', 'held-out')} test images", "left_out": "", "few": ""}
     empty, alarms, otsu = (int(tags[name]) for name in ("test_empty_images", "test_false_alarms", "otsu_false_alarms"))
-    scored = several(int(tags["test_foreground_images"]), "test image") + (" with foreground" if empty else "")
-    left_out = f"false alarms on {alarms} of {several(empty, 'image')} without (Otsu: {otsu})" if empty else ""
+    scored = pluralize(int(tags["test_foreground_images"]), "test image") + (" with foreground" if empty else "")
+    left_out = f"false alarms on {alarms} of {pluralize(empty, 'image')} without (Otsu: {otsu})" if empty else ""
     few = f"A mean of {scored} says little." if int(tags["test_foreground_images"]) < MIN_TEST_IMAGES else ""
     return {"scored": scored, "left_out": left_out, "few": few}
 
@@ -181,7 +182,7 @@ def _runs(trials: pd.DataFrame) -> str:
     epochs = trials["epochs"]
     spread = f"{epochs.min():.0f}" if epochs.min() == epochs.max() else f"{epochs.min():.0f} to {epochs.max():.0f}"
     return (
-        f"{several(len(trials), 'run')} on {first['data']}, {spread} epochs at {first['image_size']:.0f} pixels, "
+        f"{pluralize(len(trials), 'run')} on {first['data']}, {spread} epochs at {first['image_size']:.0f} pixels, "
         f"protocol {first['protocol']}, carry {first['carry']}"
     )
 

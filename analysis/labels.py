@@ -91,8 +91,3 @@ def number(value: float, digits: int = 3) -> str:
 def signed(value: float, digits: int = 3) -> str:
     """A difference, with its sign."""
     return DASH if math.isnan(value) else f"{value:+.{digits}f}".replace("-", MINUS)
-
-
-def several(count: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.labels import several
 from training.plan import PRESETS
 from training.studies import STUDIES
+from training.words import pluralize
 
 USUAL = {"preset": "small", "carry": "report", "protocol": "fixed", "fit": "resize", "fold": 0}  # a study's defaults
 SAID = {  # column: what it is called
@@ -35,7 +35,7 @@ def provenance(trials: pd.DataFrame, num_images: int) -> dict[str, str]:
     told = {name: _values(trials[column]) for column, name in SAID.items()}
     told["images"] = str(num_images) if num_images else ""
     trained = trials["trained_run_id"].nunique()
-    told["trials"] = f"{several(len(trials), 'trial')} in {_studies(trials)}"
+    told["trials"] = f"{pluralize(len(trials), 'trial')} in {_studies(trials)}"
     if trained < len(trials):
         told["trials"] += f", {trained} of them trained and the rest reused"
     started = trials["started"].dropna()

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.labels import cell_label, factor_label, number, several, signed
+from analysis.labels import cell_label, factor_label, number, signed
 from analysis.stats import SEEDS_NEEDED, Paired, cell_means, largest_share, pair
 from analysis.verdicts import Answer, Verdict, judge, untested
+from training.words import pluralize
 
 LITTLE_DATA = (20, 40)  # percent of all images (Fig. 11)
 MUCH_DATA = 80  # percent: the most that leaves validation images
@@ -68,9 +69,8 @@ def from_pairs(paired: Paired, rows: pd.DataFrame, answer: Answer, *, lower: boo
     if not len(paired):
         return untested("no two runs to compare")
     count = int((paired.differences < 0).sum()) if lower else paired.wins
-    words = (
-        f"{'lower' if lower else 'higher'} in {count} of {several(len(paired), 'pair')}; mean {describe_effect(paired)}"
-    )
+    side, pairs = "lower" if lower else "higher", pluralize(len(paired), "pair")
+    words = f"{side} in {count} of {pairs}; mean {describe_effect(paired)}"
     if len(paired) > 1 and not math.isnan(paired.seed_low):
         words += f", over seeds alone {number(paired.seed_low)} to {number(paired.seed_high)}"
     return judge(

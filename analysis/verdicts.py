@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from analysis.labels import factor_label, several
+from analysis.labels import factor_label
 from analysis.stats import FACTORS, REPEATS, SEEDS_NEEDED, jackknife_interval
+from training.words import pluralize
 
 Answer = Literal["supported", "contradicted", "undecided", "untested"]
 ANSWERS: tuple[Answer, ...] = ("supported", "contradicted", "undecided", "untested")
@@ -64,7 +65,7 @@ class Claim:
         verdict = self._over_seeds(replace(verdict, caveats=(*verdict.caveats, *notes)), table)
         seeds = own["seed"].nunique()  # printed rows do not know theirs
         if self.seeds_alone and verdict.answer != "undecided" and 0 < seeds < SEEDS_NEEDED:
-            few = f"seeds alone decide here: {several(seeds, 'seed')} of the {SEEDS_NEEDED} that takes"
+            few = f"seeds alone decide here: {pluralize(seeds, 'seed')} of the {SEEDS_NEEDED} that takes"
             return _undecided(verdict, few)
         return verdict
 
@@ -138,7 +139,7 @@ def judge(answer: Answer, text: str, rows: pd.DataFrame, caveats: Iterable[str] 
     if len(scored) and scored.groupby(cell, dropna=False).size().max() == 1:
         caveats.append("one run a cell (n = 1)")
     if lost := int(rows["diverged"].sum()):
-        caveats.append(f"{several(lost, 'run')} diverged and left no score")
+        caveats.append(f"{pluralize(lost, 'run')} diverged and left no score")
     if empty := int(scored["collapsed"].sum()):
-        caveats.append(f"{several(empty, 'run')} collapsed: no better than a mask that is all foreground or none")
+        caveats.append(f"{pluralize(empty, 'run')} collapsed: no better than a mask that is all foreground or none")
     return Verdict(answer=answer, text=text, n=len(scored), caveats=tuple(caveats), **numbers)

@@ -74,7 +74,7 @@ def spread_hashes(database: Path) -> None:
     """A hash of its own for every trial, as they have in a real store."""
     with sqlite3.connect(database) as store:
         runs = store.execute("select run_uuid from tags where key = 'role' and value = 'trial'").fetchall()
-        rows = [("trial_hash", f"{number:016x}", run) for number, (run,) in enumerate(runs)]
+        rows = [("result_hash", f"{number:016x}", run) for number, (run,) in enumerate(runs)]
         store.executemany("insert or replace into tags (key, value, run_uuid) values (?, ?, ?)", rows)
 
 

@@ -21,7 +21,8 @@ import numpy as np
 
 from serving.answers import Request, Serving, Timing, card_of
 from serving.fields import JobOutput, Options
-from serving.segmenter import FACTS, Segmenter
+from serving.network import FACTS
+from serving.segmenter import Segmenter
 from training.data.framing import Frame
 from training.door import user_path
 

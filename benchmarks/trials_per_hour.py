@@ -191,7 +191,8 @@ def _train_ours(job_path: Path) -> None:
     """As a study does: workers with the images on their device, a run in MLflow for each trial."""
     from benchmarks.peers import Job as PeersJob
     from training import tracking
-    from training.pool import Job, Pool
+    from training.jobs import Job
+    from training.pool import Pool
 
     job, data = PeersJob.read(job_path), Path((job_path.parent / "data.txt").read_text())
     images = load_folder(data, job.size)
@@ -209,7 +210,7 @@ def _train_ours(job_path: Path) -> None:
             experiment_id=experiment,
             parent=parent,
             tags={},
-            trial_hash=trial.digest,
+            result_hash=trial.digest,
             split=split,
             checkpoint=job_path.with_name(f"{trial.digest}.safetensors"),
         )

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from serving.segmenter import MODEL, PRECISIONS, QUANTIZED, load_network, servable
+from serving.network import MODEL, PRECISIONS, QUANTIZED
+from serving.openvino_network import load_network, servable
 
 TOLERATED = 0.002  # validation Dice that a faster precision may cost
 ALIKE = 0.99  # Dice of its masks with those of fp32, at least: else it is another model, better or worse

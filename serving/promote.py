@@ -87,9 +87,9 @@ def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> Non
     from serving.candidate import download
     from serving.card import card_json, model_card, preprocessing_json
     from serving.export import Segmenter, export_onnx
+    from serving.network import QUANTIZED, WEIGHTS
     from serving.precision import choose, predict_served
     from serving.scores import images_tensor, measure, val_dice
-    from serving.segmenter import QUANTIZED, WEIGHTS
     from training import tracking
     from training.engine import predict
     from training.unet import UNet

@@ -1,6 +1,6 @@
 """The promoted network on a device of torch's, such as a GPU: compiled, in the precision that the promotion chose.
 
-An alternative to OpenVINO (`segmenter.load_network`) for who has a GPU and torch in the service's environment. The
+An alternative to OpenVINO (openvino_network.py) for who has a GPU and torch in the service's environment. The
 arithmetic is that of validation (training/step.py), with batch normalization folded away.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from serving.segmenter import Infer, Probability
+from serving.network import Infer, Probability
 from training.data.images import Pixels
 from training.step import forward
 from training.unet import UNet, fold_batchnorm

@@ -13,7 +13,8 @@ from test_promote import make_chain
 
 from serving.answers import Serving, card_of
 from serving.api import make_app
-from serving.segmenter import FACTS, Segmenter
+from serving.network import FACTS
+from serving.segmenter import Segmenter
 
 
 def make_serving(tmp_path_factory: pytest.TempPathFactory, **facts: object) -> Serving:

@@ -61,7 +61,7 @@ class Studies:
         return {run.data.tags["trial"]: {key: run.data.metrics[key] for key in SCORES} for run in self.trained()}
 
     def times_trained(self) -> Counter[str]:
-        return Counter(run.data.tags["trial_hash"] for run in self.trained())
+        return Counter(run.data.tags["result_hash"] for run in self.trained())
 
 
 def workers_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:

@@ -87,8 +87,7 @@ def test_rectangles_and_circles_are_drawn_and_lines_and_points_are_counted(tmp_p
     distances = [math.dist((4, 3), point) for point in zip(circle[::2], circle[1::2], strict=True)]
     assert distances == pytest.approx([2] * 64)
     assert layout.notes == (
-        "2 annotations have no outline and are left out (line: 1, point: 1); the masks of 1 images lack these "
-        "objects (a)",
+        "2 annotations without outline left out (line: 1, point: 1); the masks of 1 image lack these objects (a)",
         "rectangles and circles are foreground as they were drawn (rectangle: 1, circle: 1)",
     )
 
@@ -117,7 +116,7 @@ def test_an_empty_json_is_background_and_an_image_without_json_is_left_out(tmp_p
     assert outlines_of(layout) == {"a": [OUTLINE], "b": []}
     assert layout.notes == (
         "1 images have no annotation, so their masks are empty (b)",
-        "1 images left out: they have no json (c.png)",
+        "1 image left out: they have no json (c.png)",
     )
 
 
@@ -213,8 +212,8 @@ def test_an_empty_or_missing_text_is_background_and_said(tmp_path: Path) -> None
     assert outlines_of(layout) == {"a": [HALF_OUTLINE], "b": [], "c": []}
     assert layout.notes == (
         "2 images have no annotation, so their masks are empty (b, c)",
-        "1 images have no text file, which means background (c.png)",
-        "1 images left out: no labels belong to their folder (extra/d.png)",
+        "1 image without a text file, which means background (c.png)",
+        "1 image left out: no labels belong to their folder (extra/d.png)",
     )
 
 
@@ -224,7 +223,7 @@ def test_boxes_of_yolo_are_no_outlines(tmp_path: Path) -> None:
     text(tmp_path / "labels/b.txt", "0 0.5 0.5 0.1 0.1")
     layout = find_layout(tmp_path)
     assert (list(outlines_of(layout)), layout.problems) == (["a"], ())
-    assert layout.notes[0].startswith("2 annotations have no outline and are left out (boxes: 2)")
+    assert layout.notes[0].startswith("2 annotations without outline left out (boxes: 2)")
     text(tmp_path / "labels/a.txt", "0 0.5 0.5 0.1 0.1")
     assert find_layout(tmp_path).problems[0].startswith("2 of 2 annotations have no outline (boxes: 2)")
 
@@ -278,7 +277,7 @@ def test_voc_s_masks_are_those_of_classes_and_its_void_counts_as_neither(tmp_pat
     masks = [MaskFile(folder / f"SegmentationClass/{name}.png", ignored=(0xE0E0C0,)) for name in "ab"]
     assert [pair.mask for pair in layout.pairs] == masks
     assert layout.notes == (
-        "1 images left out: SegmentationClass/ has no mask of them (c.jpg)",
+        "1 image left out: SegmentationClass/ has no mask of them (c.jpg)",
         "SegmentationObject/ left out: it numbers objects, SegmentationClass/ says what they are",
     )
 

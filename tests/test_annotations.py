@@ -352,7 +352,7 @@ def test_run_lengths_of_one_class_need_no_choice(tmp_path: Path) -> None:
     layout = find_layout(tmp_path)
     assert [pair.mask for pair in layout.pairs] == [RunLengths(path, ("1 2", "7 1"), (6, 8))]
     assert layout.problems == ()
-    assert layout.notes == ("1 images left out: train.csv names none of their folder (test/z.png)",)
+    assert layout.notes == ("1 image left out: train.csv names none of their folder (test/z.png)",)
 
 
 def test_a_category_of_run_lengths_without_classes_is_refused(tmp_path: Path) -> None:

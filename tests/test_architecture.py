@@ -14,7 +14,7 @@ FILES = {
 }
 DATA_EDGES = ("training.data.check_data", "training.data.download", "training.data.sheet")
 PURE = (
-    *("training.trial", "training.search", "training.studies", "training.plan", "training.pictures"),
+    *("training.trial", "training.search", "training.studies", "training.plan", "training.pictures", "training.words"),
     *(name for name in FILES if name.startswith("training.data") and name not in DATA_EDGES),
 )
 STDLIB_NUMPY_CV2 = {"numpy", "cv2", "training"}

@@ -110,10 +110,7 @@ RECOGNIZED = {
     "30": (
         12,
         "COCO annotations in annotations.json",
-        (
-            "1 annotations have no outline and are left out (keypoints: 1); the masks of 1 images lack these objects "
-            "(p00)",
-        ),
+        ("1 annotation without outline left out (keypoints: 1); the masks of 1 image lack these objects (p00)",),
     ),
     "32": (
         24,

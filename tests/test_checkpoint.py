@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.batches import DeviceSet
-from training.checkpoint import Kept, read_checkpoint, write_checkpoint
+from training.checkpoint import TrialProgress, read_checkpoint, write_checkpoint
 from training.data.reading import load_folder
 from training.data.split import make_split
 from training.engine import Epoch, begin, make_model, train
@@ -51,14 +51,14 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(
     first = begin(make_model(trial, 1, CPU), trial)
     epochs = train(first, images, SPLIT)
     before = [next(epochs), next(epochs)]
-    write_checkpoint(tmp_path / "c", first, Kept(before, {}, 1.5))
+    write_checkpoint(tmp_path / "c", first, TrialProgress(before, {}, 1.5))
     torch.rand(100)  # somebody else draws meanwhile
 
     second = begin(make_model(trial.replace(seed=9), 1, CPU), trial)
-    kept = read_checkpoint(tmp_path / "c", second)
-    assert kept.epochs == before
-    assert kept.seconds == 1.5
-    assert numbers(kept.epochs + list(train(second, images, SPLIT))) == numbers(undisturbed)
+    progress = read_checkpoint(tmp_path / "c", second)
+    assert progress.epochs == before
+    assert progress.seconds == 1.5
+    assert numbers(progress.epochs + list(train(second, images, SPLIT))) == numbers(undisturbed)
     ends, expected = second.model.state_dict(), whole.model.state_dict()
     assert all(torch.equal(ends[name], expected[name]) for name in expected)
 
@@ -66,14 +66,14 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(
 def test_the_best_weights_so_far_are_kept(images: DeviceSet, tmp_path: Path) -> None:
     training = begin(make_model(TRIAL, 1, CPU), TRIAL)
     best = {name: value + 1 for name, value in training.model.state_dict().items()}
-    write_checkpoint(tmp_path / "c", training, Kept([], best, 0.0))
-    kept = read_checkpoint(tmp_path / "c", begin(make_model(TRIAL, 1, CPU), TRIAL))
-    assert all(torch.equal(kept.best_weights[name], best[name]) for name in best)
+    write_checkpoint(tmp_path / "c", training, TrialProgress([], best, 0.0))
+    progress = read_checkpoint(tmp_path / "c", begin(make_model(TRIAL, 1, CPU), TRIAL))
+    assert all(torch.equal(progress.best_weights[name], best[name]) for name in best)
 
 
 def test_a_half_written_checkpoint_is_never_seen(images: DeviceSet, tmp_path: Path) -> None:
     training = begin(make_model(TRIAL, 1, CPU), TRIAL)
-    write_checkpoint(tmp_path / "c", training, Kept([], {}, 0.0))
+    write_checkpoint(tmp_path / "c", training, TrialProgress([], {}, 0.0))
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
     (tmp_path / "cut").write_bytes((tmp_path / "c").read_bytes()[:1000])
     with pytest.raises(ValueError, match="this is no checkpoint of such a trial"):

@@ -145,7 +145,7 @@ def test_an_annotation_without_an_outline_is_left_out_and_counted(
     layout = find_layout(tmp_path)
     assert (outlines_of(layout), layout.problems) == ({"a": 1, "b": 1}, ())
     assert layout.notes == (
-        f"1 annotations have no outline and are left out ({kind}); the masks of 1 images lack these objects (a)",
+        f"1 annotation without outline left out ({kind}); the masks of 1 image lack these objects (a)",
     )
 
 
@@ -162,8 +162,8 @@ def test_an_image_with_boxes_alone_is_left_out_because_its_mask_would_be_empty(t
     layout = find_layout(tmp_path)
     assert outlines_of(layout) == {"a": 1, "c": 0}
     assert layout.notes == (
-        "1 annotations have no outline and are left out (boxes: 1)",
-        "1 images left out: all they have is annotations without outline (b)",
+        "1 annotation without outline left out (boxes: 1)",
+        "1 image left out: nothing but annotations without outline (b)",
         "1 images have no annotation, so their masks are empty (c)",
     )
 

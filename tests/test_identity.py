@@ -1,10 +1,11 @@
-"""Which trials are the same: every factor, the images, the split and the code count; comments and layout do not."""
+"""Which trials are the same: every factor, the images, the split and what computes count."""
 
 import dataclasses
 
 import pytest
 
-from training.identity import COMPUTES, bare_code, code_digest, trial_hash
+from training import identity
+from training.identity import minor, result_hash, results_version
 from training.trial import Trial
 
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=3)
@@ -28,29 +29,33 @@ def test_every_factor_counts(field: str) -> None:
     other = OTHER[str][field] if isinstance(value, str) else others[type(value)]
     changed = TRIAL.replace(**{field: min(other, 4) if field == "fold" else other})
     assert changed != TRIAL
-    assert trial_hash(changed, *KNOWN) != trial_hash(TRIAL, *KNOWN)
+    assert result_hash(changed, *KNOWN) != result_hash(TRIAL, *KNOWN)
 
 
 @pytest.mark.parametrize("place", range(3))
 def test_images_protocol_and_split_count(place: int) -> None:
     changed = [*KNOWN[:place], "other", *KNOWN[place + 1 :]]
-    assert trial_hash(TRIAL, *changed) != trial_hash(TRIAL, *KNOWN)
-    assert trial_hash(TRIAL, *KNOWN) == trial_hash(TRIAL.replace(), *KNOWN)
+    assert result_hash(TRIAL, *changed) != result_hash(TRIAL, *KNOWN)
+    assert result_hash(TRIAL, *KNOWN) == result_hash(TRIAL.replace(), *KNOWN)
 
 
-def test_comments_docstrings_and_layout_do_nothing() -> None:
-    plain = 'def f(x):\n    return {\n        "a": x,\n    }\n'
-    dressed = '"""A module."""\n\n\ndef f(x):  # why\n    """What."""\n    # how\n'
-    dressed += '    return {\n        # here\n        "a": x,\n    }\n'
-    assert bare_code(dressed) == bare_code(plain)
+@pytest.mark.parametrize("package", identity.COMPUTES)
+def test_another_minor_version_of_what_computes_trains_anew_and_a_patch_does_not(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pretend(known: str) -> str:
+        monkeypatch.setattr(identity, "version", lambda name: known if name == package else "1.0")
+        return result_hash(TRIAL, *KNOWN)
+
+    assert pretend("2.11.0") == pretend("2.11.1+cpu") != pretend("2.12.0")
 
 
-@pytest.mark.parametrize("other", ['"b": x,', '"a": -x,', '"a": x, "c": 1,'])
-def test_whatever_computes_counts(other: str) -> None:
-    source = 'def f(x):\n    return {\n        "a": x,\n    }\n'
-    assert bare_code(source.replace('"a": x,', other)) != bare_code(source)
+def test_a_raised_results_version_trains_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = result_hash(TRIAL, *KNOWN)
+    monkeypatch.setattr(identity, "RESULTS_VERSION", identity.RESULTS_VERSION + 1)
+    assert result_hash(TRIAL, *KNOWN) != before
 
 
-def test_the_code_has_one_digest() -> None:
-    assert len(code_digest()) == 12
-    assert "engine" in COMPUTES
+def test_the_version_names_what_computes() -> None:
+    assert results_version().startswith(f"{identity.RESULTS_VERSION} torch ")
+    assert minor("2.11.0+cu128") == "2.11"

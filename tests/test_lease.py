@@ -26,7 +26,7 @@ while not client.get_experiment(experiment).tags.get("go"):
     time.sleep(0.01)
 won = []
 for trial in sys.argv[1:]:
-    tags = {"trial_hash": trial, "lease": "asked"}
+    tags = {"result_hash": trial, "lease": "asked"}
     run = tracking.begin_run(client, experiment, trial, tags)
     if claim(client, trial, run):
         won.append(trial)
@@ -46,7 +46,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[MlflowClient
 
 
 def ask(client: MlflowClient, experiment: str, lease: str = "asked") -> str:
-    return tracking.begin_run(client, experiment, "t", {"trial_hash": "t", "lease": lease})
+    return tracking.begin_run(client, experiment, "t", {"result_hash": "t", "lease": lease})
 
 
 def gone_process() -> str:
@@ -70,7 +70,7 @@ def test_of_processes_that_ask_at_once_exactly_one_gets_each_trial(store: tuple[
         racer.communicate("")
     assert won == dict.fromkeys(trials, 1)
     runs = client.search_runs([experiment], run_view_type=ViewType.ACTIVE_ONLY)
-    assert Counter(run.data.tags["trial_hash"] for run in runs) == dict.fromkeys(trials, 1)
+    assert Counter(run.data.tags["result_hash"] for run in runs) == dict.fromkeys(trials, 1)
 
 
 def test_a_trial_that_is_held_or_finished_is_not_given_again(store: tuple[MlflowClient, str]) -> None:
@@ -88,7 +88,7 @@ def test_a_trial_that_is_held_or_finished_is_not_given_again(store: tuple[Mlflow
 
 def test_a_run_whose_process_is_gone_is_ended_and_its_trial_free(store: tuple[MlflowClient, str]) -> None:
     client, experiment = store
-    dead = tracking.begin_run(client, experiment, "t", {"trial_hash": "t", "lease": "held"})
+    dead = tracking.begin_run(client, experiment, "t", {"result_hash": "t", "lease": "held"})
     client.set_tag(dead, "process", gone_process())
     mine = ask(client, experiment)
     assert [run.info.run_id for run in look_up(client, "t").dead] == [dead]

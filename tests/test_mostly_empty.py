@@ -29,8 +29,8 @@ from training.data.image_set import data_name
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
 from training.engine import Epoch, make_model
+from training.jobs import Outcome
 from training.plan import Settings, make_plan
-from training.pool import Outcome
 from training.runner import main
 from training.studies import STUDIES, Carried, carried_from_report, carried_from_winners
 from training.summary import describe_outcome, describe_study, find_undecided, find_winners
@@ -123,7 +123,7 @@ def test_foreground_that_is_lost_at_the_size_trained_at_is_named(tmp_path: Path)
     for part, pixels in (("images", image), ("masks", speck)):
         cv2.imwrite(str(folder / part / "speck.png"), pixels)
     (lost,) = check_foreground(load_folder(folder, 64), Split(train=(0, 1, 2, 3), val=(), test=()))
-    assert (lost.title, lost.stems) == ("1 mask lose all foreground at 64 pixels", ("speck",))
+    assert (lost.title, lost.stems) == ("no foreground is left of 1 mask at 64 pixels", ("speck",))
 
 
 def test_a_study_is_refused_before_any_run_exists_where_no_validation_image_has_foreground(
@@ -182,7 +182,7 @@ def test_an_optimizer_whose_search_found_no_learning_rate_is_left_out_of_later_s
 
 
 def log_trial(client: MlflowClient, folder: Path, *epochs: Epoch) -> str:
-    tags = {"trial_hash": "0", "protocol": "fixed", "data": data_name(folder)}
+    tags = {"result_hash": "0", "protocol": "fixed", "data": data_name(folder)}
     run = TrialRun(client, tracking.connect()[1], "trial", TRIAL, tags, "")
     for epoch in epochs:
         run.log(epoch)

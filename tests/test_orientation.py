@@ -149,7 +149,7 @@ def test_a_set_of_which_some_masks_fit_the_other_way_is_refused_by_name(tmp_path
 def test_sizes_that_contradict_each_other_are_named(tmp_path: Path) -> None:
     folder(tmp_path, 6, mask_tag=1, mask_as_seen=False, square=False)
     save(tmp_path / "masks" / STEMS[4], picture(4, False)[1], 1, ".png")
-    with pytest.raises(Unusable, match=r"1 masks fit their picture as seen \(cell_04\).*by their sizes"):
+    with pytest.raises(Unusable, match=r"1 mask fit their picture as seen \(cell_04\).*by their sizes"):
         load(tmp_path, False)
 
 

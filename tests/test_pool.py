@@ -11,8 +11,9 @@ import torch
 from training import tracking
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
+from training.jobs import EpochDone, Job, Outcome
 from training.machine import MOST_ON_GPU, Machine, find_workers
-from training.pool import Job, Outcome, Pool, Tick
+from training.pool import Pool
 from training.trial import Trial
 
 TRIAL = Trial(loss="dice", optimizer="adam", lr=1e-3, epochs=2, image_size=32)
@@ -37,7 +38,7 @@ def jobs(trials: list[Trial], split: Split = SPLIT) -> list[Job]:
             experiment_id=experiment,
             parent=parent,
             tags={},
-            trial_hash=f"{trial.digest}{number}",
+            result_hash=f"{trial.digest}{number}",
             split=split,
             checkpoint=Path(f"{number}.safetensors"),
         )
@@ -50,7 +51,7 @@ def test_a_killed_process_costs_its_own_trial_only_and_is_replaced(pool: Pool) -
     trials = [doomed, *(TRIAL.replace(seed=seed) for seed in range(1, 5))]
     killed = []
 
-    def kill(tick: Tick) -> None:
+    def kill(tick: EpochDone) -> None:
         if tick.trial == doomed and not killed:
             slot = next(slot for slot in pool.slots if doomed in [slot.trial])
             killed.extend(slot.executor._processes)

@@ -24,8 +24,8 @@ from mlflow_runs import made_by_mlflow
 
 from serving import export, promote
 from serving.export import TOLERANCE, Difference, compare
+from serving.network import PRECISIONS
 from serving.precision import predict_served
-from serving.segmenter import PRECISIONS
 from training.data.reading import load_folder
 from training.engine import predict
 from training.pictures import cut_predictions

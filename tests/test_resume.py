@@ -11,7 +11,8 @@ import pytest
 from mlflow import MlflowClient
 from studies_in_processes import TINY, Studies, wait_until, workers_of
 
-from training.pool import Job, Outcome, Pool, Tick
+from training.jobs import EpochDone, Job, Outcome
+from training.pool import Pool
 from training.runner import main
 
 LONG = ("--epochs", "40")  # of mask_equalization: two trials, seconds each
@@ -137,7 +138,7 @@ def test_a_worker_that_dies_when_its_trial_is_done_costs_nothing(
     """Its trial is finished in the store, its checkpoint is still there, and nobody heard of it."""
     real = Pool.run
 
-    def dies_late(pool: Pool, jobs: Iterable[Job], on_tick: Callable[[Tick], None]) -> Iterator[Outcome]:
+    def dies_late(pool: Pool, jobs: Iterable[Job], on_tick: Callable[[EpochDone], None]) -> Iterator[Outcome]:
         mine = list(jobs)
         checkpoints = {job.trial: job.checkpoint for job in mine}
         for outcome in real(pool, mine, on_tick):

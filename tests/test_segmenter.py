@@ -14,8 +14,10 @@ import torch
 from test_promote import Chain, make_chain
 
 from serving import precision
+from serving.openvino_network import load_network
 from serving.precision import agreement, choose
-from serving.segmenter import OVERLAP, Segmenter, blend_tiles, fade, load_network, starts, summed
+from serving.segmenter import Segmenter
+from serving.tiles import OVERLAP, blend_tiles, fade, starts, summed
 from training.data.images import Pixels
 
 

@@ -23,7 +23,7 @@ Weights = dict[str, Tensor]
 
 
 @dataclass
-class Kept:
+class TrialProgress:
     """What a trial has to show so far."""
 
     epochs: list[Epoch]
@@ -31,15 +31,15 @@ class Kept:
     seconds: float  # spent in training
 
 
-def write_checkpoint(path: Path, training: Training, kept: Kept) -> None:
+def write_checkpoint(path: Path, training: Training, progress: TrialProgress) -> None:
     """Put a checkpoint in the place of an older one; a process that dies meanwhile leaves that one whole."""
     tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in kept.best_weights.items()}
+    tensors |= {f"best.{name}": value for name, value in progress.best_weights.items()}
     for index, state in training.optimizer.state_dict()["state"].items():
         known = {name: value for name, value in state.items() if value is not None}
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in known.items()}
     tensors |= {f"random.{name}": state for name, state in _random_states(training).items()}
-    facts = {"epochs": [dataclasses.asdict(epoch) for epoch in kept.epochs], "seconds": kept.seconds}
+    facts = {"epochs": [dataclasses.asdict(epoch) for epoch in progress.epochs], "seconds": progress.seconds}
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f"{path.name}.{os.getpid()}")
     plain = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
@@ -56,7 +56,7 @@ def drop_checkpoint(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def read_checkpoint(path: Path, training: Training) -> Kept:
+def read_checkpoint(path: Path, training: Training) -> TrialProgress:
     """Bring a fresh training to where the checkpoint was. Raises ValueError for a file that is no checkpoint of it."""
     try:
         with safe_open(path, "pt") as file:
@@ -73,7 +73,7 @@ def read_checkpoint(path: Path, training: Training) -> Kept:
             training.after_epoch(epoch.val_loss)
     _set_random_states(training, _under("random", tensors))
     training.done = len(epochs)
-    return Kept(epochs=epochs, best_weights=_under("best", tensors), seconds=facts["seconds"])
+    return TrialProgress(epochs=epochs, best_weights=_under("best", tensors), seconds=facts["seconds"])
 
 
 def _under(prefix: str, tensors: Weights) -> Weights:

@@ -19,7 +19,7 @@ from training.studies import Study, carried_from_report
 from training.trial import Trial
 
 if TYPE_CHECKING:  # it would import torch
-    from training.pool import Pace
+    from training.jobs import Timing
 
 MODULE = "training.forecast"
 TRIAL_SECONDS = 0.7  # run, artifacts and metrics of one trial in MLflow: benchmarks/logging_overhead.py
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(prepared: Prepared) -> dict[tuple[str, int], "Pace"]:
+def measure(prepared: Prepared) -> dict[tuple[str, int], "Timing"]:
     """Seconds a part takes under each optimizer and width that will be met, all workers being busy."""
     from training.pool import Pool
 
@@ -70,7 +70,7 @@ def measure(prepared: Prepared) -> dict[tuple[str, int], "Pace"]:
         pool.close()
 
 
-def forecast(study: Study, prepared: Prepared, paces: Mapping[tuple[str, int], "Pace"]) -> Forecast:
+def forecast(study: Study, prepared: Prepared, paces: Mapping[tuple[str, int], "Timing"]) -> Forecast:
     """A study's trials and what they take. What earlier studies will settle is taken from the report meanwhile."""
     trials = _trials(study, prepared.settings)
     seconds = 0.0

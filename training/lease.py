@@ -43,10 +43,10 @@ class Known:
     failed: "list[Run]"
 
 
-def look_up(client: "MlflowClient", trial_hash: str) -> Known:
+def look_up(client: "MlflowClient", result_hash: str) -> Known:
     """The runs of a trial, whichever study, experiment and machine they belong to."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = client.search_runs(experiments, f"tags.trial_hash = '{trial_hash}'", order_by=["start_time ASC"])
+    runs = client.search_runs(experiments, f"tags.result_hash = '{result_hash}'", order_by=["start_time ASC"])
     finished = [run for run in runs if run.info.status == "FINISHED"]
     running = [run for run in runs if run.info.status == "RUNNING"]
     training = [run for run in running if is_alive(run.data.tags)]
@@ -55,7 +55,7 @@ def look_up(client: "MlflowClient", trial_hash: str) -> Known:
     return Known(finished[0] if finished else None, training, dead, failed)
 
 
-def claim(client: "MlflowClient", trial_hash: str, run_id: str) -> bool:
+def claim(client: "MlflowClient", result_hash: str, run_id: str) -> bool:
     """Whether this run, which was created with the tag lease=asked, may train. If not, it has to go.
 
     Lamport's bakery, with run ids for tickets: of those that ask, the smallest waits until the others have gone or
@@ -63,7 +63,7 @@ def claim(client: "MlflowClient", trial_hash: str, run_id: str) -> bool:
     other runs of its own are what a lost answer of the store left behind.
     """
     while True:
-        known = look_up(client, trial_hash)
+        known = look_up(client, result_hash)
         others = [run for run in known.training if run.data.tags["process"] != this_process()]
         if known.finished or any(run.data.tags.get(LEASE) == HELD for run in others):
             return False

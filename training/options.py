@@ -11,9 +11,9 @@ from typing import NoReturn
 from training.data.mask_rule import AUTO
 from training.data.read_options import Reading
 from training.door import user_path
-from training.plan import CARRIES, PRESETS, PROTOCOLS
+from training.plan import CARRIES, PRESETS
 from training.studies import STUDIES
-from training.trial import FOLDS, PRECISIONS
+from training.trial import FOLDS, PRECISIONS, PROTOCOLS
 
 ALL = "all"  # the report's strategy: every study in order, each taking over what the ones before it settled
 EXECUTORS = ("processes", "ray")

@@ -10,9 +10,8 @@ from typing import Any
 
 from training.search import Search
 from training.studies import Carried, Row, Study, carried_from_report
-from training.trial import Trial
+from training.trial import PROTOCOLS, Trial
 
-PROTOCOLS = ("fixed", "report")
 CARRIES = ("report", "measured")
 EVALUATION_COST = 0.35  # of a training image's; for estimates of the time left only
 WIDTH_COST = 1.5  # the power of the width that a step takes, likewise; between memory traffic (1) and arithmetic (2)

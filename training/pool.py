@@ -11,71 +11,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
-from pathlib import Path
 from typing import Any
 
 from training.data.image_set import ImageSet
 from training.data.split import Split
+from training.jobs import FORWARDED_ENV, EpochDone, Job, Outcome, Timing
 from training.machine import Machine
 from training.provenance import this_process
 from training.trial import Trial
-
-COLLAPSED = "predicts no foreground"  # in words
-HANDED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")  # a worker is forked from a server that may be older
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A trial and where its run belongs."""
-
-    trial: Trial
-    name: str
-    experiment_id: str
-    parent: str
-    tags: dict[str, str]
-    trial_hash: str  # training/identity.py
-    split: Split
-    checkpoint: Path  # where the trial is kept while it trains
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of a trial: its best validation Dice (nan when it diverged), or why it failed."""
-
-    trial: Trial
-    dice: float
-    best_epoch: int
-    seconds: float
-    empty_images: int = 0  # validation images without foreground, which `dice` leaves out
-    false_alarms: int = 0  # of these, the images in which any is predicted
-    note: str = ""  # diverged or collapsed, in words
-    collapsed: bool = False  # it predicts no foreground, or none that is right: it never wins
-    failure: str = ""
-    elsewhere: bool = False  # another process trains it, or has: nothing was done here
-
-    @property
-    def score(self) -> float:
-        """What searches judge by: the Dice, 0 for a trial that collapsed, nan for one that diverged."""
-        return 0.0 if self.collapsed else self.dice
-
-
-@dataclass(frozen=True)
-class Tick:
-    """News from a worker: a trial's epoch is done."""
-
-    trial: Trial
-    epoch: int
-    dice: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """What one part of an image costs."""
-
-    train_seconds: float
-    val_seconds: float
 
 
 class Slot:
@@ -83,9 +27,9 @@ class Slot:
 
     def __init__(self, images: ImageSet, machine: Machine) -> None:
         context = multiprocessing.get_context("forkserver")
-        self.ticks: SimpleQueue[Tick] = context.SimpleQueue()
+        self.ticks: SimpleQueue[EpochDone] = context.SimpleQueue()
         self.trial: Trial | None = None
-        settings = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+        settings = {name: os.environ[name] for name in FORWARDED_ENV if name in os.environ}
         self.executor = ProcessPoolExecutor(
             1, context, initializer=_start, initargs=(this_process(), images, machine, self.ticks, settings)
         )
@@ -94,7 +38,7 @@ class Slot:
         self.trial = job.trial
         return self.executor.submit(_train, job)
 
-    def news(self) -> Iterator[Tick]:
+    def poll(self) -> Iterator[EpochDone]:
         while not self.ticks.empty():
             yield self.ticks.get()
 
@@ -115,7 +59,7 @@ class Pool:
         self.images, self.machine = images, machine
         self.slots = [Slot(images, machine) for _ in range(machine.workers)]
 
-    def run(self, jobs: Iterable[Job], on_tick: Callable[[Tick], None]) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job], on_tick: Callable[[EpochDone], None]) -> Iterator[Outcome]:
         """Outcomes in the order in which trials end. News arrives while one waits."""
         waiting, idle = deque(jobs), list(range(len(self.slots)))
         busy: dict[Future[Outcome], tuple[Job, int]] = {}
@@ -125,7 +69,7 @@ class Pool:
                 busy[self.slots[number].train(job)] = job, number
             done, _ = wait(busy, timeout=0.2, return_when=FIRST_COMPLETED)
             for slot in self.slots:
-                for tick in slot.news():
+                for tick in slot.poll():
                     on_tick(tick)
             for future in done:
                 job, number = busy.pop(future)
@@ -136,7 +80,7 @@ class Pool:
                 idle.append(number)
                 yield outcome
 
-    def measure(self, trials: Sequence[Trial], split: Split) -> list[Pace]:
+    def measure(self, trials: Sequence[Trial], split: Split) -> list[Timing]:
         """What a part costs under each trial, measured in all workers at once as they will be."""
         turns = zip(trials, itertools.cycle(self.slots))
         futures = [slot.executor.submit(_measure, trial, split) for trial, slot in turns]
@@ -158,7 +102,7 @@ def _read(future: Future[Outcome], job: Job) -> Outcome:
         failure = "its process died: killed, or out of memory"
     except Exception as error:  # it could not reach the store
         failure = f"{type(error).__name__}: {error}"
-    return Outcome(trial=job.trial, dice=float("nan"), best_epoch=0, seconds=0, failure=failure)
+    return Outcome.fail(job.trial, failure)
 
 
 def _start(caller: str, *arguments: Any) -> None:
@@ -174,7 +118,7 @@ def _train(job: Job) -> Outcome:
     return workers.run(job)
 
 
-def _measure(trial: Trial, split: Split) -> Pace:
+def _measure(trial: Trial, split: Split) -> Timing:
     from training import workers
 
     return workers.measure(trial, split)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from training.data.image_set import ImageSet
+from training.jobs import FORWARDED_ENV, EpochDone, Job, Outcome
 from training.machine import Machine
-from training.pool import HANDED_ON, Job, Outcome, Tick
 
 OTHER_TRIES = 3  # of a task whose process died
 CURE = "ray is not installed: pip install -r requirements-ray.txt"
@@ -36,7 +36,7 @@ class RayPool:
         except ImportError:
             raise ValueError(f"executor=ray: {CURE}") from None
         self._ray = ray
-        settings = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+        settings = {name: os.environ[name] for name in FORWARDED_ENV if name in os.environ}
         path = {"PYTHONPATH": str(Path(__file__).parents[1])}
         ray.init(
             address=os.environ.get("RAY_ADDRESS"),
@@ -52,7 +52,7 @@ class RayPool:
         self._task = ray.remote(max_retries=OTHER_TRIES, **needs)(_train)
         self._running: dict[Any, Job] = {}
 
-    def run(self, jobs: Iterable[Job], on_tick: Callable[[Tick], None]) -> Iterator[Outcome]:  # noqa: ARG002
+    def run(self, jobs: Iterable[Job], on_tick: Callable[[EpochDone], None]) -> Iterator[Outcome]:  # noqa: ARG002
         """Outcomes in the order in which trials end. There is no news of epochs: they are in the store."""
         self._running = {self._task.remote(self._shared, job): job for job in jobs}
         while self._running:
@@ -62,7 +62,7 @@ class RayPool:
                 yield self._ray.get(done)
             except self._ray.exceptions.RayError as error:
                 failure = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-                yield Outcome(trial=job.trial, dice=float("nan"), best_epoch=0, seconds=0, failure=failure)
+                yield Outcome.fail(job.trial, failure)
 
     def close(self) -> None:
         self._ray.shutdown()
@@ -76,7 +76,7 @@ class RayPool:
 class _Silent:
     """Where a worker's news goes: nowhere."""
 
-    def put(self, tick: Tick) -> None:
+    def put(self, tick: EpochDone) -> None:
         pass
 
 

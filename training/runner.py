@@ -9,9 +9,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from training.door import enter, refuse
+from training.jobs import Outcome
 from training.lease import Heartbeat
 from training.options import ALL, parse
 from training.patience import is_full, may_pass
@@ -23,9 +24,6 @@ from training.studies import Carried, Study, carried_from_report, carried_from_w
 from training.study_run import DiskFull, Session, Workers, run_trials
 from training.summary import NO_WINNER, describe_outcome, describe_study, find_undecided, find_winners
 from training.trial import Trial
-
-if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
-    from training.pool import Outcome
 
 MODULE = "training.runner"
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
@@ -135,7 +133,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 def run_study(
     session: Session, study: Study, carried: Carried, parent: str, where: str
-) -> tuple[list[Trial], list["Outcome"]]:
+) -> tuple[list[Trial], list[Outcome]]:
     """Run one study to its end. Its winners, one for each of its searches, and the trials that failed."""
     from training import mlflow_run, tracking
 
@@ -151,7 +149,7 @@ def run_study(
         run_id = tracking.begin_run(session.client, session.experiment_id, study.name, tags, parent)
     prepared = session.prepared
     tracking.log_data(session.client, run_id, prepared.images, "training")
-    tracking.log_reading(session.client, run_id, prepared)
+    tracking.log_reading(session.client, run_id, prepared.images, prepared.reading, prepared.warnings, prepared.stems)
     with Heartbeat(session.client, run_id):
         outcomes = run_trials(session, plan, run_id)
     winners = find_winners(plan, outcomes)

@@ -4,15 +4,17 @@ Whatever stopped a study, the same command goes on with it: nothing is remembere
 processes may run the same study at once; each trains what the other does not.
 """
 
+import functools
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from training.data.split import split_digest
-from training.identity import code_digest, trial_hash
+from training.identity import result_hash, results_version
+from training.jobs import COLLAPSED, EpochDone, Job, Outcome
 from training.lease import Known, end_dead_runs, look_up
 from training.patience import is_full
 from training.plan import Plan, Settings, describe, trial_work
@@ -22,12 +24,9 @@ from training.summary import describe_outcome
 from training.trial import Trial
 
 if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
-    from collections.abc import Callable
-
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from training.pool import Job, Outcome, Tick
 
 CHECKPOINTS = Path("mlruns/checkpoints")  # of trials that are being trained
 LOOK_AGAIN_SECONDS = 2.0  # after a trial that another process trains
@@ -40,7 +39,7 @@ class DiskFull(Exception):
 class Workers(Protocol):
     """What trains: processes of this machine (training/pool.py), or tasks of a Ray cluster (training/ray_pool.py)."""
 
-    def run(self, jobs: "Iterable[Job]", on_tick: "Callable[[Tick], None]") -> "Iterator[Outcome]": ...
+    def run(self, jobs: Iterable[Job], on_tick: Callable[[EpochDone], None]) -> Iterator[Outcome]: ...
 
     def close(self) -> None: ...
 
@@ -61,7 +60,7 @@ class Session:
     def settings(self) -> Settings:
         return self.prepared.settings
 
-    @property
+    @functools.cached_property
     def tags(self) -> dict[str, str]:
         return {
             "carry": self.settings.carry,
@@ -70,7 +69,7 @@ class Session:
             "data": self.prepared.images.name,
             "data_digest": self.prepared.images.digest,
             "split_digest": split_digest(self.prepared.stems),
-            "code_digest": code_digest(),
+            "results_version": results_version(),
             "device": str(self.prepared.machine.device),
             "deterministic": str(self.prepared.machine.deterministic).lower(),
             "compiled": str(self.prepared.machine.compiled).lower(),
@@ -78,10 +77,10 @@ class Session:
 
     def hash_of(self, trial: Trial) -> str:
         tags = self.tags
-        return trial_hash(trial, tags["data_digest"], tags["protocol"], tags["split_digest"])
+        return result_hash(trial, tags["data_digest"], tags["protocol"], tags["split_digest"])
 
 
-def run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
+def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:
     """Propose and train until no search proposes any more. Independent searches keep all workers busy together."""
     outcomes: dict[Trial, Outcome] = {}
     failures: Counter[Trial] = Counter()
@@ -98,7 +97,7 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
         trained = 0
         for outcome in _train(session, plan, parent, missing):
             trial = outcome.trial
-            if outcome.elsewhere:
+            if outcome.skipped:
                 continue
             trained += 1
             if outcome.failure:
@@ -116,7 +115,7 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list["Outcome"]:
             time.sleep(LOOK_AGAIN_SECONDS)
 
 
-def _settled(session: Session, plan: Plan, parent: str, known: "dict[Trial, Known]") -> "dict[Trial, Outcome]":
+def _settled(session: Session, plan: Plan, parent: str, known: "dict[Trial, Known]") -> dict[Trial, Outcome]:
     """Outcomes of the trials that need no training: trained before, or failed as often as they may."""
     from training import tracking
     from training.checkpoint import drop_checkpoint
@@ -147,7 +146,7 @@ def _settled(session: Session, plan: Plan, parent: str, known: "dict[Trial, Know
     return there
 
 
-def _train(session: Session, plan: Plan, parent: str, trials: list[Trial]) -> "Iterator[Outcome]":
+def _train(session: Session, plan: Plan, parent: str, trials: list[Trial]) -> Iterator[Outcome]:
     names, seeds = plan.study.scientific, session.settings.seeds
     longest_first = sorted(trials, key=trial_work, reverse=True)  # so that no worker waits long at the end
     jobs = [_job(session, plan, trial, parent) for trial in longest_first]
@@ -156,7 +155,7 @@ def _train(session: Session, plan: Plan, parent: str, trials: list[Trial]) -> "I
     )
 
 
-def _note_failure(session: Session, outcome: "Outcome") -> bool:
+def _note_failure(session: Session, outcome: Outcome) -> bool:
     """End the run of a worker that died. Whether its trial was done all the same: then nothing failed.
 
     Raises DiskFull where no other trial could be written either.
@@ -168,9 +167,7 @@ def _note_failure(session: Session, outcome: "Outcome") -> bool:
     return known.finished is not None
 
 
-def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> "Outcome":
-    from training.pool import COLLAPSED, Outcome
-
+def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> Outcome:
     metrics, tags = run.data.metrics, run.data.tags
     collapsed = tags.get("collapsed") == "true"
     note = COLLAPSED if collapsed else ""
@@ -188,9 +185,7 @@ def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> "Outcome":
     )
 
 
-def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
-    from training.pool import Job
-
+def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> Job:
     digest = session.hash_of(trial)
     return Job(
         trial=trial,
@@ -198,7 +193,7 @@ def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> "Job":
         experiment_id=session.experiment_id,
         parent=parent,
         tags=_tags(session, plan, trial),
-        trial_hash=digest,
+        result_hash=digest,
         split=session.prepared.split_for(trial.train_percent),
         checkpoint=_checkpoint(digest),
     )

@@ -1,21 +1,17 @@
 """What is said when trials and studies end: their winners, and their results in words. Outcomes in, text out."""
 
 import math
-from typing import TYPE_CHECKING
 
+from training.jobs import Outcome
 from training.plan import Plan, describe
 from training.progress import duration
 from training.search import can_win, find_winner
 from training.trial import Trial
 
-if TYPE_CHECKING:
-    from training.pool import Outcome
-
-
 NO_WINNER = "no trial predicts any foreground that is there (the runs' tag `collapsed`), or all diverged"
 
 
-def find_winners(plan: Plan, outcomes: list["Outcome"]) -> list[Trial]:
+def find_winners(plan: Plan, outcomes: list[Outcome]) -> list[Trial]:
     """The best trial of the study, or of each learning-rate search; seed 0 stands for all seeds.
 
     None of a search, or of the study, in which no trial predicts any foreground.
@@ -24,7 +20,7 @@ def find_winners(plan: Plan, outcomes: list["Outcome"]) -> list[Trial]:
     return [trial for trial in found if trial]
 
 
-def find_undecided(plan: Plan, outcomes: list["Outcome"]) -> list[str]:
+def find_undecided(plan: Plan, outcomes: list[Outcome]) -> list[str]:
     """The searches that have trials and no winner, in words; the study itself where it is no search."""
     return [
         " ".join(key) or plan.study.name
@@ -33,7 +29,7 @@ def find_undecided(plan: Plan, outcomes: list["Outcome"]) -> list[str]:
     ]
 
 
-def _contests(plan: Plan, outcomes: list["Outcome"]) -> dict[tuple[str, ...], dict[Trial, float]]:
+def _contests(plan: Plan, outcomes: list[Outcome]) -> dict[tuple[str, ...], dict[Trial, float]]:
     """The scores among which a winner is looked for: of each search, or of the whole study."""
     contests: dict[tuple[str, ...], dict[Trial, float]] = {}
     for outcome in outcomes:
@@ -44,7 +40,7 @@ def _contests(plan: Plan, outcomes: list["Outcome"]) -> dict[tuple[str, ...], di
     return contests
 
 
-def describe_outcome(outcome: "Outcome") -> str:
+def describe_outcome(outcome: Outcome) -> str:
     if outcome.failure:
         return f"FAILED ({outcome.failure.splitlines()[0][:160]})"
     if math.isnan(outcome.dice):
@@ -54,14 +50,14 @@ def describe_outcome(outcome: "Outcome") -> str:
     return f"val Dice {outcome.dice:.3f}{_false_alarms(outcome)} in {epochs}, {duration(outcome.seconds)}{note}"
 
 
-def _false_alarms(outcome: "Outcome") -> str:
+def _false_alarms(outcome: Outcome) -> str:
     """What the Dice leaves out: the validation images without foreground; nothing where there are none."""
     if not outcome.empty_images:
         return ""
     return f" (false alarms on {outcome.false_alarms} of {outcome.empty_images} empty images)"
 
 
-def describe_study(plan: Plan, outcomes: list["Outcome"], winners: list[Trial], seeds: int) -> str:
+def describe_study(plan: Plan, outcomes: list[Outcome], winners: list[Trial], seeds: int) -> str:
     """The parent run's description in MLflow, in Markdown."""
     factors = [*plan.study.scientific, *(["seed"] if seeds > 1 else [])]
     lines = [f"**{plan.study.question}** (report, Section {plan.study.section}, Figure {plan.study.figure})", ""]

@@ -17,9 +17,9 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
 
 from training import store
 from training.data.image_set import ImageSet, data_name
+from training.data.read_options import Reading
 from training.lease import end_dead_runs
 from training.mlflow_run import adopt, own_run
-from training.preparation import Prepared
 from training.provenance import provenance, this_process
 from training.saved_view import TAG, saved_view, view_link
 from training.trial import Trial
@@ -119,13 +119,19 @@ def log_data(client: MlflowClient, run_id: str, images: ImageSet, context: str) 
     client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])])
 
 
-def log_reading(client: MlflowClient, run_id: str, prepared: Prepared) -> None:
-    """How the folder was understood, so that promotion understands it the same way; and which images test."""
-    images = prepared.images
-    known = {"layout": images.layout, "reading": dataclasses.asdict(prepared.reading), "warnings": prepared.warnings}
+def log_reading(
+    client: MlflowClient,
+    run_id: str,
+    images: ImageSet,
+    reading: Reading,
+    warnings: Sequence[str],
+    split: dict[str, list[str]],
+) -> None:
+    """How the folder was understood, so that promotion understands it the same way; and which images test (stems)."""
+    known = {"layout": images.layout, "reading": dataclasses.asdict(reading), "warnings": list(warnings)}
     groups = dict(zip(images.stems, images.groups, strict=True))
     client.log_dict(run_id, known | {"groups": groups}, "data.json")
-    client.log_dict(run_id, prepared.stems, "split.json")
+    client.log_dict(run_id, split, "split.json")
 
 
 def log_check(data: Path, page: Path, verdict: str) -> None:

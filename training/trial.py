@@ -19,6 +19,7 @@ AUGMENTS = ("none", "train", "both")
 PRECISIONS = ("fp32", "bf16")
 FITS = ("resize", "tile")
 FOLDS = 5
+PROTOCOLS = ("fixed", "report")  # what validates and tests: training/data/split.py
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ class TrialRun:
     def __init__(
         self, client: MlflowClient, experiment_id: str, name: str, trial: Trial, tags: Tags, parent: str
     ) -> None:
-        """`tags` holds trial_hash: the run asks for that trial (training/lease.py)."""
+        """`tags` holds result_hash: the run asks for that trial (training/lease.py)."""
         tags = {**tags, "role": "trial", "trial": trial.digest, LEASE: ASKED}
         self.client, self.trial, self.name = client, trial, name
         self.run_id = begin_run(client, experiment_id, name, tags, parent)

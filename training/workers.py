@@ -16,17 +16,17 @@ import torch
 
 from training import store
 from training.batches import DeviceSet
-from training.checkpoint import Kept, drop_checkpoint, read_checkpoint, write_checkpoint
+from training.checkpoint import TrialProgress, drop_checkpoint, read_checkpoint, write_checkpoint
 from training.data.framing import assemble
 from training.data.image_set import ImageSet
 from training.data.images import Pixels
 from training.data.split import Split
 from training.engine import Diverged, Training, begin, evaluate, make_model, predict, train
+from training.jobs import COLLAPSED, EpochDone, Job, Outcome, Timing
 from training.lease import Heartbeat, LeaseLost, claim, end_dead_runs, look_up, process_exists
 from training.machine import Machine, keep_memory, set_deterministic
 from training.metrics import dice_per_image
 from training.pictures import Row, draw_predictions
-from training.pool import COLLAPSED, Job, Outcome, Pace, Tick
 from training.step import Step, compile_step, forward_pass
 from training.trial import Trial
 from training.trial_run import TrialRun
@@ -44,14 +44,14 @@ class _Worker:
     on_device: DeviceSet
     ticks: Any
     step: Step
-    kept: dict[tuple[int, float], UNet] | None  # networks by width and dropout, when steps are compiled
+    networks: dict[tuple[int, float], UNet] | None  # networks by width and dropout, when steps are compiled
 
     def make_model(self, trial: Trial) -> UNet:
         """The trial's network; a compiled step wants the same one again, with the trial's weights in it."""
         fresh = make_model(trial, self.images.channels, self.on_device.device)
-        if self.kept is None:
+        if self.networks is None:
             return fresh
-        model = self.kept.setdefault((trial.width, trial.dropout), fresh)
+        model = self.networks.setdefault((trial.width, trial.dropout), fresh)
         model.load_state_dict(fresh.state_dict())
         return model
 
@@ -84,31 +84,27 @@ def end_with(caller: str) -> None:
 
 def run(job: Job) -> Outcome:
     client = store.connect()
-    known = look_up(client, job.trial_hash)
+    known = look_up(client, job.result_hash)
     end_dead_runs(client, known.dead)
     if known.finished or known.training:
-        return _elsewhere(job)
-    tags = job.tags | {"trial_hash": job.trial_hash}
+        return Outcome.skip(job.trial)
+    tags = job.tags | {"result_hash": job.result_hash}
     trial_run = TrialRun(client, job.experiment_id, job.name, job.trial, tags, job.parent)
-    if not claim(client, job.trial_hash, trial_run.run_id):
+    if not claim(client, job.result_hash, trial_run.run_id):
         trial_run.withdraw()
-        return _elsewhere(job)
+        return Outcome.skip(job.trial)
     try:
         with Heartbeat(client, trial_run.run_id) as heartbeat:
             return _train(job, trial_run, heartbeat)
     except LeaseLost:
-        return _elsewhere(job)
+        return Outcome.skip(job.trial)
     except Exception as error:
         trial_run.fail(traceback.format_exc())
         reason = f"{type(error).__name__}: {error}"
-        return Outcome(trial=job.trial, dice=float("nan"), best_epoch=0, seconds=0, failure=reason)
+        return Outcome.fail(job.trial, reason)
 
 
-def _elsewhere(job: Job) -> Outcome:
-    return Outcome(trial=job.trial, dice=float("nan"), best_epoch=0, seconds=0, elsewhere=True)
-
-
-def measure(trial: Trial, split: Split) -> Pace:
+def measure(trial: Trial, split: Split) -> Timing:
     """The second of two short epochs, and an evaluation."""
     images = _worker.on_device
     model = _worker.make_model(trial)
@@ -118,58 +114,58 @@ def measure(trial: Trial, split: Split) -> Pace:
     evaluate(model, trial, images, few.train)
     val_seconds = (time.perf_counter() - start) / images.num_parts(few.train)
     spent = last.epoch_seconds - val_seconds * images.num_parts(few.val)
-    return Pace(train_seconds=spent / images.num_parts(few.train), val_seconds=val_seconds)
+    return Timing(train_seconds=spent / images.num_parts(few.train), val_seconds=val_seconds)
 
 
 def _train(job: Job, run: TrialRun, heartbeat: Heartbeat) -> Outcome:
     trial, images, split = job.trial, _worker.on_device, job.split
-    training, kept = _begin(job, run)
-    before, start = kept.seconds, time.perf_counter()
+    training, progress = _begin(job, run)
+    before, start = progress.seconds, time.perf_counter()
     saved, diverged = start, ""
     try:
         for epoch in train(training, images, split, _worker.step):
             heartbeat.check()
             run.log(epoch)
-            _worker.ticks.put(Tick(trial, epoch.epoch, epoch.val_dice))
+            _worker.ticks.put(EpochDone(trial, epoch.epoch, epoch.val_dice))
             if run.best is epoch:
-                kept.best_weights = {name: value.clone() for name, value in training.model.state_dict().items()}
-            kept.epochs, kept.seconds = run.epochs, before + time.perf_counter() - start
+                progress.best_weights = {name: value.clone() for name, value in training.model.state_dict().items()}
+            progress.epochs, progress.seconds = run.epochs, before + time.perf_counter() - start
             if time.perf_counter() - saved > CHECKPOINT_SECONDS:
-                write_checkpoint(job.checkpoint, training, kept)
+                write_checkpoint(job.checkpoint, training, progress)
                 saved = time.perf_counter()
     except Diverged as error:
-        diverged, kept.seconds = str(error), before + time.perf_counter() - start
+        diverged, progress.seconds = str(error), before + time.perf_counter() - start
     try:
-        outcome = _finish(job, run, training, kept, diverged)
+        outcome = _finish(job, run, training, progress, diverged)
     except Exception:
         if not diverged:
-            write_checkpoint(job.checkpoint, training, kept)  # trained to its end: only what failed is done again
+            write_checkpoint(job.checkpoint, training, progress)  # trained to its end: only what failed is done again
         raise
     drop_checkpoint(job.checkpoint)
     return outcome
 
 
-def _begin(job: Job, run: TrialRun) -> tuple[Training, Kept]:
+def _begin(job: Job, run: TrialRun) -> tuple[Training, TrialProgress]:
     """A training at its beginning, or where a process that is gone left it."""
     training = begin(_worker.make_model(job.trial), job.trial)
     if not job.checkpoint.exists():
-        return training, Kept(epochs=[], best_weights={}, seconds=0.0)
-    kept = read_checkpoint(job.checkpoint, training)
-    for epoch in kept.epochs:
+        return training, TrialProgress(epochs=[], best_weights={}, seconds=0.0)
+    progress = read_checkpoint(job.checkpoint, training)
+    for epoch in progress.epochs:
         run.log(epoch)
     run.client.set_tag(run.run_id, "resumed_after_epoch", str(training.done))
-    return training, kept
+    return training, progress
 
 
-def _finish(job: Job, run: TrialRun, training: Training, kept: Kept, diverged: str) -> Outcome:
+def _finish(job: Job, run: TrialRun, training: Training, progress: TrialProgress, diverged: str) -> Outcome:
     """Everything that is kept of a trained trial."""
     trial, model, shown = job.trial, training.model, choose_shown(_worker.images, job.split.val)
     last = {name: value.clone() for name, value in model.state_dict().items()}
-    if kept.best_weights:
-        model.load_state_dict(kept.best_weights)
+    if progress.best_weights:
+        model.load_state_dict(progress.best_weights)
     sheet = draw_sheet(model, trial, _worker.images, _worker.on_device, shown)
     try:
-        run.finish(model, sheet, kept.seconds, diverged)
+        run.finish(model, sheet, progress.seconds, diverged)
     finally:
         model.load_state_dict(last)
     dice = float("nan") if diverged else run.best.val_dice
@@ -178,7 +174,7 @@ def _finish(job: Job, run: TrialRun, training: Training, kept: Kept, diverged: s
         trial=trial,
         dice=dice,
         best_epoch=best_epoch,
-        seconds=kept.seconds,
+        seconds=progress.seconds,
         empty_images=run.best.val_empty_images if run.epochs else 0,
         false_alarms=run.best.val_false_alarms if run.epochs else 0,
         note=diverged or (COLLAPSED if run.collapsed else ""),

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.data.pairs import Findings, Pair, Shapes, some
+from training.data.pairs import Findings, Pair, Shapes
+from training.words import pluralize, shorten
 
 ALL = "all"
 MAX_BARE = 0.5  # of the annotations may lack an outline before the masks count as incomplete
@@ -97,7 +98,7 @@ def make_pairs(
     _say_bare(images, chosen, unknown, partly, found)
     if empty:
         what = "no annotation of the chosen category" if category else "no annotation"
-        found.notes.append(f"{len(empty)} images have {what}, so their masks are empty ({some(empty)})")
+        found.notes.append(f"{len(empty)} images have {what}, so their masks are empty ({shorten(empty)})")
 
 
 def _say_bare(
@@ -109,13 +110,13 @@ def _say_bare(
     kinds = ", ".join(f"{kind}: {count}" for kind, count in Counter(kind for _, kind in bare).most_common())
     concern = [label for label, _ in bare if label in chosen or not chosen]
     drawn = sum(label in chosen for image in images for label, _ in image.outlines)
-    text = f"{len(bare)} annotations have no outline and are left out ({kinds})"
+    text = f"{pluralize(len(bare), 'annotation')} without outline left out ({kinds})"
     if partly:
-        text += f"; the masks of {len(partly)} images lack these objects ({some(partly)})"
+        text += f"; the masks of {pluralize(len(partly), 'image')} lack these objects ({shorten(partly)})"
     found.notes.append(text)
     if unknown:
         found.notes.append(
-            f"{len(unknown)} images left out: all they have is annotations without outline ({some(unknown)})"
+            f"{pluralize(len(unknown), 'image')} left out: nothing but annotations without outline ({shorten(unknown)})"
         )
     if len(concern) > MAX_BARE * (len(concern) + drawn):
         found.problems.append(

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 
 from training.data.checks import find_problems
-from training.data.findings import ERROR, Finding, describe_data, describe_finding, several
+from training.data.findings import ERROR, Finding, describe_data, describe_finding
 from training.data.foreground import is_judged
 from training.data.image_set import ImageSet, Unusable
 from training.data.read_options import Reading
@@ -25,6 +25,7 @@ from training.data.split import Split, make_split
 from training.door import enter, refuse, user_path
 from training.options import FIT_HELP, Parser, add_reading, find_reading, parse_known
 from training.progress import reading_progress
+from training.words import pluralize
 
 PAGE, SHEET = "index.html", "contact_sheet.png"
 IMAGE_SIZE = 256  # pixels, unless told otherwise
@@ -48,9 +49,9 @@ class Examination:
     @property
     def verdict(self) -> str:
         if self.errors:
-            return f"not fit to train on: {several(len(self.errors), 'error')}"
+            return f"not fit to train on: {pluralize(len(self.errors), 'error')}"
         small = ", but too small to judge by" if self.images and self.split and not self._judged else ""
-        look = f"; to look at: {several(len(self.findings), 'warning')}" if self.findings else ""
+        look = f"; to look at: {pluralize(len(self.findings), 'warning')}" if self.findings else ""
         return f"fit to train on{small}{look}"
 
     @property

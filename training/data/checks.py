@@ -8,12 +8,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from training.data.findings import ERROR, WARNING, Finding, several, stems_of
+from training.data.findings import ERROR, WARNING, Finding, stems_of
 from training.data.fit_checks import fit_problems
 from training.data.foreground import check_foreground
 from training.data.image_set import ImageSet
 from training.data.mask_checks import mask_problems
 from training.data.split import Split, find_leaks
+from training.words import pluralize
 
 DARK = 64  # of 255: no pixel of any image is brighter
 COPY_WORDS = {"copy": "saved anew", "turned": "flipped or turned", "crop": "cropped or overlapping"}
@@ -82,7 +83,7 @@ def _copies(images: ImageSet) -> Finding | None:
     if several_groups:
         return Finding(
             severity=ERROR,
-            title=f"{title}, and {several(len(several_groups), 'picture')} of them lie in different groups",
+            title=f"{title}, and {pluralize(len(several_groups), 'picture')} of them lie in different groups",
             meaning="A test image whose copy was trained on proves nothing. Correct `group`, or leave it out: then "
             "copies stay together by themselves.",
             stems=stems_of(images, (k for one in several_groups for k in one.images)),
@@ -130,7 +131,7 @@ def _transparent(images: ImageSet) -> Finding | None:
         return None
     return Finding(
         severity=WARNING,
-        title=f"{several(len(found), 'image')} with transparent pixels, whose transparency is dropped",
+        title=f"{pluralize(len(found), 'image')} with transparent pixels, whose transparency is dropped",
         meaning="Hidden pixels are read as they are stored. If the fourth channel is data of its own, choose: "
         "channels=0,1,3 for example.",
         stems=stems_of(images, found),

@@ -12,7 +12,8 @@ from typing import Any
 
 from training.data.categories import Annotated, make_pairs
 from training.data.listing import ImageFiles, clean_path, list_below, list_images, same_name
-from training.data.pairs import Findings, Layout, some
+from training.data.pairs import Findings, Layout
+from training.words import shorten
 
 INSTANCES = "instances"  # COCO's own name of the file of outlines, beside keypoints and captions of the same images
 MIN_NUMBERS = 6  # of a polygon: three points
@@ -60,7 +61,7 @@ def pair_by_coco(folder: Path, contents: Mapping[Path, Mapping[str, Any]], categ
         _add(table, entries, images, found)
     make_pairs(list(images.values()), category, found, listed, ids)
     _note_unlisted(folder, tables, images, found)
-    names_of_tables = some([str(table.path.relative_to(folder)) for table in tables])
+    names_of_tables = shorten([str(table.path.relative_to(folder)) for table in tables])
     return found.layout(f"COCO annotations in {names_of_tables if len(tables) > 1 else tables[0].path.name}")
 
 
@@ -71,7 +72,7 @@ def _take(tables: Sequence[Table], found: Findings) -> Sequence[Table]:
     for reason, kept, before in (("no outlines", drawn, tables), (f"{INSTANCES}_* is read instead", official, drawn)):
         left_out = [table.path.name for table in before if table not in kept]
         if left_out:
-            found.notes.append(f"{some(left_out)} left out: {reason}")
+            found.notes.append(f"{shorten(left_out)} left out: {reason}")
     return official
 
 
@@ -94,13 +95,15 @@ def _read(
             stem = PurePosixPath(same_name(clean_path(name))).stem
             entries[key] = Annotated(image=fits[0], stem=stem, table=table.path, size=_size(*size))
         elif fits:
-            some_files = some([str(path.relative_to(folder)) for path in fits])
+            some_files = shorten([str(path.relative_to(folder)) for path in fits])
             found.problems.append(f"{table.path}: several files fit {name} ({some_files}); write its folder before it")
         else:
             missing.append(name)
         known.add(key)
     if missing and not entries and not alone:
-        found.notes.append(f"{table.path.name} left out: none of its {len(missing)} images is here ({some(missing)})")
+        found.notes.append(
+            f"{table.path.name} left out: none of its {len(missing)} images is here ({shorten(missing)})"
+        )
     else:
         cure = f"is listed, but not in {folder} or its images/"
         found.problems += [f"{table.path}: {name} {cure}" for name in missing]
@@ -116,7 +119,9 @@ def _read(
         elif key not in known:
             unknown.append(key)
     if unknown:
-        found.problems.append(f"{table.path}: annotations of images that it does not list (image_id {some(unknown)})")
+        found.problems.append(
+            f"{table.path}: annotations of images that it does not list (image_id {shorten(unknown)})"
+        )
     return list(entries.values())
 
 
@@ -133,7 +138,7 @@ def _add(table: Table, entries: Sequence[Annotated], images: dict[Path, Annotate
     if differing:
         found.problems.append(
             f"{table.path}: {len(differing)} images are annotated differently in another json, or listed twice "
-            f"({some(differing)}); keep the file that counts and move the other away"
+            f"({shorten(differing)}); keep the file that counts and move the other away"
         )
 
 
@@ -142,7 +147,7 @@ def _note_unlisted(folder: Path, tables: Sequence[Table], images: Mapping[Path, 
     there = {path for place in places if place.is_dir() for path in list_images(place)}
     unlisted = sorted(path.name for path in there - set(images))
     if unlisted:
-        found.notes.append(f"{len(unlisted)} images are not listed and left out ({some(unlisted)})")
+        found.notes.append(f"{len(unlisted)} images are not listed and left out ({shorten(unlisted)})")
 
 
 def _outline(annotation: Mapping[str, Any]) -> tuple[str, str]:

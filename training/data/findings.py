@@ -75,10 +75,6 @@ def stems_of(images: ImageSet, indices: Iterable[int]) -> tuple[str, ...]:
     return tuple(images.stems[index] for index in indices)
 
 
-def several(count: int, name: str) -> str:
-    return f"{count} {name}" + ("s" if count != 1 else "")
-
-
 def _examples(found: Finding) -> str:
     shown = ", ".join(found.stems[:SHOWN_STEMS])
     more = f" and {len(found.stems) - SHOWN_STEMS} more" if len(found.stems) > SHOWN_STEMS else ""

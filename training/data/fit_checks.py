@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from training.data.agreement import CLEAR, NUM_FEATURES, is_sure
-from training.data.findings import ERROR, WARNING, Finding, several, stems_of
+from training.data.findings import ERROR, WARNING, Finding, stems_of
 from training.data.image_set import ImageSet
+from training.words import pluralize
 
 LARGER = 0.15  # shares of border and image by which inverted masks exceed the others, in the middle of each
 CLEAR_CORRELATION = 0.2  # length of a mask's correlations with its image below which they say nothing
@@ -55,7 +56,7 @@ def _turned(images: ImageSet) -> Finding | None:
         return None
     return Finding(
         severity=WARNING,
-        title=f"{several(len(odd), 'suspicious pair')}: the mask would fit its image much better turned or mirrored",
+        title=f"{pluralize(len(odd), 'suspicious pair')}: the mask would fit its image much better turned or mirrored",
         meaning="Look at these pairs.",
         stems=stems_of(images, odd),
     )
@@ -91,7 +92,7 @@ def _inverted_ones(images: ImageSet) -> Finding | None:
     said = any(facts.mask_kind == "chosen" for facts in images.facts)
     return Finding(
         severity=WARNING if said else ERROR,
-        title=f"{several(len(odd), 'mask')} of {images.num_images} look inverted beside the others",
+        title=f"{pluralize(len(odd), 'mask')} of {images.num_images} look inverted beside the others",
         meaning="What is background elsewhere is foreground here: it reaches around the border, and fits the image the "
         "other way round. Save these masks inverted, or leave them out; if they are right, say so by naming the "
         "values that are foreground: mask_values.",
@@ -120,7 +121,7 @@ def _one_sided_contrast(images: ImageSet) -> Finding | None:
     side = "brighter" if usual > 0 else "darker"
     return Finding(
         severity=WARNING,
-        title=f"{several(len(odd), 'suspicious pair')}: foreground is {side} than background elsewhere, and here the "
+        title=f"{pluralize(len(odd), 'suspicious pair')}: foreground is {side} than background elsewhere, and here the "
         "reverse",
         meaning="The mask may be inverted, shifted, or belong to another image; look at these pairs.",
         stems=stems_of(images, odd),

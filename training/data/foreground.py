@@ -6,9 +6,10 @@ frame, without the pixels that are OUTSIDE.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from training.data.findings import ERROR, WARNING, Finding, several
+from training.data.findings import ERROR, WARNING, Finding
 from training.data.image_set import ImageSet
 from training.data.split import Split
+from training.words import pluralize
 
 MIN_IMAGES = 5  # with foreground, to judge by
 SMALL = 256  # pixels of foreground, as scaled, that nearest sampling may miss altogether
@@ -42,7 +43,7 @@ def _too_few(images: ImageSet, split: Split) -> Finding | None:
     """A validation or test set that decides nothing; protocol=report has no test set."""
     parts = {"validation": split.val, "test": split.test} if split.test else {"validation": split.val}
     few = [
-        f"the {name} set has {several(_count(images, indices), 'image')} with foreground"
+        f"the {name} set has {pluralize(_count(images, indices), 'image')} with foreground"
         for name, indices in parts.items()
         if not is_judged(images, indices)
     ]
@@ -76,7 +77,7 @@ def _lost(images: ImageSet, lost: list[int]) -> Finding:
     frame = images.frame
     return Finding(
         severity=WARNING,
-        title=f"{len(lost)} mask{'s' * (len(lost) != 1)} lose all foreground at {frame.image_size} pixels",
+        title=f"no foreground is left of {pluralize(len(lost), 'mask')} at {frame.image_size} pixels",
         meaning="Each is trained on and scored as if it had none. Raise image_size, or take fit=tile.",
         stems=tuple(images.stems[index] for index in lost),
     )

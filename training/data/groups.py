@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.data.listing import clean_path, list_tables, same_name
-from training.data.pairs import SUFFIXES, Layout, Pair, some
+from training.data.pairs import SUFFIXES, Layout, Pair
 from training.data.tables import columns_of, read_table
+from training.words import shorten
 
 CLASSED = ("imageid_classid", "image_label")  # an image and a class in one, as 0002cc93b.jpg_1
 NAME_COLUMNS = (
@@ -49,7 +50,7 @@ def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...
         rule = "expression"
     without = [pair.stem for pair, found in zip(pairs, groups, strict=True) if not found]
     if without:
-        raise ValueError(f"group={group!r}: the {rule} says nothing of {some(without)}; every image needs a group")
+        raise ValueError(f"group={group!r}: the {rule} says nothing of {shorten(without)}; every image needs a group")
     if len(set(groups)) == 1:
         raise ValueError(f"group={group!r}: all {len(pairs)} images fall into one group, so none can be held out")
     return tuple(groups)
@@ -104,7 +105,7 @@ def group_copies(layout: Layout) -> Layout:
     ]
     note = (
         f"{sum(copies.values())} images are copies of {len(copies)} sources, by the names before {ROBOFLOW} "
-        f"({some(sorted(copies))}); the copies of a source stay together"
+        f"({shorten(sorted(copies))}); the copies of a source stay together"
     )
     return replace(layout, pairs=tuple(pairs), notes=(*layout.notes, note))
 

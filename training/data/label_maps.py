@@ -8,8 +8,9 @@ from pathlib import Path
 
 from training.data.categories import choose_labels
 from training.data.listing import ImageFiles, list_all_below, list_below, list_images, list_tables, same_name
-from training.data.pairs import Findings, Layout, MaskFile, Pair, some
+from training.data.pairs import Findings, Layout, MaskFile, Pair
 from training.data.tables import read_text
+from training.words import pluralize, shorten
 
 CLASSES, OBJECTS = ("segmentationclass", "segmentationclasspng"), "segmentationobject"
 LABEL_MAP = "labelmap.txt"
@@ -96,5 +97,5 @@ def _pair(home: Path, values: tuple[int, ...], ignored: tuple[int, ...], found: 
             source = MaskFile(mask, values=values, ignored=ignored)
             found.pairs.append(Pair(stem=same_name(image.stem), image=image, mask=source))
     if images:
-        names = some(sorted(path.name for path in images.values()))
-        found.notes.append(f"{len(images)} images left out: {home.name}/ has no mask of them ({names})")
+        names = shorten(sorted(path.name for path in images.values()))
+        found.notes.append(f"{pluralize(len(images), 'image')} left out: {home.name}/ has no mask of them ({names})")

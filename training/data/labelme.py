@@ -15,7 +15,8 @@ from PIL import Image
 
 from training.data.categories import Annotated, make_pairs
 from training.data.listing import ImageFiles, list_images, same_name
-from training.data.pairs import Findings, Layout, some
+from training.data.pairs import Findings, Layout
+from training.words import pluralize, shorten
 
 CIRCLE_POINTS = 64
 NO_AREA = ("line", "linestrip", "point", "points")
@@ -36,7 +37,9 @@ def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], ca
         fits = _find_image(path, str(content["imagePath"]), files)
         if len(fits) != 1:
             why = (
-                f"several images fit ({some([str(fit) for fit in fits])})" if fits else "there is no image of its name"
+                f"several images fit ({shorten([str(fit) for fit in fits])})"
+                if fits
+                else "there is no image of its name"
             )
             found.problems.append(f"{path}: {why}, neither by its stem nor by its imagePath {content['imagePath']!r}")
             continue
@@ -62,7 +65,7 @@ def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], ca
     places = {image.parent for image in images}
     without = [path.name for place in sorted(places) for path in list_images(place) if path not in images]
     if without:
-        found.notes.append(f"{len(without)} images left out: they have no json ({some(without)})")
+        found.notes.append(f"{pluralize(len(without), 'image')} left out: they have no json ({shorten(without)})")
     return found.layout("LabelMe: a json an image")
 
 

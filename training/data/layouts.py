@@ -16,11 +16,12 @@ from training.data.label_maps import find_by_voc
 from training.data.labelme import HEAVY, is_labelme, pair_by_labelme
 from training.data.left_out import name_left_out, say_why_nothing
 from training.data.listing import list_below, list_tables
-from training.data.pairs import Layout, Pair, some
+from training.data.pairs import Layout, Pair
 from training.data.run_tables import find_by_runs
 from training.data.sides import IMAGE_FOLDERS, find_siblings, find_side_by_side, find_sides, find_two_folders
 from training.data.tables import find_by_paths, read_json
 from training.data.yolo import find_by_yolo
+from training.words import shorten
 
 __all__ = ["KNOWN", "find_groups", "find_layout"]
 
@@ -100,10 +101,10 @@ def _by_json(folder: Path, category: str) -> Layout | None:
     if not coco and not labelme:
         return None
     layout = pair_by_coco(folder, coco, category) if coco else pair_by_labelme(folder, labelme, category)
-    notes = [f"{len(others)} json without outlines left out ({some(others)})"] if others else []
+    notes = [f"{len(others)} json without outlines left out ({shorten(others)})"] if others else []
     if coco and labelme:
         notes.append(
-            f"{len(labelme)} json of LabelMe left out ({some([path.name for path in labelme])}): COCO's is read"
+            f"{len(labelme)} json of LabelMe left out ({shorten([path.name for path in labelme])}): COCO's is read"
         )
     return replace(layout, notes=(*layout.notes, *notes))
 

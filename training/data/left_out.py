@@ -8,11 +8,12 @@ from pathlib import Path
 
 from training.data.archive import is_archive
 from training.data.listing import ImageFiles, count_litter, list_below, list_folder, list_images, list_tables
-from training.data.pairs import SHOWN_NAMES, SUFFIXES, Layout, MaskFile, ObjectFiles, some
+from training.data.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles
 from training.data.run_tables import NO_TRUTH, is_run_table
 from training.data.sides import IMAGE_FOLDERS, MASK_FOLDERS, find_unnamed_sides, folder_named
 from training.data.stems import is_unread
 from training.data.tables import columns_of
+from training.words import SHOWN_NAMES, shorten
 
 
 def name_left_out(data: Path, layout: Layout) -> list[str]:
@@ -34,13 +35,13 @@ def name_left_out(data: Path, layout: Layout) -> list[str]:
     tables = [path for path in list_tables(data, ".csv", ".tsv", ".json") if path not in used and path.name not in said]
     unused = [path.name for path in tables if _holds_masks(path)]
     if unused:
-        notes.append(f"{some(unused)} left out: masks are taken from elsewhere in the folder")
+        notes.append(f"{shorten(unused)} left out: masks are taken from elsewhere in the folder")
     others = [path for path in ImageFiles(data).paths if path.parent not in folders]
     told = {path.parent for path in others if path.name in said}
     told |= {path.parent for path in others if any(f"{part}/" in said for part in path.relative_to(data).parts[:-1])}
     silent = Counter(f"{path.parent.relative_to(data)}/" for path in others if path.parent not in told)
     if silent and layout.pairs:
-        shown = some([f"{place}: {count}" for place, count in silent.items()])
+        shown = shorten([f"{place}: {count}" for place, count in silent.items()])
         notes.append(f"{silent.total()} images in other folders are left out ({shown})")
     litter = count_litter(data)
     return [*notes, litter] if litter else notes
@@ -65,7 +66,7 @@ def say_why_nothing(data: Path) -> str:
     archives = [path for place in (data, *list_below(data)) for path in list_folder(place) if is_archive(path)]
     if not archives:
         return _say_what_lacks(data)
-    shown = some([str(path.relative_to(data)) for path in archives])
+    shown = shorten([str(path.relative_to(data)) for path in archives])
     cure = f"unpack them into one folder, or give the one that holds all: data={archives[0]}"
     if len(archives) == 1:
         cure = f"give it as data={archives[0]}"
@@ -87,9 +88,8 @@ def _say_what_lacks(data: Path) -> str:
         return f"{sides[0].name}/ holds no image ({', '.join(SUFFIXES)}), or {sides[1].name}/ no mask{others}"
     tables = [path for place in (data, *list_below(data)) for path in list_tables(place, ".json")]
     if tables:
-        return (
-            f"{some([path.name for path in tables])} is neither COCO's json nor LabelMe's; export the outlines as COCO"
-        )
+        theirs = shorten([path.name for path in tables])
+        return f"{theirs} is neither COCO's json nor LabelMe's; export the outlines as COCO"
     unnamed = find_unnamed_sides(data)
     if unnamed:
         return (

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from training.data.pairs import SUFFIXES, Findings, some
+from training.data.pairs import SUFFIXES, Findings
+from training.words import shorten
 
 MAX_DEPTH = 6  # levels of folders that are searched for a file
 LITTER = (
@@ -109,7 +110,7 @@ def list_tables(folder: Path, *suffixes: str) -> list[Path]:
 def take_first(tables: list[Path], found: Findings) -> Path | None:
     """The first of several tables that would do; a note names the others."""
     if len(tables) > 1:
-        found.notes.append(f"only {tables[0].name} is read; {some([path.name for path in tables[1:]])} left out")
+        found.notes.append(f"only {tables[0].name} is read; {shorten([path.name for path in tables[1:]])} left out")
     return tables[0] if tables else None
 
 

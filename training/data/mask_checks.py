@@ -6,11 +6,11 @@ Facts in, findings out; each check looks at all masks together, because one alon
 from collections import defaultdict
 from collections.abc import Callable
 
-from training.data.findings import ERROR, WARNING, Finding, several, stems_of
+from training.data.findings import ERROR, WARNING, Finding, stems_of
 from training.data.image_set import ImageSet
 from training.data.mask_rule import show_value
 from training.data.masks import IGNORE_LABEL
-from training.data.pairs import some
+from training.words import pluralize, shorten
 
 FEW_CLASSES = 4  # masks that all hold the same few values: classes more likely than objects
 FULL_SCALE = (255, 65535)  # what 8 and 16 bits call white: the same foreground
@@ -73,7 +73,7 @@ def _mixed_values(images: ImageSet) -> Finding | None:
     values = sorted(stems)
     if set(values) <= ({1} if objects else set(FULL_SCALE)) or (len(values) < 2 and not objects):
         return None
-    held = "; ".join(f"{show_value(value)} in {len(stems[value])} ({some(stems[value])})" for value in values[:4])
+    held = "; ".join(f"{show_value(value)} in {len(stems[value])} ({shorten(stems[value])})" for value in values[:4])
     ignore = (
         f", or ignore_value={IGNORE_LABEL} if {IGNORE_LABEL} means: does not count" if IGNORE_LABEL in values else ""
     )
@@ -99,7 +99,7 @@ def _emptied(images: ImageSet) -> Finding | None:
     values = sorted({value for k in found for value in images.facts[k].mask_values})
     return Finding(
         severity=ERROR,
-        title=f"{several(len(found), 'mask')} of two values ({', '.join(map(show_value, values))}) have none above "
+        title=f"{pluralize(len(found), 'mask')} of two values ({', '.join(map(show_value, values))}) have none above "
         "mask_threshold",
         meaning="They are of another scale than the others, so what they mark would be lost. Save all masks alike.",
         stems=stems_of(images, found),
@@ -112,7 +112,7 @@ def _full_masks(images: ImageSet) -> Finding | None:
         return None
     return Finding(
         severity=WARNING,
-        title=f"{several(len(full), 'mask')} with foreground everywhere",
+        title=f"{pluralize(len(full), 'mask')} with foreground everywhere",
         meaning="Rarely meant; look at these pairs.",
         stems=stems_of(images, full),
     )
@@ -124,7 +124,7 @@ def _empty_masks(images: ImageSet) -> Finding | None:
         return None
     return Finding(
         severity=WARNING,
-        title=f"{several(len(empty), 'mask')} without foreground",
+        title=f"{pluralize(len(empty), 'mask')} without foreground",
         meaning="Right if these images show nothing. Dice is the mean over images with foreground; how often something "
         "is predicted in the others is counted beside it, as false alarms.",
         stems=stems_of(images, empty),
@@ -137,7 +137,7 @@ def _ignored(images: ImageSet) -> Finding | None:
         return None
     return Finding(
         severity=WARNING,
-        title=f"in {several(len(hidden), 'mask')} most pixels do not count",
+        title=f"in {pluralize(len(hidden), 'mask')} most pixels do not count",
         meaning="Is ignore_value the right one? Look at these pairs.",
         stems=stems_of(images, hidden),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from training.data.agreement import CLEAR, is_sure
 from training.data.mask_rule import APPLY, IGNORE, IMAGES, ORIENTATIONS
-from training.data.pairs import some
+from training.words import pluralize, shorten
 
 MEANING = {
     APPLY: "masks fit the pictures as seen",
@@ -56,7 +56,7 @@ def decide_orientation(fits: Sequence[Fit]) -> str:
             stated = {fit.stated for fit in differing}
             if len(stated) == 1 and "" not in stated:
                 return stated.pop()
-            tagged = some([fit.stem for fit in differing])
+            tagged = shorten([fit.stem for fit in differing])
             raise ValueError(
                 f"{len(differing)} images or masks carry an orientation tag ({tagged}), and whether the masks fit the "
                 f"turned or the stored pixels cannot be told from them; say it: {ASK}"
@@ -70,6 +70,7 @@ def _total(fits: Sequence[Fit], orientation: str) -> float:
 
 def _mixed(seen: Sequence[str], stored: Sequence[str], how: str) -> str:
     return (
-        f"orientation tags: {len(seen)} masks fit their picture as seen ({some(list(seen))}) and {len(stored)} fit the "
-        f"stored pixels ({some(list(stored))}), {how}; masks of one set must fit in one way: save the fewer ones again"
+        f"orientation tags: {pluralize(len(seen), 'mask')} fit their picture as seen ({shorten(seen)}) and "
+        f"{len(stored)} fit the stored pixels ({shorten(stored)}), {how}; masks of one set must fit in one way: "
+        "save the fewer again"
     )

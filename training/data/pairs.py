@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
-SHOWN_NAMES = 5
 FRACTIONS = (1, 1)  # a size: coordinates are fractions of the picture's width and height, whatever those are
-LONG_NAME = 40  # letters
 
 
 @dataclass(frozen=True)
@@ -88,10 +86,3 @@ class Findings:
     def layout(self, name: str) -> Layout:
         pairs = tuple(sorted(self.pairs, key=lambda pair: pair.stem))
         return Layout(name=name, pairs=pairs, problems=tuple(self.problems), notes=tuple(self.notes))
-
-
-def some(names: list[str]) -> str:
-    """The first few names, long ones cut."""
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    shown = [name if len(name) <= LONG_NAME else f"{name[: LONG_NAME - 3]}..." for name in names[:SHOWN_NAMES]]
-    return ", ".join(shown) + more

@@ -6,7 +6,7 @@ A camera of 12 bits writes 16-bit files whose highest value is 4095; read by all
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.data.pairs import some
+from training.words import shorten
 
 FULL_RANGES = (255, 1023, 4095, 16383, 65535)  # 8, 10, 12, 14 and 16 bits
 FAR = 2  # usual ranges apart: no difference of exposure
@@ -42,7 +42,7 @@ def find_range(spans: Sequence[Span]) -> float:
     hot = [span.stem for span in spans if span.highest > _range_of(max(span.usual for span in spans))]
     if hot and _steps(max(span.usual for span in spans), highest) >= FAR:
         raise ValueError(
-            f"a few pixels go up to {highest:g} ({some(hot)}), and 999 of 1000 are at most "
+            f"a few pixels go up to {highest:g} ({shorten(hot)}), and 999 of 1000 are at most "
             f"{max(span.usual for span in spans):g}: hot pixels would make everything else dark. Mend them, or take "
             f"this range as it is: image_max={found}"
         )
@@ -50,7 +50,7 @@ def find_range(spans: Sequence[Span]) -> float:
     if len(narrow) >= MANY * len(spans):
         raise ValueError(
             f"{len(narrow)} of {len(spans)} images of 16 bits hold values up to "
-            f"{max(span.highest for span in spans if span.stem in narrow):g} only ({some(narrow)}), the others go "
+            f"{max(span.highest for span in spans if span.stem in narrow):g} only ({shorten(narrow)}), the others go "
             f"up to {highest:g}: they are of different ranges; save all in one, or say that "
             f"they are of one range as they are: image_max={found}"
         )

@@ -19,8 +19,9 @@ from training.data.listing import (
     same_name,
     take_first,
 )
-from training.data.pairs import Findings, Layout, Pair, RunLengths, some
+from training.data.pairs import Findings, Layout, Pair, RunLengths
 from training.data.tables import columns_of, note_encoding, read_table
+from training.words import pluralize, shorten
 
 ID_COLUMNS = ("imageid", "image_id", "img_id", "image_name", "file_name", "filename", "img", "image", "id")
 CLASSED_IDS = ("imageid_classid", "image_id_class_id", "image_label", "image_class")  # 0002cc93b.jpg_1
@@ -103,7 +104,7 @@ def find_by_runs(folder: Path, category: str) -> Layout | None:
     for key in (key for key in runs if "/" in key):
         fits = files.find(key, (folder, table.parent))
         if len(fits) > 1:
-            found.problems.append(f"{table}: several images fit {key} ({some([str(path) for path in fits])})")
+            found.problems.append(f"{table}: several images fit {key} ({shorten([str(path) for path in fits])})")
         else:
             placed.update({path: placed[path] | {key} for path in fits})
     keys_of = {
@@ -119,13 +120,15 @@ def find_by_runs(folder: Path, category: str) -> Layout | None:
             found.problems.append(f"{image}: {table.name} has no row for this image; add one, empty for an empty mask")
     others = [str(image.relative_to(folder)) for image in images if named and image.parent not in named]
     if others:
-        found.notes.append(f"{len(others)} images left out: {table.name} names none of their folder ({some(others)})")
+        found.notes.append(
+            f"{pluralize(len(others), 'image')} left out: {table.name} names none of their folder ({shorten(others)})"
+        )
     note_unused_runs(found, table, runs)
     empty = [
         pair.stem for pair in found.pairs if category and isinstance(pair.mask, RunLengths) and not pair.mask.texts
     ]
     if empty:
-        found.notes.append(f"{len(empty)} images have nothing of the chosen category: empty masks ({some(empty)})")
+        found.notes.append(f"{len(empty)} images have nothing of the chosen category: empty masks ({shorten(empty)})")
     return found.layout(f"images with run lengths in {table.name}")
 
 
@@ -144,7 +147,7 @@ def pick_runs(table: Path, runs: Sequence[Runs], labels: frozenset[str]) -> RunL
 def note_unused_runs(found: Findings, table: Path, unused: Iterable[str]) -> None:
     names = sorted(unused)
     if names:
-        found.notes.append(f"{table.name} names {len(names)} images that are not here ({some(names)})")
+        found.notes.append(f"{table.name} names {len(names)} images that are not here ({shorten(names)})")
 
 
 def _size(height: str, width: str) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.data.listing import list_all_below, list_below, list_folder, list_folders, list_images, same_name
-from training.data.pairs import Findings, Layout, some
+from training.data.pairs import Findings, Layout
 from training.data.stems import (
     KNOWN_ENDINGS,
     NO_IMAGES,
@@ -19,6 +19,7 @@ from training.data.stems import (
     name_endings,
     pair_by_stem,
 )
+from training.words import shorten
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 BY_HAND = ("1st_manual", "manual1", "manual")  # DRIVE's and HRF's, whose mask/ is the field of view
@@ -90,7 +91,7 @@ def find_siblings(data: Path, mask_suffix: str) -> Layout | None:
         best = max(scores.values(), default=(0, 0))
         fits = [other for other, score in scores.items() if score == best]
         if best[0] and len(fits) > 1:
-            shown = some([f"{other.relative_to(data)}/" for other in fits])
+            shown = shorten([f"{other.relative_to(data)}/" for other in fits])
             raise ValueError(
                 f"data={data}: the masks in {place.relative_to(data)}/ fit the images of several folders ({shown}); "
                 "keep one of them, or give a csv with the columns image and mask"
@@ -102,7 +103,7 @@ def find_siblings(data: Path, mask_suffix: str) -> Layout | None:
     found, endings = Findings(), set[str]()
     for place, sides in sorted(partners.items()):
         if len(sides) > 1:
-            shown = some([f"{side.relative_to(data)}/" for side in sides])
+            shown = shorten([f"{side.relative_to(data)}/" for side in sides])
             found.problems.append(
                 f"{place}: several folders hold masks of its images ({shown}); keep the one that counts"
             )
@@ -110,7 +111,7 @@ def find_siblings(data: Path, mask_suffix: str) -> Layout | None:
     used = {*partners, *(side for sides in partners.values() for side in sides)}
     others = [f"{place.relative_to(data)}/ ({len(files)})" for place, files in places.items() if place not in used]
     if others:
-        found.notes.append(f"folders of images without a counterpart are left out: {some(others)}")
+        found.notes.append(f"folders of images without a counterpart are left out: {shorten(others)}")
     first, side = next((place, sides[0]) for place, sides in sorted(partners.items()))
     more = f" and {len(partners) - 1} more such pairs" if len(partners) > 1 else ""
     return found.layout(f"{first.relative_to(data)}/ and {side.relative_to(data)}/{more}, {name_endings(endings)}")
@@ -137,7 +138,9 @@ def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
     if not found.pairs and not found.problems:
         return None
     if alone:
-        found.notes.append(f"{len(alone)} files left out: their folder has no pair of image and mask ({some(alone)})")
+        found.notes.append(
+            f"{len(alone)} files left out: their folder has no pair of image and mask ({shorten(alone)})"
+        )
     return found.layout(f"image and mask side by side, {name_endings(endings)}")
 
 
@@ -163,7 +166,7 @@ def folder_named(data: Path, names: Sequence[str]) -> Path | None:
 def _true_images(files: Sequence[Path], found: Findings) -> list[Path]:
     others = [path.name for path in files if path.stem.endswith(NO_IMAGES)]
     if others:
-        found.notes.append(f"{len(others)} files are neither images nor masks and left out ({some(others)})")
+        found.notes.append(f"{len(others)} files are neither images nor masks and left out ({shorten(others)})")
     return [path for path in files if not path.stem.endswith(NO_IMAGES)]
 
 

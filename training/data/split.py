@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.plan import PROTOCOLS
-from training.trial import FOLDS
+from training.trial import FOLDS, PROTOCOLS
 
 SPLIT_SEED = 0  # one split for all trials and studies
 STRATA = 5  # fifths of the groups by foreground share

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from training.data.images import read_header
 from training.data.listing import list_folder, same_name
-from training.data.pairs import SUFFIXES, Findings, MaskFile, ObjectFiles, Pair, some
+from training.data.pairs import SUFFIXES, Findings, MaskFile, ObjectFiles, Pair
+from training.words import shorten
 
 WORDS = (
     *("mask", "masks", "seg", "segmentation", "label", "labels", "gt", "groundtruth", "ground_truth", "annotation"),
@@ -86,7 +87,7 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
             used[mask] = image
             found.pairs += _pages(image, mask, [] if mask_suffix else further.get(mask, []), found)
         elif fitting:
-            names = some([path.name for _, path in fitting])
+            names = shorten([path.name for _, path in fitting])
             used |= {path: image for _, path in fitting}
             found.problems.append(f"{image}: it has several masks ({names}); say which counts, as mask_suffix=_seg")
         else:
@@ -99,7 +100,7 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
     known = KNOWN_ENDINGS if mask_suffix else SECOND_ENDINGS
     others = [path.name for path in rest if path.stem.endswith(known) or (mask_suffix and same_name(path.stem) in seen)]
     if others:
-        found.notes.append(f"{len(others)} other masks are left out ({some(others)})")
+        found.notes.append(f"{len(others)} other masks are left out ({shorten(others)})")
     found.problems += [
         f"{path}: there is no image of the same stem{unread.get(same_name(path.stem), '')}"
         for path in rest
@@ -122,7 +123,7 @@ def further_masks(images: Sequence[Path], masks: Sequence[Path]) -> dict[Path, l
 
 
 def _note_further(paths: Sequence[Path], mask_suffix: str, found: Findings) -> None:
-    names = some([path.name for path in paths])
+    names = shorten([path.name for path in paths])
     if paths and mask_suffix:
         found.notes.append(f"further masks of an image are left out, as mask_suffix={mask_suffix} says ({names})")
     elif paths:

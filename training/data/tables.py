@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from training.data.listing import ImageFiles, clean_path, list_images, list_tables, same_name, take_first
-from training.data.pairs import Findings, Layout, MaskFile, Pair, some
+from training.data.pairs import Findings, Layout, MaskFile, Pair
+from training.words import shorten
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -124,7 +125,7 @@ def find_by_paths(data: Path) -> Layout | None:
             found.problems.append(f"{where}: {', '.join(missing)} does not exist; paths start at the csv's folder")
             continue
         if unclear:
-            names = some([str(path.relative_to(table.parent)) for path in unclear[0]])
+            names = shorten([str(path.relative_to(table.parent)) for path in unclear[0]])
             found.problems.append(f"{where}: several files fit ({names}); write the path from the csv's folder")
             continue
         (image,), (mask,) = fits
@@ -152,7 +153,7 @@ def _note_unlisted(table: Path, listed: set[Path], found: Findings) -> None:
     if names:
         found.notes.append(
             f"{table.name} does not list {len(names)} of the image files in the folders of its images; they are left "
-            f"out ({some(names)})"
+            f"out ({shorten(names)})"
         )
 
 

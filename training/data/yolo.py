@@ -12,8 +12,9 @@ import yaml
 
 from training.data.categories import Annotated, make_pairs
 from training.data.listing import list_all_below, list_images, list_tables, same_name
-from training.data.pairs import FRACTIONS, Findings, Layout, some
+from training.data.pairs import FRACTIONS, Findings, Layout
 from training.data.tables import read_text
+from training.words import pluralize, shorten
 
 LABELS, IMAGES = "labels", "images"
 NAME_FILES = ("classes.txt", "obj.names", "predefined_classes.txt", "_darknet.labels")
@@ -53,9 +54,13 @@ def find_by_yolo(folder: Path, category: str) -> Layout | None:
         one.bare = [(names.get(label, label), kind) for label, kind in one.bare]
     make_pairs(images, category, found, list(names.values()), names)
     if background:
-        found.notes.append(f"{len(background)} images have no text file, which means background ({some(background)})")
+        found.notes.append(
+            f"{pluralize(len(background), 'image')} without a text file, which means background ({shorten(background)})"
+        )
     if alone:
-        found.notes.append(f"{len(alone)} images left out: no labels belong to their folder ({some(alone)})")
+        found.notes.append(
+            f"{pluralize(len(alone), 'image')} left out: no labels belong to their folder ({shorten(alone)})"
+        )
     return found.layout("YOLO: outlines in a text an image")
 
 
