@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.door import Parser, enter, refuse, user_path
+from training.command.entry import Parser, enter, refuse, user_path
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.evidence import Evidence
+    from analysis.evidence.evidence import Evidence
 
 NEWEST, AUTO = "newest", "auto"
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
@@ -58,7 +58,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def gather(options: argparse.Namespace) -> "Evidence":
     """Raises ValueError for what is not there."""
-    from analysis import evidence, kept, store
+    from analysis.evidence import evidence, store
+    from analysis.evidence import snapshot as kept
 
     if options.published:
         return evidence.nothing()
@@ -74,8 +75,10 @@ def write_report(out: Path, found: "Evidence", keep: Path | None, *, log: bool) 
 
     Returns the page's path.
     """
-    from analysis import exports, files, kept, store
-    from analysis.schema import load_published
+    from analysis.evidence import files, store
+    from analysis.evidence import snapshot as kept
+    from analysis.evidence.schema import load_published
+    from analysis.page import exports
 
     published = load_published()
     if log and found.champion is None:
@@ -100,9 +103,9 @@ def write_report(out: Path, found: "Evidence", keep: Path | None, *, log: bool) 
 
 def compose(published: "pd.DataFrame", found: "Evidence") -> dict[str, Any]:
     """Everything the templates ask for."""
-    from analysis import chapters, panels, pictures
-    from analysis.claims import ALL_CLAIMS, check_claims
-    from analysis.printed import read_notes
+    from analysis.claims.claims import ALL_CLAIMS, check_claims
+    from analysis.evidence.published import read_notes
+    from analysis.page import chapters, panels, pictures
 
     trials, champion = found.trials, found.champion
     printed, measured = check_claims(published), check_claims(trials)

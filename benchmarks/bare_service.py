@@ -3,7 +3,7 @@
 `uvicorn benchmarks.bare_service:app`. Plain ASGI; no form is parsed, no image decoded.
 """
 
-from serving.guard import Message, Receive, Send
+from serving.endpoint.limits import Message, Receive, Send
 
 ANSWER = bytes(4096)
 

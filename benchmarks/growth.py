@@ -40,9 +40,9 @@ def main() -> None:
 def measure(folder: Path, size: int) -> str:
     """A row of the table."""
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-    from analysis.runs import load_trials
-    from training import tracking
-    from training.lease import look_up
+    from analysis.evidence.runs import load_trials
+    from training.tracking import runs as tracking
+    from training.tracking.lease import look_up
 
     for study in REPORTED:
         log_study(study)

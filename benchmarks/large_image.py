@@ -19,12 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serving.answers import Request, Serving, Timing, card_of
-from serving.fields import JobOutput, Options
-from serving.network import FACTS
-from serving.segmenter import Segmenter
+from serving.endpoint.answers import Request, Serving, Timing, card_of
+from serving.endpoint.fields import JobOutput, Options
+from serving.inference.network import FACTS
+from serving.inference.segmenter import Segmenter
+from training.command.entry import user_path
 from training.data.framing import Frame
-from training.door import user_path
 
 TILE = 256
 

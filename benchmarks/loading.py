@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.studies import STUDIES
+from training.study.studies import STUDIES
 
 TABLES = ("runs", "params", "tags", "latest_metrics")
 DIGEST = "many"
@@ -52,8 +52,8 @@ def measure(count: int) -> tuple[float, float, str]:
     """Seconds of ours and of mlflow.search_runs, each for all runs; and which MLflow that was."""
     import mlflow
 
-    from analysis.runs import load_trials
-    from analysis.store import connect
+    from analysis.evidence.runs import load_trials
+    from analysis.evidence.store import connect
 
     connect().search_experiments()  # what a process does once is not counted, on either side
     start = time.perf_counter()
@@ -70,9 +70,9 @@ def log_study(study: str) -> None:
     """A study with one trial, as the runner logs them: its params, 7 summary metrics and 15 stepped ones, 24 tags."""
     from mlflow.entities import Metric
 
-    from training import tracking
-    from training.trial import Trial
-    from training.trial_run import TrialRun
+    from training.study.trial import Trial
+    from training.tracking import runs as tracking
+    from training.tracking.trial_run import TrialRun
 
     client, experiment = tracking.connect()
     tags = {"study": study, "data_digest": DIGEST, "data": "many", "carry": "report", "protocol": "fixed"}

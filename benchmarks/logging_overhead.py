@@ -12,16 +12,16 @@ from pathlib import Path
 
 import torch
 
-from training import store
-from training.batches import DeviceSet
+from training.command.machine import find_device, find_precision, keep_memory
 from training.data.reading import load_folder
 from training.data.split import make_split
-from training.engine import begin, make_model, train
-from training.machine import find_device, find_precision, keep_memory
+from training.execution.workers import draw_sheet
+from training.network.batches import DeviceSet
+from training.network.engine import begin, make_model, train
+from training.study.trial import Trial
 from training.synthetic import write_folder
-from training.trial import Trial
-from training.trial_run import TrialRun
-from training.workers import draw_sheet
+from training.tracking import store
+from training.tracking.trial_run import TrialRun
 
 REPORT_EPOCHS = 200
 REPEATS = 3

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from training.losses import make_loss
-from training.trial import Trial
-from training.unet import UNet
+from training.network.losses import make_loss
+from training.network.unet import UNet
+from training.study.trial import Trial
 
 LOADER_WORKERS = 2
 

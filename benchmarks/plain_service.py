@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from fastapi import FastAPI, Response, UploadFile
 
-from training.unet import UNet
+from training.network.unet import UNet
 
 app = FastAPI()
 model = UNet.from_pretrained(os.environ["MODEL"]).eval()

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cv2
 
-from training.data.layouts import find_layout
-from training.data.pairs import MaskFile
+from training.command.entry import user_path
+from training.data.layouts.layouts import find_layout
+from training.data.layouts.pairs import MaskFile
 from training.data.reading import load_folder
-from training.door import user_path
 from training.synthetic import write_folder
 
 IMAGE_SIZE = 256

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from benchmarks.serving_sides import BARE, SIZE, Side, prepare, running
-from training.door import user_path
+from training.command.entry import user_path
 from training.synthetic import make_image
 
 SIDES = "ours_int8,ours_bf16,ours_fp32,plain,mlflow"

@@ -26,8 +26,8 @@ import torch
 from mlflow import MlflowClient
 from numpy.typing import NDArray
 
-from serving.network import FACTS, QUANTIZED
-from serving.precision import quantize
+from serving.inference.network import FACTS, QUANTIZED
+from serving.promotion.precision import quantize
 from training.synthetic import write_folder
 
 SIZE = 512

@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import torch
 
-from training.engine import Training, begin, make_model
-from training.machine import find_device, find_precision, keep_memory
-from training.step import Step, compile_step, forward_pass
-from training.trial import Trial
+from training.command.machine import find_device, find_precision, keep_memory
+from training.network.engine import Training, begin, make_model
+from training.network.step import Step, compile_step, forward_pass
+from training.study.trial import Trial
 
 SHAPES = ((1, 128, 8), (3, 256, 8), (3, 256, 16))  # channels, pixels, images
 STEPS, WARM = 20, 5

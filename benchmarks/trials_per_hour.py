@@ -26,15 +26,15 @@ import psutil
 import torch
 from scipy import stats
 
+from training.command.entry import user_path
+from training.command.machine import Machine, find_device, find_precision, find_workers
 from training.data.image_set import ImageSet
-from training.data.layouts import find_layout
-from training.data.pairs import MaskFile
+from training.data.layouts.layouts import find_layout
+from training.data.layouts.pairs import MaskFile
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
-from training.door import user_path
-from training.machine import Machine, find_device, find_precision, find_workers
+from training.study.trial import Trial
 from training.synthetic import write_folder
-from training.trial import Trial
 
 ROOT = Path(__file__).parents[1]
 SIDES = ("ours", "lightning", "plain")
@@ -190,9 +190,9 @@ def _resident(process: psutil.Process) -> int:
 def _train_ours(job_path: Path) -> None:
     """As a study does: workers with the images on their device, a run in MLflow for each trial."""
     from benchmarks.peers import Job as PeersJob
-    from training import tracking
-    from training.jobs import Job
-    from training.pool import Pool
+    from training.execution.jobs import Job
+    from training.execution.pool import Pool
+    from training.tracking import runs as tracking
 
     job, data = PeersJob.read(job_path), Path((job_path.parent / "data.txt").read_text())
     images = load_folder(data, job.size)

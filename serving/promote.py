@@ -18,16 +18,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from training.door import enter, refuse, user_path
+from training.command.entry import enter, refuse, user_path
 
 if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
     from mlflow import MlflowClient
     from torch import Tensor
 
-    from serving.candidate import Candidate
-    from serving.card import Evidence
-    from serving.export import Segmenter
-    from serving.scores import ImageScore
+    from serving.promotion.candidate import Candidate
+    from serving.promotion.card import Evidence
+    from serving.promotion.export import Segmenter
+    from serving.promotion.scores import ImageScore
 
 MODULE = "serving.promote"
 MODEL, ALIAS = "unet", "champion"
@@ -56,15 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def promote(folder: Path) -> None:
     """Raises ValueError before any run exists, and ExportDiffers before anything is registered."""
-    from serving.candidate import find_candidate
-    from training import mlflow_run, tracking
-    from training.data.archive import open_archive
-    from training.data.layouts import find_layout
+    from serving.promotion.candidate import find_candidate
+    from training.data.layouts.archive import open_archive
+    from training.data.layouts.layouts import find_layout
+    from training.tracking import mlflow_run, runs
 
     find_layout(open_archive(folder))
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip, which uv does not install
-    client, experiment_id = tracking.connect()
+    client, experiment_id = runs.connect()
     candidate = find_candidate(client, folder)
     tags = {"role": "promote", "data": candidate.images.name, "data_digest": candidate.images.digest}
     tags["mlflow.source.name"] = MODULE
@@ -73,29 +73,29 @@ def promote(folder: Path) -> None:
         mlflow_run.adopt(client, run_id, "promote", tags)
         _promote(client, run_id, candidate)
         return  # `mlflow run` ends its own run, by our exit status
-    run_id = tracking.begin_run(client, experiment_id, "promote", tags)
+    run_id = runs.begin_run(client, experiment_id, "promote", tags)
     failed = True
     try:
         _promote(client, run_id, candidate)
         failed = False
     finally:
-        tracking.end_run(client, run_id, failed)
+        runs.end_run(client, run_id, failed)
 
 
 def _promote(client: "MlflowClient", run_id: str, candidate: "Candidate") -> None:
     """Export, compare, score, register; in a run that exists."""
-    from serving.candidate import download
-    from serving.card import card_json, model_card, preprocessing_json
-    from serving.export import Segmenter, export_onnx
-    from serving.network import QUANTIZED, WEIGHTS
-    from serving.precision import choose, predict_served
-    from serving.scores import images_tensor, measure, val_dice
-    from training import tracking
-    from training.engine import predict
-    from training.unet import UNet
+    from serving.inference.network import QUANTIZED, WEIGHTS
+    from serving.promotion.candidate import download
+    from serving.promotion.card import card_json, model_card, preprocessing_json
+    from serving.promotion.export import Segmenter, export_onnx
+    from serving.promotion.precision import choose, predict_served
+    from serving.promotion.scores import images_tensor, measure, val_dice
+    from training.network.engine import predict
+    from training.network.unet import UNet
+    from training.tracking import runs
 
     images, trial = candidate.images, candidate.trial
-    tracking.log_data(client, run_id, images, "test")
+    runs.log_data(client, run_id, images, "test")
     train, val, test_images = (
         images_tensor(images.images[candidate.parts(part)]) for part in (candidate.train, candidate.val, candidate.test)
     )
@@ -136,9 +136,9 @@ def _log_test_images(
     client: "MlflowClient", run_id: str, candidate: "Candidate", probabilities: "Tensor", scores: "Sequence[ImageScore]"
 ) -> None:
     """The score of each test image, the worst first, and a picture of the worst."""
-    from serving.scores import rank, to_csv
+    from serving.promotion.scores import rank, to_csv
     from training.data.framing import assemble
-    from training.pictures import Row, draw_predictions
+    from training.data.pictures import Row, draw_predictions
 
     images, ranked = candidate.images, rank(scores)
     client.log_text(run_id, to_csv(ranked, images.stems), TEST_IMAGES)
@@ -155,7 +155,7 @@ def _log_test_images(
 
 def _compare(client: "MlflowClient", run_id: str, form: str, eager: "Tensor", exported: "Tensor") -> None:
     """Raises ExportDiffers, with the numbers, for what must not be served."""
-    from serving.export import TOLERANCE, compare
+    from serving.promotion.export import TOLERANCE, compare
 
     difference = compare(eager, exported)
     client.log_metric(run_id, f"{form}_difference", difference.largest)
@@ -172,7 +172,7 @@ def _log_model(
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    from serving.export import make_example
+    from serving.promotion.export import make_example
 
     def free(channels: int) -> Schema:
         return Schema([TensorSpec(np.dtype(np.float32), (-1, channels, -1, -1))])
@@ -195,7 +195,7 @@ def _predict_logged(model_uri: str, images: "Tensor") -> "Tensor":
     """Probabilities of the model that MLflow gives back."""
     import mlflow
 
-    from serving.export import predict_module
+    from serving.promotion.export import predict_module
 
     return predict_module(mlflow.pytorch.load_model(model_uri), images)
 
@@ -227,7 +227,7 @@ def _publish(client: "MlflowClient", files: Sequence[Path], evidence: "Evidence"
 
 
 def _summary(evidence: "Evidence", version: str) -> str:
-    from serving.card import describe_empty, describe_interval, describe_scored
+    from serving.promotion.card import describe_empty, describe_interval, describe_scored
 
     interval = describe_interval(evidence, digits=3)
     return "\n".join(

@@ -15,11 +15,11 @@ import bentoml
 from bentoml._internal.models import ModelStore
 from bentoml.exceptions import NotFound
 
-from serving.answers import Serving, card_of
-from serving.api import make_app
-from serving.guard import Guard, read_token
-from serving.meter import Meter
-from serving.segmenter import Segmenter
+from serving.endpoint.answers import Serving, card_of
+from serving.endpoint.api import make_app
+from serving.endpoint.limits import Guard, read_token
+from serving.endpoint.metrics import Meter
+from serving.inference.segmenter import Segmenter
 
 MODEL = "unet:latest"
 DEVICE = "SEGMENT_DEVICE"  # torch's name of a device, such as cuda; without it, OpenVINO computes
@@ -66,7 +66,7 @@ def check_device() -> None:
     if not os.environ.get(DEVICE):
         return
     try:
-        from serving.torch_network import find_device
+        from serving.inference.torch_network import find_device
     except ImportError as error:
         raise ValueError(f"{DEVICE}={os.environ[DEVICE]!r} needs torch and all of this project ({error})") from None
     find_device(os.environ[DEVICE])
@@ -100,7 +100,7 @@ def current() -> Serving:
 @bentoml.service(
     name="segmentation",
     traffic={"timeout": SECONDS},
-    metrics={"enabled": False},  # serving/meter.py takes their place
+    metrics={"enabled": False},  # serving/endpoint/metrics.py takes their place
     tracing={"excluded_urls": ".*"},  # BentoML would make seven spans of each request, and send them nowhere
 )
 @bentoml.asgi_app(make_app(current), path="/")

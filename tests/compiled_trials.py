@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from training.batches import DeviceSet
 from training.data.image_set import ImageSet
 from training.data.reading import load_folder
 from training.data.split import make_split
-from training.engine import begin, make_model, train
-from training.step import Step, compile_step, forward_pass
-from training.trial import LOSSES, OPTIMIZERS, Trial
-from training.unet import UNet
+from training.network.batches import DeviceSet
+from training.network.engine import begin, make_model, train
+from training.network.step import Step, compile_step, forward_pass
+from training.network.unet import UNet
+from training.study.trial import LOSSES, OPTIMIZERS, Trial
 
 CPU = torch.device("cpu")
 TRIAL = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=2, image_size=32)

@@ -18,7 +18,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: threads of ea
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="unet-studies-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
-install_import_hook(["training.losses", "training.metrics", "training.batches"], "beartype.beartype")
+install_import_hook(
+    ["training.network.losses", "training.network.metrics", "training.network.batches"], "beartype.beartype"
+)
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"

@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 import torch
 
-from training.batches import DeviceSet
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
-from training.engine import Epoch, begin, make_model, train
-from training.identity import RESULTS_VERSION
-from training.trial import AUGMENTS, LOSSES, OPTIMIZERS, SCHEDULERS, Trial
+from training.execution.identity import RESULTS_VERSION
+from training.network.batches import DeviceSet
+from training.network.engine import Epoch, begin, make_model, train
+from training.study.trial import AUGMENTS, LOSSES, OPTIMIZERS, SCHEDULERS, Trial
 
 PATH = Path(__file__).with_name("golden.json")
 COUNT, SIDE = 20, 32  # images, pixels
@@ -112,7 +112,9 @@ def is_same(epochs: list[dict[str, float]], others: list[dict[str, float]]) -> b
 def main() -> int:
     before = json.loads(PATH.read_text()) if PATH.is_file() else {"results_version": 0}
     if before["results_version"] == RESULTS_VERSION:
-        print(f"RESULTS_VERSION={RESULTS_VERSION} has its golden numbers; raise it first (training/identity.py)")
+        print(
+            f"RESULTS_VERSION={RESULTS_VERSION} has its golden numbers; raise it first (training/execution/identity.py)"
+        )
         return 2
     torch.set_num_threads(1)
     found = {}

@@ -7,19 +7,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+from chain import make_chain
 from starlette.testclient import TestClient
-from test_promote import make_chain
 
-from serving.answers import Serving, card_of
-from serving.api import make_app
-from serving.network import FACTS
-from serving.segmenter import Segmenter
+from serving.endpoint.answers import Serving, card_of
+from serving.endpoint.api import make_app
+from serving.inference.network import FACTS
+from serving.inference.segmenter import Segmenter
+from training.data.images import Pixels
+
+
+def make_image(height: int, width: int, channels: int) -> Pixels:
+    """A bright disc on a noisy ground; its colours differ where there are three."""
+    ground = np.random.default_rng(1).normal(60, 12, (height, width, 1))
+    disc = cv2.circle(np.zeros((height, width), np.uint8), (width // 2, height // 2), height // 5, 100, -1)[..., None]
+    return (ground + disc * np.linspace(1, 0.8, channels)).clip(0, 255).astype(np.uint8)
+
+
+def encode(image: Pixels, suffix: str) -> bytes:
+    colours = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.shape[2] == 3 else image
+    lossless = [cv2.IMWRITE_WEBP_QUALITY, 101] if suffix == ".webp" else []
+    return cv2.imencode(suffix, colours, lossless)[1].tobytes()
 
 
 def make_serving(tmp_path_factory: pytest.TempPathFactory, **facts: object) -> Serving:
     """facts: what the promotion wrote otherwise, such as image_max=4095."""
-    models = make_chain(tmp_path_factory.getbasetemp()).bentoml_home / "models" / "unet"
+    models = make_chain(tmp_path_factory).bentoml_home / "models" / "unet"
     (promoted,) = (path for path in models.iterdir() if path.is_dir())
     folder: Path = shutil.copytree(promoted, tmp_path_factory.mktemp("promoted") / "model")
     (folder / FACTS).write_text(json.dumps(json.loads((folder / FACTS).read_text()) | facts))

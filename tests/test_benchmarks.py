@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from benchmarks.peers import Pairs, dice_of
-from training.batches import DeviceSet, make_target, normalize
 from training.data.reading import load_folder
-from training.metrics import count, dice_per_image
+from training.network.batches import DeviceSet, make_target, normalize
+from training.network.metrics import count, dice_per_image
 
 ROOT = Path(__file__).parents[1]
 

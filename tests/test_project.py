@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.plan import PRESETS
 from training.runner import parse
-from training.studies import STUDIES
+from training.study.plan import PRESETS
+from training.study.studies import STUDIES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.door import enter, refuse
-from training.options import parse
-from training.plan import Settings, make_plan
-from training.preparation import Prepared, prepare
-from training.progress import duration, leave
-from training.studies import Study, carried_from_report
-from training.trial import Trial
+from training.command.entry import enter, refuse
+from training.command.options import parse
+from training.command.preparation import Prepared, prepare
+from training.command.progress import duration, leave
+from training.study.plan import Settings, make_plan
+from training.study.studies import Study, carried_from_report
+from training.study.trial import Trial
 
 if TYPE_CHECKING:  # it would import torch
-    from training.jobs import Timing
+    from training.execution.jobs import Timing
 
 MODULE = "training.forecast"
 TRIAL_SECONDS = 0.7  # run, artifacts and metrics of one trial in MLflow: benchmarks/logging_overhead.py
@@ -49,15 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = describe([forecast(study, prepared, paces) for study in prepared.studies], prepared)
     print(*lines, sep="\n")
     if "MLFLOW_RUN_ID" in os.environ:
-        from training import tracking
+        from training.tracking import runs
 
-        tracking.log_note(f"plan {prepared.images.name}", "plan", "```" + "\n".join(lines) + "\n```", MODULE)
+        runs.log_note(f"plan {prepared.images.name}", "plan", "```" + "\n".join(lines) + "\n```", MODULE)
     return 0
 
 
 def measure(prepared: Prepared) -> dict[tuple[str, int], "Timing"]:
     """Seconds a part takes under each optimizer and width that will be met, all workers being busy."""
-    from training.pool import Pool
+    from training.execution.pool import Pool
 
     base = prepared.settings.base(epochs=1)
     met = (trial for study in prepared.studies for trial in _trials(study, prepared.settings))

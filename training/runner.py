@@ -1,7 +1,7 @@
 """Runs studies: `python -m training.runner STUDY --data FOLDER ...`, which is what `mlflow run . -e STUDY` calls.
 
 Everything a person gave is checked before the first run exists. Then: propose, train, propose again, until the search
-is done (training/study_run.py); the winner is kept for the studies that build on it.
+is done (training/execution/study_run.py); the winner is kept for the studies that build on it.
 """
 
 import argparse
@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import NoReturn
 
-from training.door import enter, refuse
-from training.jobs import Outcome
-from training.lease import Heartbeat
-from training.options import ALL, parse
-from training.patience import is_full, may_pass
-from training.plan import describe, estimate_work, make_plan
-from training.preparation import Prepared, prepare
-from training.progress import Progress, leave
-from training.search import mean_score
-from training.studies import Carried, Study, carried_from_report, carried_from_winners
-from training.study_run import DiskFull, Session, Workers, run_trials
-from training.summary import NO_WINNER, describe_outcome, describe_study, find_undecided, find_winners
-from training.trial import Trial
+from training.command.entry import enter, refuse
+from training.command.options import ALL, parse
+from training.command.preparation import Prepared, prepare
+from training.command.progress import Progress, leave
+from training.execution.jobs import Outcome
+from training.execution.study_run import DiskFull, Session, Workers, run_trials
+from training.execution.summary import NO_WINNER, describe_outcome, describe_study, find_undecided, find_winners
+from training.study.plan import describe, estimate_work, make_plan
+from training.study.search import mean_score
+from training.study.studies import Carried, Study, carried_from_report, carried_from_winners
+from training.study.trial import Trial
+from training.tracking.lease import Heartbeat
+from training.tracking.retry import is_full, may_pass
 
 MODULE = "training.runner"
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
@@ -43,20 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> int:
     """Check everything, then run the studies that were asked for. Raises ValueError before any run exists."""
     prepared = prepare(options)
-    from training import mlflow_run, store, tracking
+    from training.tracking import mlflow_run, runs, store
 
     studies, settings = prepared.studies, prepared.settings
-    client, experiment_id = tracking.connect()
+    client, experiment_id = runs.connect()
     mlflow_run.own_run(client, MODULE)
     winners: dict[str, list[Trial]] = {}
     if settings.carry == "measured" and options.study != ALL:
         digest = prepared.images.digest
-        winners = tracking.load_winners(client, studies[0].needs, digest, settings.protocol)
-    tracking.describe_experiment(client, experiment_id)
+        winners = runs.load_winners(client, studies[0].needs, digest, settings.protocol)
+    runs.describe_experiment(client, experiment_id)
     progress = Progress(total_work=sum(estimate_work(study, settings) for study in studies))
     for line in [*prepared.text, f"runs go to {store.address()}"]:
         progress.say(line)
-    if dead := tracking.end_all_dead(client):
+    if dead := runs.end_all_dead(client):
         progress.say(f"{len(dead)} run(s) whose process is gone were ended; their trials are free again")
     session = Session(
         prepared=prepared, client=client, experiment_id=experiment_id, pool=_make_pool(prepared), progress=progress
@@ -66,12 +66,12 @@ def run(options: argparse.Namespace) -> int:
         missing = _run_studies(session, winners)
     except KeyboardInterrupt:
         session.pool.kill()
-        tracking.end_own_runs(client)
+        runs.end_own_runs(client)
         progress.say("\nstopped; what is finished stays, and the same command goes on from here")
         return INTERRUPTED
     except SystemExit:
         session.pool.close()
-        tracking.end_own_runs(client)
+        runs.end_own_runs(client)
         raise
     except Exception as error:
         session.pool.kill()
@@ -88,17 +88,17 @@ def run(options: argparse.Namespace) -> int:
 
 def _make_pool(prepared: Prepared) -> Workers:
     if prepared.executor == "ray":
-        from training.ray_pool import RayPool
+        from training.execution.ray_pool import RayPool
 
         return RayPool(prepared.images, prepared.machine)
-    from training.pool import Pool
+    from training.execution.pool import Pool
 
     return Pool(prepared.images, prepared.machine)
 
 
 def _run_studies(session: Session, winners: dict[str, list[Trial]]) -> list[str]:
     """All that were asked for, in order; the trials that are missing in the end, and why, in words."""
-    from training import tracking
+    from training.tracking import runs
 
     studies, settings, missing = session.prepared.studies, session.settings, []
     parent = _begin_main(session) if len(studies) > 1 else ""
@@ -111,8 +111,8 @@ def _run_studies(session: Session, winners: dict[str, list[Trial]]) -> list[str]
                 f"{study.name}: {describe(one.trial, study.scientific, settings.seeds)}: {describe_outcome(one)}"
                 for one in failed
             ]
-    if parent and parent != tracking.run_from_mlflow():
-        tracking.end_run(session.client, parent, failed=bool(missing))
+    if parent and parent != runs.run_from_mlflow():
+        runs.end_run(session.client, parent, failed=bool(missing))
     return missing
 
 
@@ -135,21 +135,21 @@ def run_study(
     session: Session, study: Study, carried: Carried, parent: str, where: str
 ) -> tuple[list[Trial], list[Outcome]]:
     """Run one study to its end. Its winners, one for each of its searches, and the trials that failed."""
-    from training import mlflow_run, tracking
+    from training.tracking import mlflow_run, runs
 
     plan = make_plan(study, carried, session.settings)
     session.progress.begin_study(where, study.name, study.question, plan.num_trials)
     for reason in plan.left_out:
         session.progress.say(f"  left out: {reason}")
     tags = session.tags | {"role": "study", "study": study.name, "section": study.section}
-    run_id = tracking.run_from_mlflow() if not parent else ""
+    run_id = runs.run_from_mlflow() if not parent else ""
     if run_id:
         mlflow_run.adopt(session.client, run_id, study.name, tags)
     else:
-        run_id = tracking.begin_run(session.client, session.experiment_id, study.name, tags, parent)
+        run_id = runs.begin_run(session.client, session.experiment_id, study.name, tags, parent)
     prepared = session.prepared
-    tracking.log_data(session.client, run_id, prepared.images, "training")
-    tracking.log_reading(session.client, run_id, prepared.images, prepared.reading, prepared.warnings, prepared.stems)
+    runs.log_data(session.client, run_id, prepared.images, "training")
+    runs.log_reading(session.client, run_id, prepared.images, prepared.reading, prepared.warnings, prepared.stems)
     with Heartbeat(session.client, run_id):
         outcomes = run_trials(session, plan, run_id)
     winners = find_winners(plan, outcomes)
@@ -159,10 +159,10 @@ def run_study(
     for what in find_undecided(plan, outcomes):
         session.progress.say(f"  no winner: {what}: {NO_WINNER}")
     markdown = describe_study(plan, outcomes, winners, session.settings.seeds)
-    tracking.describe_study(session.client, run_id, markdown, winners)
+    runs.describe_study(session.client, run_id, markdown, winners)
     failures = [outcome for outcome in outcomes if outcome.failure]
-    if run_id != tracking.run_from_mlflow():  # `mlflow run` ends its own run, by our exit status
-        tracking.end_run(session.client, run_id, failed=bool(failures))
+    if run_id != runs.run_from_mlflow():  # `mlflow run` ends its own run, by our exit status
+        runs.end_run(session.client, run_id, failed=bool(failures))
     if not winners:
         why = "its runs hold the reasons (tag `failure`)" if failures else f"{NO_WINNER}; more epochs may help"
         raise SystemExit(f"error: no trial of {study.name} could be judged: {why}")
@@ -171,14 +171,14 @@ def run_study(
 
 def _begin_main(session: Session) -> str:
     """The run that holds the studies of `all`; made by `mlflow run`, or here."""
-    from training import mlflow_run, tracking
+    from training.tracking import mlflow_run, runs
 
     tags = session.tags | {"role": "main"}
-    run_id = tracking.run_from_mlflow()
+    run_id = runs.run_from_mlflow()
     if run_id:
         mlflow_run.adopt(session.client, run_id, "all studies", tags)
         return run_id
-    return tracking.begin_run(session.client, session.experiment_id, "all studies", tags)
+    return runs.begin_run(session.client, session.experiment_id, "all studies", tags)
 
 
 if __name__ == "__main__":

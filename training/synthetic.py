@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.door import Parser, enter, refuse, user_path
+from training.command.entry import Parser, enter, refuse, user_path
 
 SIZES = (32, 1024)  # pixels
 MAX_COUNT = 1000  # file names hold three digits, so that their order is the images' order

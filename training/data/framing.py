@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.images import Pixels
-from training.trial import FITS
+from training.study.trial import FITS
 
 OUTSIDE = 2  # in a mask, beside 0 (background) and 1 (foreground)
 STRIDE = 16  # the network halves an image's sides four times

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.labels import stored_labels
-from training.data.raster import decode_raster, is_transparent_raster, read_raster_header
-from training.data.stored import FORMATS, MAX_MEGAPIXELS, Header, PixelError, Samples, Stored, opaque, turn
-from training.data.tiff import decode_tiff, is_tiff, read_tiff_header
+from training.data.formats.labels import stored_labels
+from training.data.formats.raster import decode_raster, is_transparent_raster, read_raster_header
+from training.data.formats.stored import FORMATS, MAX_MEGAPIXELS, Header, PixelError, Samples, Stored, opaque, turn
+from training.data.formats.tiff import decode_tiff, is_tiff, read_tiff_header
 
 STATED = 0  # image_max: what the file states
 AUTO_CHANNELS, MEAN = "auto", "mean"

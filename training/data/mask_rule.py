@@ -74,7 +74,7 @@ class MaskRule:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskPlacing:
-    """How masks lie on their images, decided once for a set (training/data/decisions.py).
+    """How masks lie on their images, decided once for a set (training/data/decisions/decisions.py).
 
     orientation: apply: masks fit the picture as seen, by their own orientation tags; ignore: they fit the pixels as
     stored, whatever their tags, and are turned as the image is; images: they fit the picture as seen, and tags of

@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.formats.stored import QUARTER_TURNS
 from training.data.framing import OUTSIDE
 from training.data.images import Pixels, decode_labels, read_header, turn
+from training.data.layouts.pairs import FRACTIONS, MaskFile, MaskSource, ObjectFiles, RunLengths, Shapes
 from training.data.mask_rule import (
     APPLY,
     AUTO,
@@ -26,10 +28,8 @@ from training.data.mask_rule import (
     MaskRule,
     show_values,
 )
-from training.data.pairs import FRACTIONS, MaskFile, MaskSource, ObjectFiles, RunLengths, Shapes
 from training.data.run_lengths import decode_runs
 from training.data.shapes import decode_shape, proportional, resize_mask
-from training.data.stored import QUARTER_TURNS
 
 IGNORE_LABEL = 255  # of many tools: "does not count"
 IGNORE_LABELS = (IGNORE_LABEL, 65535)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from training.data.images import MEAN, STATED, parse_channels
+from training.data.layouts.pairs import Layout, MaskFile, MaskSource, ObjectFiles, RunLengths
 from training.data.mask_rule import AUTO, ORIENTATIONS, MaskRule
-from training.data.pairs import Layout, MaskFile, MaskSource, ObjectFiles, RunLengths
 from training.data.run_lengths import RUN_ORDERS
 
 

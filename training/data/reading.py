@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import psutil
 
-from training.data.archive import open_archive
 from training.data.copies import SIDE, Copies, find_copies, thumbnail
-from training.data.decisions import Decisions, decide
+from training.data.decisions.decisions import Decisions, decide
+from training.data.decisions.set_of_pairs import SetOfPairs
 from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_parts
 from training.data.image_set import ImageFacts, ImageSet, Unusable, data_name
 from training.data.images import Header, to_channels
-from training.data.layouts import find_groups, find_layout
+from training.data.layouts.archive import open_archive
+from training.data.layouts.layouts import find_groups, find_layout
+from training.data.layouts.pairs import Layout, Pair, mask_files
 from training.data.mask_rule import AUTO, show_values
-from training.data.pairs import Layout, Pair, mask_files
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts
 from training.data.read_options import Reading
 from training.data.samples import read_pair
-from training.data.set_of_pairs import SetOfPairs
 from training.data.split import join_copies, join_identical
 from training.data.survey import reason, survey
 

@@ -2,7 +2,7 @@
 
 Kaggle counts down the columns from 1; some challenges count along the rows, and some programs from 0. Counted in the
 wrong order an object falls to pieces, so the order that gives the most compact masks is the right one; but for square
-pictures, of which the wrong order swaps the axes. Then the pixels decide (training/data/decisions.py).
+pictures, of which the wrong order swaps the axes. Then the pixels decide (training/data/decisions/decisions.py).
 """
 
 import math

@@ -9,13 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.agreement import look_at
+from training.data.decisions.agreement import look_at
 from training.data.framing import OUTSIDE
 from training.data.image_set import ImageFacts
 from training.data.images import AUTO_CHANNELS, Header, Pixels, decode_image, has_transparency, to_channels
+from training.data.layouts.pairs import Pair
 from training.data.mask_rule import MaskPlacing, MaskRule
 from training.data.masks import read_mask
-from training.data.pairs import Pair
 
 
 def read_pair(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.images import Pixels
-from training.data.pairs import FRACTIONS
+from training.data.layouts.pairs import FRACTIONS
 
 MIN_POINTS = 8  # of an outline that says how it was made
 MOST_TRACED = 0.9  # share of these that must look traced

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.trial import FOLDS, PROTOCOLS
+from training.study.trial import FOLDS, PROTOCOLS
 
 SPLIT_SEED = 0  # one split for all trials and studies
 STRATA = 5  # fifths of the groups by foreground share

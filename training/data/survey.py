@@ -4,10 +4,10 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
+from training.data.decisions.set_of_pairs import in_parallel
 from training.data.image_set import Unusable
 from training.data.images import Header, read_header
-from training.data.pairs import Layout, mask_files
-from training.data.set_of_pairs import in_parallel
+from training.data.layouts.pairs import Layout, mask_files
 
 
 def survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, str]]:

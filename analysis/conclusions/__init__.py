@@ -1,1 +1,0 @@
-"""The 27 conclusions as rules, one module a group of the report's sections."""

@@ -1,0 +1,102 @@
+"""Where the measured numbers come from: data, machine, versions, commit, dates, and the command that repeats them.
+
+The tidy table in, words out. Nothing is read here.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from training.study.plan import PRESETS
+from training.study.studies import STUDIES
+from training.study.words import pluralize
+
+USUAL = {"preset": "small", "carry": "report", "protocol": "fixed", "fit": "resize", "fold": 0}  # a study's defaults
+SAID = {  # column: what it is called
+    "data": "data",
+    "data_digest": "digest of the data",
+    "preset": "preset",
+    "image_size": "pixels",
+    "seed": "seeds",
+    "carry": "carry",
+    "protocol": "protocol",
+    "precision": "precision",
+    "device": "device",
+    "torch": "torch",
+    "mlflow": "MLflow",
+    "git_commit": "commit",
+}
+
+
+def provenance(trials: pd.DataFrame, num_images: int) -> dict[str, str]:
+    """What is known of all measured rows, by name; several values with commas. Empty without rows."""
+    if trials.empty:
+        return {}
+    told = {name: _values(trials[column]) for column, name in SAID.items()}
+    told["images"] = str(num_images) if num_images else ""
+    trained = trials["trained_run_id"].nunique()
+    told["trials"] = f"{pluralize(len(trials), 'trial')} in {_studies(trials)}"
+    if trained < len(trials):
+        told["trials"] += f", {trained} of them trained and the rest reused"
+    started = trials["started"].dropna()
+    told["started"] = f"{started.min()} to {started.max()} UTC" if len(started) else ""
+    told["command"] = "; ".join(commands(trials))
+    return {name: value for name, value in told.items() if value}
+
+
+def commands(trials: pd.DataFrame) -> list[str]:
+    """The commands that repeat all of it: `main`, where the studies took over each other's winners."""
+    studies = list(trials["study"].unique())
+    reported = [name for name in studies if STUDIES[name].figure]
+    if len(reported) > 1 and set(trials["carry"]) == {"measured"}:
+        others = [name for name in studies if name not in reported]
+        return [
+            command("", trials[trials["study"].isin(reported)]),
+            *(command(name, trials[trials["study"] == name]) for name in others),
+        ]
+    return [command(name, trials[trials["study"] == name]) for name in studies]
+
+
+def command(name: str, trials: pd.DataFrame) -> str:
+    """The command that repeats a study (without a name: all of them) as it was run; as it would be run first where it
+    has no runs.
+    """
+    words = [f"mlflow run . -e {name}" if name else "mlflow run ."]
+    if trials.empty:
+        return f"{words[0]} -P data=FOLDER"
+    first = trials.iloc[0]
+    told: dict[str, Any] = {"data": f"path/to/{first['data']}"}
+    for key, usual in USUAL.items():
+        if key == "carry" and not name:
+            continue  # `main` always measures
+        if pd.notna(first[key]) and first[key] != usual:
+            told[key] = f"{first[key]:g}" if isinstance(first[key], float) else first[key]
+    told |= _beside_preset(trials)
+    if (seeds := trials["seed"].nunique()) > 1:
+        told["seeds"] = seeds
+    return " ".join([*words, *(f"-P {key}={value}" for key, value in told.items())])
+
+
+def _beside_preset(trials: pd.DataFrame) -> dict[str, Any]:
+    """image_size and epochs, where they are not what the preset says."""
+    preset = PRESETS.get(str(trials["preset"].iloc[0]))
+    if preset is None:
+        return {}
+    told = {}
+    if (pixels := trials["image_size"].iloc[0]) != preset.image_size:
+        told["image_size"] = f"{pixels:.0f}"
+    usual = {max(1, round(STUDIES[name].epochs * preset.epoch_share)) for name in trials["study"].unique()}
+    epochs = set(trials["epochs"])
+    if len(epochs) == 1 and not epochs & usual:
+        told["epochs"] = f"{epochs.pop():.0f}"
+    return told
+
+
+def _values(column: pd.Series) -> str:
+    values = sorted(column.dropna().unique())
+    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values if value != "")
+
+
+def _studies(trials: pd.DataFrame) -> str:
+    count = trials["study"].nunique()
+    return "1 study" if count == 1 else f"{count} studies"

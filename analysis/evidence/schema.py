@@ -1,0 +1,61 @@
+"""The one tidy table: a row a trial, a column a field, typed here and nowhere else. Unknown is nan.
+
+Printed numbers and MLflow runs both come in this schema. Where rows come from, and which are better, this file does
+not know.
+"""
+
+import dataclasses
+from typing import Any
+
+import pandas as pd
+
+from analysis.evidence.published import read_printed
+from training.study.trial import Trial
+
+_DTYPES = {str: "str", int: "float64", float: "float64", bool: "bool"}  # int as float: a published field may be unknown
+FACTORS: dict[str, str] = {field.name: _DTYPES[field.type] for field in dataclasses.fields(Trial)}  # type: ignore[index]
+SUMMARY = {  # column: MLflow metric; scores are those of the epoch with the best validation Dice
+    "train_loss": "best_train_loss",
+    "val_loss": "best_val_loss",
+    "train_dice": "best_train_dice",
+    "val_dice": "best_val_dice",  # over the validation images that have foreground
+    "val_false_alarms": "best_val_false_alarms",  # images: of val_empty_images, those in which foreground is predicted
+    "val_empty_images": "val_empty_images",  # validation images without foreground
+    "best_epoch": "best_epoch",
+    "epochs_to_converge": "epochs_to_converge",
+    "seconds": "seconds",
+}
+ADDED = ("val_false_alarms", "val_empty_images")  # that earlier runs and tables have not
+TAGS = (  # of a run, under the same names
+    *("study", "row", "carry", "protocol", "preset", "data", "data_digest"),
+    *("device", "git_commit", "torch", "mlflow"),
+)
+TEXTS = (
+    *("source", "figure", "experiment_id", "run_id", "parent_run_id"),
+    "trained_run_id",  # the run that was trained and holds the artifacts: run_id, where no earlier trial was reused
+    "started",  # UTC, as 2026-05-04T12:30:59
+    *TAGS,
+)
+FLAGS = ("collapsed", "diverged")
+SCHEMA: dict[str, str] = {
+    **dict.fromkeys(TEXTS, "str"),
+    **dict.fromkeys(FLAGS, "bool"),
+    **FACTORS,
+    **dict.fromkeys(SUMMARY, "float64"),
+}
+
+
+def tidy(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
+    """A table of SCHEMA. A row that leaves out its flags has none, and one that names no other run was trained itself;
+    anything else is unknown.
+    """
+    table = pd.DataFrame(rows).reindex(columns=list(SCHEMA))
+    flags = [name for name, dtype in SCHEMA.items() if dtype == "bool"]
+    table[flags] = table[flags].astype(object).where(table[flags].notna(), False).astype(bool)
+    table["trained_run_id"] = table["trained_run_id"].where(table["trained_run_id"].notna(), table["run_id"])
+    return table.astype(SCHEMA)
+
+
+def load_published() -> pd.DataFrame:
+    """The report's printed tables, one row a printed row."""
+    return tidy(read_printed())

@@ -1,0 +1,123 @@
+"""The MLflow store beside its trials: the client, files of runs, the champion, and where a report is kept.
+
+The table of trials is read in `runs`; what a report says is not known here.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:  # MLflow takes seconds to import, and --help does not need it
+    from mlflow import MlflowClient
+
+MODULE = "analysis"
+CHAMPION = ("unet", "champion")  # the registered model and its alias
+TEST_IMAGES = ("test_images.csv", "test_images_worst.png")  # artifacts of its promotion
+TEST_COLUMNS = ("image", "dice", "false_alarm")
+VERDICTS = "\n\n## What the report's conclusions come to\n\n"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model version that is served."""
+
+    version: str
+    tags: dict[str, str]  # the fields of serving.promotion.card.Evidence; earlier ones have fewer
+    params: dict[str, str]  # the trial's; empty when its run is gone
+    experiment_id: str  # of that run; empty likewise
+    test_images: pd.DataFrame  # TEST_COLUMNS, dice nan of an image without foreground; no rows where none were kept
+    worst_images: bytes  # a picture; empty likewise
+
+
+def connect() -> "MlflowClient":
+    """The client of the tracking store; MLFLOW_TRACKING_URI wins where it is set."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for each of many small files
+    from training.tracking import store
+
+    return store.connect()
+
+
+def check() -> None:
+    """Raises ValueError within seconds when the store cannot be used."""
+    from training.tracking import store
+
+    store.check()
+
+
+def tracking_server() -> str:
+    """Where the runs can be looked at; empty when MLFLOW_TRACKING_URI names no server."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return uri if uri.startswith(("http://", "https://")) else ""
+
+
+def fetch(client: "MlflowClient", run_id: str, name: str) -> Path | None:
+    """A file among a run's artifacts, on this machine; None where it has none of that name."""
+    if name not in {file.path for file in client.list_artifacts(run_id)}:
+        return None
+    return Path(client.download_artifacts(run_id, name))
+
+
+def load_champion() -> Champion | None:
+    """The registered champion; None when nothing of ours was promoted yet."""
+    from mlflow.exceptions import MlflowException
+
+    client = connect()
+    try:
+        version = client.get_model_version_by_alias(*CHAMPION)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None  # no such model, or no such alias
+        raise
+    tags = dict(version.tags)
+    if "run_id" not in tags:
+        return None  # somebody else's model of that name
+    found = {name: _fetch_if_run(client, version.run_id, name) for name in TEST_IMAGES} if version.run_id else {}
+    scores, worst = (found.get(name) for name in TEST_IMAGES)
+    test_images = pd.read_csv(scores, dtype={"image": "str"}) if scores else pd.DataFrame()
+    test_images = test_images.reindex(columns=list(TEST_COLUMNS))
+    kept = (test_images, worst.read_bytes() if worst else b"")
+    try:
+        run = client.get_run(tags["run_id"])
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return Champion(str(version.version), tags, {}, "", *kept)
+    return Champion(str(version.version), tags, dict(run.data.params), run.info.experiment_id, *kept)
+
+
+def log_report(folder: Path) -> str:
+    """Keep the report as artifacts: of the run that `mlflow run` made for us, else of one of its own. Its id."""
+    from training.tracking import mlflow_run, store
+
+    client = connect()
+    resumed = mlflow_run.own_run(client, MODULE)
+    run_id = resumed or client.create_run(store.find_experiment(client), run_name="report").info.run_id
+    mlflow_run.adopt(client, run_id, "report", {"role": "report"})
+    for name in ("index.html", "report.md"):
+        client.log_artifact(run_id, str(folder / name))
+    client.log_artifacts(run_id, str(folder / "tables"), "tables")
+    if not resumed:
+        client.set_terminated(run_id)
+    return str(run_id)
+
+
+def describe_verdicts(run_id: str, markdown: str) -> None:
+    """Put the verdicts under a study's own description in MLflow; those of an earlier report give way."""
+    client = connect()
+    note = client.get_run(run_id).data.tags.get("mlflow.note.content", "")
+    client.set_tag(run_id, "mlflow.note.content", note.split(VERDICTS)[0].rstrip() + VERDICTS + markdown)
+
+
+def _fetch_if_run(client: "MlflowClient", run_id: str, name: str) -> Path | None:
+    """As `fetch`; None where the run is gone for good, too: a model outlives the run that made it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return fetch(client, run_id, name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None

@@ -1,0 +1,237 @@
+"""What the page says, study by study. Tables and verdicts in, values for the template out; no files, no MLflow."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.claims import ALL_CLAIMS, CLAIMS
+from analysis.claims.comparisons import compare_with_reference
+from analysis.claims.labels import DASH, TIMES, cell_label, factor_label, number, signed, value_label
+from analysis.claims.selection import highest_dice, most_consistent
+from analysis.claims.verdicts import ANSWERS, Claim, Verdict
+from analysis.evidence.evidence import Evidence
+from analysis.evidence.provenance import command
+from analysis.page.pictures import Picture, Strip, study_pictures, study_strips
+from analysis.page.tables import cell_factors, compare
+from training.study.studies import STUDIES, Study
+from training.study.trial import Trial
+from training.study.words import pluralize
+
+SETTINGS = ("loss", "optimizer", "lr", "scheduler", "weight_decay", "dropout", "train_percent", "augment")
+FEW_EPOCHS = 0.5  # of the report's; below that its conclusions are not really put to the test
+MIN_TEST_IMAGES = 5  # with foreground; fewer say little of a champion
+GLYPHS = {"supported": "✓", "contradicted": "✗", "undecided": "~", "untested": "·"}
+
+Verdicts = Mapping[str, Verdict]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a study's table, ready to be read."""
+
+    cells: tuple[str, ...]
+    beyond: bool
+    printed: str
+    measured: str
+    n: str
+    difference: str
+    note: str
+    link: str  # to the run in the MLflow UI, or to the study's when there are several; empty when not known
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A value against the reference, ready to be read."""
+
+    factor: str
+    value: str
+    reference: str
+    effect: str
+    over_pairs: str  # 95 % interval
+    over_seeds: str
+    wins: str
+    p_holm: str
+    failed: str  # trials of either value that collapsed or diverged
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with both its verdicts."""
+
+    claim: Claim
+    printed: Verdict
+    measured: Verdict
+
+    @property
+    def anchor(self) -> str:
+        return self.claim.code.replace(".", "-")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    study: Study
+    heads: tuple[str, ...]  # of the factors' columns
+    score: str  # what the table compares
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]  # on the printed numbers
+    pictures: tuple[Picture, ...]
+    strips: tuple[Strip, ...]  # predictions; empty without runs
+    runs: str  # `12 runs on cells (protocol fixed, carry report)`; empty without runs
+    short: str  # a warning, where the runs had far fewer epochs than the report's
+    command: str
+    claims: tuple[Judged, ...]
+    compared: tuple[Compared, ...]
+    parent_run_id: str  # of the newest study run; empty without runs
+    link: str  # to it in the MLflow UI
+
+
+def judged(printed: Verdicts, measured: Verdicts, study: str) -> tuple[Judged, ...]:
+    """The claims of one study; with no study, all that are the report's."""
+    claims = [c for c in ALL_CLAIMS if c.study == study] if study else CLAIMS
+    return tuple(Judged(c, printed[c.code], measured[c.code]) for c in claims)
+
+
+def counts(verdicts: Verdicts) -> list[tuple[str, int]]:
+    """How many of the report's claims got each verdict, in a fixed order."""
+    found = Counter(verdicts[claim.code].answer for claim in CLAIMS)
+    return [(answer, found[answer]) for answer in ANSWERS]
+
+
+def make_chapters(
+    published: pd.DataFrame, found: Evidence, verdicts: tuple[Verdicts, Verdicts], notes: pd.DataFrame
+) -> list[Chapter]:
+    """One chapter a study, in the report's order, with or without runs."""
+    chapters, trials, curves = [], found.trials, found.curves
+    for study in STUDIES.values():
+        own = trials[trials["study"] == study.name]
+        table = compare(study, published, own)
+        chapter = Chapter(
+            study=study,
+            heads=tuple(factor_label(factor) for factor in cell_factors(study)),
+            score="best learning rate" if study.search_lr else "val Dice",
+            rows=tuple(_row(study, row, found) for row in table.to_dict("records")),
+            notes=tuple(notes[notes["figure"] == study.figure]["note"]),
+            pictures=tuple(study_pictures(study, table, own, curves)),
+            strips=tuple(study_strips(study, table, own, found)),
+            runs=_runs(own),
+            short=_short(study, own),
+            command=command(study.name, own),
+            claims=judged(*verdicts, study.name),
+            compared=tuple(_compared(row) for row in compare_with_reference(study, own).to_dict("records")),
+            parent_run_id=str(own["parent_run_id"].iloc[0]) if len(own) and own["parent_run_id"].notna().all() else "",
+            link=found.link(*own[["experiment_id", "parent_run_id"]].iloc[0]) if len(own) else "",
+        )
+        chapters.append(chapter)
+    return chapters
+
+
+def choices(trials: pd.DataFrame, found: Evidence) -> list[dict[str, str]]:
+    """What Section 8 would choose from a table, by both its rules."""
+    rules = (("highest validation Dice", highest_dice), ("most consistent over the losses", most_consistent))
+    chosen = ((name, choose(trials)) for name, choose in rules)
+    return [
+        {"rule": name, "trial": describe(row), "val_dice": number(row["val_dice"]), "study": row["study"]}
+        | {"false_alarms": false_alarms(row["val_false_alarms"], row["val_empty_images"])}
+        | {"link": found.link(row["experiment_id"], row["run_id"])}
+        for name, row in chosen
+        if row is not None
+    ]
+
+
+def describe_test(tags: Mapping[str, str]) -> dict[str, str]:
+    """What the champion's test scores are means over, and what they leave out, in words; by its tags.
+
+    `scored`: `12 test images with foreground`; `left_out`: `false alarms on 1 of 48 images without foreground`, empty
+    where all have some; `few`: a warning, where a mean says little. An earlier promotion knows only how many images
+    there were.
+    """
+    if "test_empty_images" not in tags:
+        return {"scored": f"{tags.get('test_images', 'held-out')} test images", "left_out": "", "few": ""}
+    empty, alarms, otsu = (int(tags[name]) for name in ("test_empty_images", "test_false_alarms", "otsu_false_alarms"))
+    scored = pluralize(int(tags["test_foreground_images"]), "test image") + (" with foreground" if empty else "")
+    left_out = f"false alarms on {alarms} of {pluralize(empty, 'image')} without (Otsu: {otsu})" if empty else ""
+    few = f"A mean of {scored} says little." if int(tags["test_foreground_images"]) < MIN_TEST_IMAGES else ""
+    return {"scored": scored, "left_out": left_out, "few": few}
+
+
+def false_alarms(alarms: float, empty: float) -> str:
+    """Beside a Dice: what it leaves out; nothing where all images have foreground, or where it was not counted."""
+    return f"false alarms on {alarms:.3g} of {empty:.0f} empty" if empty > 0 and alarms == alarms else ""
+
+
+def describe(trial: Mapping[Any, Any] | pd.Series) -> str:
+    """The factors that the report tunes, in words; unknown ones are left out."""
+    known = [factor for factor in SETTINGS if factor in trial and value_label(factor, trial[factor]) != DASH]
+    plain = {"scheduler": "none", "augment": "none", "weight_decay": "0.0", "dropout": "0.0"}
+    told = [factor for factor in known if str(trial[factor]) != plain.get(factor)]
+    return cell_label({factor: trial[factor] for factor in told}, told)
+
+
+def describe_params(params: Mapping[str, str]) -> str:
+    """The same of an MLflow run's params; empty when its run is gone."""
+    return describe(asdict(Trial.from_params(params))) if params else ""
+
+
+def _runs(trials: pd.DataFrame) -> str:
+    if trials.empty:
+        return ""
+    first = trials.iloc[0]
+    epochs = trials["epochs"]
+    spread = f"{epochs.min():.0f}" if epochs.min() == epochs.max() else f"{epochs.min():.0f} to {epochs.max():.0f}"
+    return (
+        f"{pluralize(len(trials), 'run')} on {first['data']}, {spread} epochs at {first['image_size']:.0f} pixels, "
+        f"protocol {first['protocol']}, carry {first['carry']}"
+    )
+
+
+def _short(study: Study, trials: pd.DataFrame) -> str:
+    longest = trials["epochs"].max()
+    if trials.empty or longest >= FEW_EPOCHS * study.epochs:
+        return ""
+    return (
+        f"At most {longest:.0f} of the report's {study.epochs} epochs: a try-out, too short to judge a conclusion by."
+    )
+
+
+def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> Row:
+    link = found.link(row["experiment_id"], row["run_id"] if row["n"] == 1 else row["parent_run_id"])
+    cells = tuple(value_label(factor, row[factor]) for factor in cell_factors(study))
+    failed = [(row["collapsed"], "collapsed"), (row["diverged"], "diverged")]
+    notes = [f"{count} {word}" for count, word in failed if count]
+    if alarms := false_alarms(row["val_false_alarms"], row["val_empty_images"]):
+        notes.append(alarms)
+    if row.get("train_percent") == 100:
+        notes.append("validated on its training images")
+    mean, sd = row["val_dice"], row["sd"]
+    if study.search_lr:
+        if row["n"]:
+            notes.append(f"val Dice {number(mean)}")
+        rates = [value_label("lr", row[name]) for name in ("printed_lr", "lr")]
+        ratio = row["lr"] / row["printed_lr"]
+        difference = f"{TIMES}{ratio:.2g}" if ratio == ratio else DASH
+        return Row(cells, row["beyond"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes), link)
+    printed = number(row["printed_val_dice"])
+    measured = number(mean) + (f" ± {number(sd)}" if sd == sd else "")
+    difference = signed(mean - row["printed_val_dice"])
+    return Row(cells, row["beyond"], printed, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
+
+
+def _compared(row: Mapping[Any, Any]) -> Compared:
+    return Compared(
+        factor=factor_label(row["factor"]),
+        value=value_label(row["factor"], row["value"]),
+        reference=value_label(row["factor"], row["reference"]),
+        effect=signed(row["effect"]),
+        over_pairs=_interval(row["low"], row["high"]) if row["pairs"] > 1 else DASH,
+        over_seeds=_interval(row["seed_low"], row["seed_high"]),
+        wins=f"{row['wins']} of {row['pairs']}",
+        p_holm=number(row["p_holm"]),
+        failed=str(row["failed"] or ""),
+    )
+
+
+def _interval(low: float, high: float) -> str:
+    return DASH if low != low else f"{signed(low)} to {signed(high)}"

@@ -1,0 +1,147 @@
+"""The endpoints: images in; masks, overlays, objects out. FastAPI, mounted into the BentoML service.
+
+Says what a request may hold and what answers it; the work is done in `answers`, two requests at a time and in threads,
+so that the server always answers. An upload waits on disk until its turn comes: memory is that of two images.
+"""
+
+import asyncio
+import json
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, cast
+
+from fastapi import Depends, FastAPI, Form, HTTPException, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette import requests
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from serving.endpoint.answers import Request, Serving, Timing, stream
+from serving.endpoint.fields import (
+    CARD,
+    ERRORS,
+    MAX_FILES,
+    OBJECTS,
+    PNG,
+    ZIP,
+    Asked,
+    Image,
+    Images,
+    Kind,
+    errors,
+)
+from serving.endpoint.job_routes import make_routes
+from serving.endpoint.metrics import exposition
+from serving.endpoint.objects import Format
+from serving.endpoint.strict import UPLOAD_HINT, check_options, describe_strictly
+
+PAGE = Path(__file__).with_name("page.html")
+AT_ONCE = 2  # requests that decode, compute or encode; the others wait
+IN_MEMORY = 2**24  # bytes of a zip; what is longer goes to disk
+POLICY = (  # the page asks this server only
+    "default-src 'none'; img-src 'self' blob: data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; frame-ancestors 'none'"
+)
+
+
+def make_app(current: Callable[[], Serving]) -> FastAPI:
+    """The endpoints, answered by what `current` gives at the moment."""
+    app = FastAPI(
+        title="unet-studies: segmentation",
+        version="1",
+        description="Foreground and background of images, by the promoted U-Net.",
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        servers=[{"url": "."}],  # beside the document itself, whatever prefix a reverse proxy gives it
+        root_path_in_servers=False,
+        redirect_slashes=False,  # which would lack such a prefix
+        dependencies=[Depends(check_options)],
+    )
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def work(asked: Request, image: UploadFile, name: str, endpoint: str) -> Response:
+        timing, begin = Timing(), time.perf_counter()
+        async with gate:
+            timing.seconds["wait"] = time.perf_counter() - begin
+            data = await image.read()
+            content, media_type = await asyncio.to_thread(asked.answer, data, name, endpoint, timing)
+        return Response(content, media_type=media_type, headers={"server-timing": str(timing)})
+
+    @app.exception_handler(RequestValidationError)
+    async def explain(request: requests.Request, error: RequestValidationError) -> JSONResponse:
+        found = error.errors()[0]
+        name = ".".join(str(part) for part in found["loc"] if part != "body") or "body"
+        given = f"{name}={str(found.get('input'))[:80]!r}: " if name not in ("image", "images", "body") else f"{name}: "
+        said = "this is text, where a file belongs" if "UploadFile" in found["msg"] else found["msg"]
+        how = f"; {UPLOAD_HINT}" if name == "image" else ""
+        return JSONResponse({"detail": f"{given}{said}{how}"}, 400)
+
+    @app.exception_handler(StarletteHTTPException)  # of FastAPI, and of what reads forms
+    async def tell(request: requests.Request, error: StarletteHTTPException) -> JSONResponse:
+        detail, asked = error.detail, f"{request.method} {request.url.path[:80]}"
+        if error.status_code in (404, 405) and detail == HTTPStatus(error.status_code).phrase:
+            detail = f"{asked}: there is no such endpoint; GET /openapi.json lists them all"
+        elif type(error) is StarletteHTTPException or "parsing the body" in detail:  # ours are FastAPI's
+            detail = f"the request cannot be read ({detail}); {UPLOAD_HINT}"
+        return JSONResponse({"detail": detail}, error.status_code, error.headers)
+
+    @app.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
+    async def page() -> HTMLResponse:
+        return HTMLResponse(PAGE.read_text(), headers={"content-security-policy": POLICY})
+
+    @app.get("/model", responses={200: CARD, **errors(400, 401, 429)})
+    async def model() -> dict[str, Any]:
+        """The model card: run, trial, data, validation and test Dice with interval, threshold, precision."""
+        return current().card
+
+    @app.post("/segment", response_class=Response, responses={200: PNG, **ERRORS})
+    async def segment(image: Image, options: Asked, output: Kind = "mask") -> Response:
+        """The mask of an image, as a PNG of its size."""
+        return await work(Request(current(), output, options), image, "image", "segment")
+
+    @app.post("/objects", responses={200: OBJECTS, **ERRORS})
+    async def objects(
+        image: Image,
+        options: Asked,
+        format: Annotated[Format, Form(description="geojson: polygons; coco: run lengths")] = "geojson",
+    ) -> dict[str, Any]:
+        """Every connected object: area, box, centroid, mean probability, and its outline or run lengths."""
+        return await work(Request(current(), format, options), image, "image", "objects")  # type: ignore[return-value]
+
+    @app.post("/segment_batch", response_class=Response, responses={200: ZIP, **ERRORS})
+    async def segment_batch(images: Images, options: Asked, output: Kind = "mask") -> Response:
+        """A zip of PNGs, named as the files were; `errors.json` in it says which could not be read, and why."""
+        if len(images) > MAX_FILES:
+            raise HTTPException(400, f"images: {len(images)} files; at most {MAX_FILES} a request")
+        asked = Request(current(), output, options)
+        unread: dict[str, str] = {}
+        packed = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 - closed when it was sent
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+            for number, image in enumerate(images, start=1):
+                name = f"{number:03d}_{safe_stem(image.filename)}"
+                try:
+                    archive.writestr(f"{name}.png", (await work(asked, image, name, "segment_batch")).body)
+                except HTTPException as error:
+                    unread[name] = error.detail
+            archive.writestr("errors.json", json.dumps(unread, indent=2))
+        return stream(packed, "application/zip")
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        content, media_type = exposition()
+        return Response(content, media_type=media_type)
+
+    app.include_router(make_routes(current, gate))
+    describe_strictly(app)
+    return app
+
+
+def safe_stem(filename: str | None) -> str:
+    """A file's name without folders, ending and anything odd."""
+    stem = Path((filename or "").replace("\\", "/")).stem[:80]
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in stem) or "image"

@@ -1,0 +1,1 @@
+"""A promoted model's files in, probabilities out: OpenVINO or torch, framed as in training."""

@@ -1,0 +1,1 @@
+"""Offline: which trial is promoted, its test score, export, precision and card. Knows torch and MLflow."""

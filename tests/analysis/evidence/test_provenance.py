@@ -1,0 +1,49 @@
+"""Where numbers come from is read off the runs themselves, and the command given is the one that was run."""
+
+from typing import Any
+
+import pytest
+
+from analysis.evidence.provenance import command, commands, provenance
+from analysis.evidence.schema import tidy
+
+RUN = {"study": "losses", "data": "cells", "preset": "small", "carry": "report", "protocol": "fixed", "seed": 0}
+RUN |= {"image_size": 128, "epochs": 20, "fit": "resize", "fold": 0, "started": "2026-05-04T12:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, ""),
+        ({"preset": "demo", "image_size": 64, "epochs": 6}, " -P preset=demo"),
+        ({"image_size": 64}, " -P image_size=64"),
+        ({"epochs": 3}, " -P epochs=3"),
+        ({"protocol": "report", "fold": 2}, " -P protocol=report -P fold=2"),
+        ({"carry": "measured", "fit": "tile"}, " -P carry=measured -P fit=tile"),
+    ],
+)
+def test_the_command_names_what_is_not_usual(changed: dict[str, Any], words: str) -> None:
+    assert command("losses", tidy([RUN | changed])) == f"mlflow run . -e losses -P data=path/to/cells{words}"
+
+
+def test_before_a_study_was_run_the_command_asks_for_a_folder() -> None:
+    assert command("losses", tidy([])) == "mlflow run . -e losses -P data=FOLDER"
+
+
+def test_studies_that_took_over_each_others_winners_are_one_command() -> None:
+    rows = [
+        RUN | {"study": name, "carry": "measured", "seed": seed} for name in ("losses", "dropout") for seed in (0, 1)
+    ]
+    assert commands(tidy(rows)) == ["mlflow run . -P data=path/to/cells -P seeds=2"]
+    assert len(commands(tidy([row | {"carry": "report"} for row in rows]))) == 2
+
+
+def test_provenance_names_every_value_and_leaves_out_what_is_unknown() -> None:
+    rows = [RUN | {"run_id": "a", "device": "cpu"}, RUN | {"run_id": "b", "device": "cuda:0", "seed": 1}]
+    rows += [RUN | {"run_id": "c", "trained_run_id": "a", "started": "2026-05-05T01:02:03"}]
+    told = provenance(tidy(rows), 107)
+    assert (told["device"], told["seeds"], told["images"]) == ("cpu, cuda:0", "0, 1", "107")
+    assert told["trials"] == "3 trials in 1 study, 2 of them trained and the rest reused"
+    assert told["started"] == "2026-05-04T12:00:00 to 2026-05-05T01:02:03 UTC"
+    assert "torch" not in told
+    assert provenance(tidy([]), 0) == {}

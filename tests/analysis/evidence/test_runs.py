@@ -1,0 +1,197 @@
+"""Runs and printed tables become one table. The store is a real one; what its runs say is made up."""
+
+import math
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_up import (
+    DIGEST,
+    experiment,
+    log_made_up_study,
+    log_made_up_trial,
+    made_up_store,
+    made_up_trials,
+    make_experiment,
+)
+from servers import postgresql, tracking_server
+
+from analysis.evidence import evidence, runs, store
+from analysis.evidence.schema import SCHEMA, load_published, tidy
+from analysis.page.pictures import study_strips
+from analysis.page.tables import compare
+from training.study.studies import STUDIES
+from training.study.trial import Trial
+
+
+@pytest.fixture
+def made_up(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+
+
+def test_every_printed_row_is_in_the_table_once() -> None:
+    published = load_published()
+    counted = published.groupby("figure", sort=False).size().to_dict()
+    assert counted == {"1": 12, "2": 12, "4": 5, "6": 15, "11": 16, "13": 12, "16": 8, "19": 12}
+    assert list(published.columns) == list(SCHEMA)
+
+
+def test_what_a_figure_fixes_is_filled_in_and_the_rest_is_unknown() -> None:
+    published = load_published()
+    decay = published[published["figure"] == "13"].iloc[0]
+    assert (decay["scheduler"], decay["weight_decay"], decay["dropout"]) == ("plateau", 0.1, 0.0)
+    assert math.isnan(decay["seed"])
+    assert math.isnan(decay["epochs"])
+    assert published[published["figure"] == "1"]["val_dice"].isna().all()
+
+
+def test_a_printed_dice_of_5e_10_is_a_collapsed_run() -> None:
+    published = load_published()
+    collapsed = published[published["collapsed"]]
+    assert list(zip(collapsed["figure"], collapsed["train_percent"], strict=True)) == [("4", 20), ("16", 80)]
+
+
+@pytest.mark.usefixtures("made_up")
+def test_measured_and_printed_tables_have_one_schema() -> None:
+    trials, published = runs.load_trials(DIGEST), load_published()
+    assert trials.dtypes.to_dict() == published.dtypes.to_dict() == tidy([]).dtypes.to_dict()
+    assert set(trials["source"]) == {"measured"}
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_trial_comes_back_as_it_was_logged() -> None:
+    trials = runs.load_trials(DIGEST)
+    logged = [trial for trial, _ in made_up_trials("losses", seeds=2)]
+    for field in asdict(logged[0]):
+        assert list(trials[trials["study"] == "losses"][field]) == [getattr(trial, field) for trial in logged]
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_newest_images_are_those_of_the_newest_study() -> None:
+    assert runs.newest_data_digest() == DIGEST
+    assert runs.load_trials("other images").empty
+
+
+@pytest.mark.usefixtures("made_up")
+def test_curves_are_the_epochs_of_the_trials() -> None:
+    trials = runs.load_trials(DIGEST).head(3)
+    curves = runs.load_curves(trials)
+    assert len(curves) == 3 * 6
+    assert list(curves.groupby("run_id", sort=False)["val_dice"].max()) == pytest.approx(list(trials["val_dice"]))
+
+
+@pytest.mark.usefixtures("made_up")
+def test_nothing_promoted_is_no_champion() -> None:
+    assert store.load_champion() is None
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_tracking_server_gives_the_same_table_curves_and_pictures(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = runs.load_trials(DIGEST)
+    curves, picture = runs.load_curves(trials.head(3)), runs.load_predictions(trials["run_id"][0])
+    with tracking_server(tmp_path, made_up_store(tmp_path_factory.getbasetemp())) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        monkeypatch.setattr(runs, "PAGE", 7)  # so that there are several
+        assert store.tracking_server() == server.url
+        pd.testing.assert_frame_equal(runs.load_trials(DIGEST), trials)
+        pd.testing.assert_frame_equal(runs.load_curves(trials.head(3)), curves)
+        assert runs.load_predictions(trials["run_id"][0]) == picture != b""
+
+
+def test_a_postgresql_store_is_read_by_the_same_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with postgresql(tmp_path) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        make_experiment(tmp_path)
+        parent = log_made_up_study("mask_equalization", seeds=2)
+        trials = runs.load_trials(DIGEST)
+        assert set(trials["parent_run_id"]) == {parent}
+        assert len(trials) == 4
+        for _, row in trials.iterrows():
+            run = store.connect().get_run(row["run_id"])
+            assert Trial.from_params(run.data.params).lr == row["lr"]
+            assert run.data.metrics["best_val_dice"] == row["val_dice"]
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of the test's own."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    made_up_store(tmp_path_factory.getbasetemp())
+    shutil.copy(tmp_path_factory.getbasetemp() / "blank.db", tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    make_experiment(tmp_path)
+
+
+@pytest.mark.usefixtures("own_store")
+def test_only_finished_trials_of_the_newest_study_run_count_and_a_diverged_one_has_no_score() -> None:
+    client = store.connect()
+    old = log_made_up_study("mask_equalization", seeds=1)
+    tags = {"study": "mask_equalization"}
+    new = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
+    trial = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=6)
+    assert set(runs.load_trials(DIGEST)["parent_run_id"]) == {old}  # the new one has no finished trial yet
+    kept = log_made_up_trial(trial, tags, new, diverged=True)
+    client.create_run(
+        experiment(), tags={"role": "trial", "mlflow.parentRunId": new, "data_digest": DIGEST, **tags}
+    )  # running
+    trials = runs.load_trials(DIGEST)
+    assert list(trials["run_id"]) == [kept]
+    assert trials["diverged"].all()
+    assert trials["val_dice"].isna().all()
+    assert runs.load_curves(trials).empty
+
+    client.create_registered_model("unet")
+    scores = {"run_id": kept, "val_dice": "0.8", "test_dice": "0.7", "otsu_dice": "0.3"}
+    version = client.create_model_version("unet", f"runs:/{kept}/model", tags=scores)
+    client.set_registered_model_alias("unet", "champion", version.version)
+    champion = store.load_champion()
+    assert champion is not None
+    assert champion.tags["test_dice"] == "0.7"
+    assert Trial.from_params(champion.params) == trial
+    assert evidence.from_store(DIGEST, "").champion is None, "it does not say that it was chosen on these images"
+    client.set_model_version_tag("unet", version.version, "data_digest", DIGEST)
+    assert evidence.from_store(DIGEST, "").champion is not None
+
+
+@pytest.mark.usefixtures("own_store")
+def test_a_trial_that_was_not_trained_again_shows_the_epochs_and_the_picture_of_the_run_that_was() -> None:
+    trained = log_made_up_study("mask_equalization", seeds=1)
+    trials = runs.load_trials(DIGEST)
+    client = store.connect()
+    again = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, "study": "mask_equalization"})
+    for original in trials["run_id"]:
+        log_reused(original, again.info.run_id)
+    reused = runs.load_trials(DIGEST)
+    assert set(reused["parent_run_id"]) == {again.info.run_id} != {trained}
+    assert not set(reused["run_id"]) & set(trials["run_id"])
+    assert list(reused["trained_run_id"]) == list(trials["run_id"])
+    assert list(reused["val_dice"]) == list(trials["val_dice"])
+    curves = runs.load_curves(reused)
+    assert list(curves["run_id"].unique()) == list(reused["run_id"])
+    assert list(curves["val_dice"]) == list(runs.load_curves(trials)["val_dice"])
+    study = STUDIES["mask_equalization"]
+    found = evidence.from_store(DIGEST, "")
+    table = compare(study, load_published(), found.trials)
+    assert len(study_strips(study, table, found.trials, found)) == 2 + len(reused)
+
+
+def log_reused(original: str, parent: str) -> None:
+    """A small child run in the place of a trial that an earlier study run has trained."""
+    client = store.connect()
+    data = client.get_run(original).data
+    tags = {key: value for key, value in data.tags.items() if not key.startswith("mlflow.")}
+    tags |= {"mlflow.parentRunId": parent, "reused_from": original}
+    run_id = client.create_run(experiment(), tags=tags, start_time=int(time.time() * 1000)).info.run_id
+    from mlflow.entities import Metric, Param
+
+    metrics = [Metric(name, value, 0, 0) for name, value in data.metrics.items()]
+    client.log_batch(run_id, metrics, [Param(name, value) for name, value in data.params.items()])
+    client.set_terminated(run_id)

@@ -1,0 +1,277 @@
+"""The page: complete, self-contained, and honest about what is missing. Its runs are made up; the store is real."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import DIGEST, experiment, made_up_store
+from mlflow_runs import made_by_mlflow
+
+from analysis import report
+from analysis.claims.claims import ALL_CLAIMS
+from analysis.evidence import evidence, runs, store
+from analysis.evidence import snapshot as kept
+from analysis.evidence.schema import load_published, tidy
+from analysis.page import exports
+from training.study.studies import STUDIES
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on a store with two made-up studies, written once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+        store.connect()
+        run_id = made_by_mlflow("report", experiment())
+        patch.setenv("MLFLOW_RUN_ID", run_id)
+        out = tmp_path_factory.mktemp("report")
+        assert report.main(["--out", str(out)]) == 0
+        after = store.connect().get_run(run_id)
+        assert after.data.tags["role"] == "report"
+        assert after.info.status == "RUNNING"  # `mlflow run` ends its own
+        kept = {file.path for file in store.connect().list_artifacts(run_id)}
+        assert kept == {"index.html", "report.md", "tables"}
+    return out / "index.html"
+
+
+@pytest.fixture
+def store_of_page(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The store of made-up runs; the parent run of its study `losses`."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+    trials = runs.load_trials(DIGEST)
+    return str(trials[trials["study"] == "losses"]["parent_run_id"].iloc[0])
+
+
+@pytest.fixture(scope="module")
+def printed_only() -> str:
+    """The page before anything was run."""
+    return exports.render("report.html", report.compose(load_published(), evidence.nothing()))
+
+
+def test_the_page_asks_for_nothing_from_outside(page: Path) -> None:
+    html = page.read_text().replace("http://www.w3.org", "")
+    assert "http" not in html
+    assert not re.findall(r'(?:src|href)="(?!data:image/(?:png|jpeg|webp)|#)', html)
+    assert not re.search(r"<script[^>]|https?://(?!www.w3.org)|@import|fetch\(", html)
+
+
+def test_every_study_and_every_claim_is_on_the_page_once(page: Path) -> None:
+    html = page.read_text()
+    for anchor in [*STUDIES, *(claim.code.replace(".", "-") for claim in ALL_CLAIMS)]:
+        assert html.count(f'id="{anchor}"') == 1
+
+
+def test_no_id_is_used_twice(page: Path) -> None:
+    ids = re.findall(r'<(?:section|article|main)[^>]* id="([^"]+)"', page.read_text())
+    assert len(ids) == len(set(ids))
+
+
+def test_measured_chapters_have_curves_predictions_and_their_command(page: Path) -> None:
+    chapter = page.read_text().split('id="losses"')[1].split("</section>")[0]
+    assert "24 runs on made_up" in chapter
+    assert "Validation Dice by epoch" in chapter
+    assert "data:image/webp;base64," in chapter
+    assert "mlflow run . -e losses -P data=path/to/made_up -P preset=demo -P seeds=2" in chapter
+    assert "repeat Fig. 2" in chapter
+
+
+def test_runs_far_shorter_than_the_reports_are_called_a_try_out(page: Path) -> None:
+    chapter = page.read_text().split('id="losses"')[1].split("</section>")[0]
+    assert "At most 6 of the report" in chapter
+    assert "200 epochs: a try-out" in chapter
+
+
+def test_chapters_without_runs_say_so_and_show_the_printed_side(page: Path) -> None:
+    chapter = page.read_text().split('id="dropout"')[1].split("</section>")[0]
+    assert "Not measured yet" in chapter
+    assert "0.266" in chapter  # Fig. 16: 80 %, 0.2
+    assert "mlflow run . -e dropout -P data=FOLDER" in chapter
+
+
+def test_without_a_champion_the_page_prints_the_cure(page: Path) -> None:
+    assert "Nothing is promoted yet" in page.read_text()
+    assert report.PROMOTE in page.read_text()
+
+
+def test_before_anything_is_run_the_printed_side_stands_alone(printed_only: str) -> None:
+    assert "Nothing is measured yet" in printed_only
+    assert printed_only.count("Not measured yet") == len(STUDIES)
+
+
+def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
+    images = pd.DataFrame({"image": ["a", "b"], "dice": [0.7, 0.83]})
+    tags = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.7654", "otsu_dice": "0.321", "test_images": "24"}
+    tags |= {"test_dice_low": "0.70", "test_dice_high": "0.83"}
+    champion = store.Champion("3", tags | {"data": "<b>cells</b>"}, {}, "", images, b"")
+    found = dataclasses.replace(evidence.nothing(), champion=champion)
+    html = exports.render("report.html", report.compose(tidy([]), found))
+    assert html.index("0.765") < html.index("0.321") < html.index("27 conclusions")
+    assert "test Dice, 95 % 0.700 to 0.830" in html
+    assert "The champion, test image by test image" in html
+    assert "&lt;b&gt;cells" in html  # names are escaped
+
+
+def test_a_champion_of_mostly_empty_images_says_what_its_dice_leaves_out() -> None:
+    images = pd.DataFrame({"image": ["a", "b", "c"], "dice": [0.7, None, None], "false_alarm": [None, True, False]})
+    tags = {"test_dice": "0.7", "otsu_dice": "0.3", "test_images": "3", "test_foreground_images": "1"}
+    tags |= {"test_empty_images": "2", "test_false_alarms": "1", "otsu_false_alarms": "2", "test_dice_low": "nan"}
+    champion = store.Champion("3", tags, {}, "", images, b"")
+    found = dataclasses.replace(evidence.nothing(), champion=champion)
+    html, markdown = (
+        exports.render(name, report.compose(tidy([]), found)) for name in ("report.html", "report.md")
+    )  # fmt: skip
+    assert "test Dice, mean of 1 test image with foreground<" in html, "and no interval of one image"
+    assert "False alarms on 1 of 2 images without (Otsu: 2)." in html
+    assert "The champion, test image by test image (those with foreground)" in html
+    for text in (html, markdown):
+        assert "A mean of 1 test image with foreground says little." in text
+    assert "mean of 1 test image with foreground; false alarms on 1 of 2 images without (Otsu: 2))" in markdown
+
+
+def test_a_broken_arm_is_flagged_wherever_it_is_shown() -> None:
+    """A learning rate a hundred times too high: one seed diverges, the other predicts nothing."""
+    settled = {"study": "augmentation", "loss": "switching", "optimizer": "adam", "lr": 1e-3, "source": "measured"}
+    settled |= {"train_percent": 80, "epochs": 20, "seconds": 9.0, "weight_decay": 0.01, "scheduler": "plateau"}
+    rows = [settled | {"augment": "none", "seed": seed, "val_dice": 0.8, "run_id": f"a{seed}"} for seed in (0, 1)]
+    broken = settled | {"augment": "train", "lr": 0.1}
+    rows += [broken | {"seed": 0, "diverged": True, "run_id": "b0"}]
+    rows += [broken | {"seed": 1, "collapsed": True, "val_dice": 0.0, "run_id": "b1"}]
+    found = dataclasses.replace(evidence.nothing(), trials=tidy(rows))
+    content = report.compose(load_published(), found)
+    (chapter,) = (chapter for chapter in content["chapters"] if chapter.study.name == "augmentation")
+    (row,) = (row for row in chapter.rows if row.cells == ("training only",))
+    assert (row.n, row.note) == ("1", "1 collapsed, 1 diverged")
+    (judged,) = chapter.claims
+    assert "1 run diverged and left no score" in judged.measured.caveats
+    assert "1 run collapsed: no better than a mask that is all foreground or none" in judged.measured.caveats
+    assert all("training only" not in choice["trial"] for choice in content["choices"]["Measured"])
+
+
+def test_the_tables_hold_what_the_page_shows(page: Path) -> None:
+    tables = page.parent / "tables"
+    assert {path.stem for path in tables.glob("*.csv")} == {*STUDIES, "claims", "comparisons", "trials"}
+    assert {path.stem for path in tables.glob("*.tex")} == {*STUDIES}
+    assert {path.name for path in tables.glob("*.parquet")} == {
+        "trials.parquet",
+        "curves.parquet",
+        "predictions.parquet",
+    }
+    assert len(pd.read_csv(tables / "claims.csv")) == 2 * len(ALL_CLAIMS)
+    assert set(pd.read_csv(tables / "trials.csv")["data_digest"]) == {DIGEST}
+
+
+def test_a_table_for_a_paper_is_latex_with_the_numbers_of_the_page(page: Path) -> None:
+    text = (page.parent / "tables" / "losses.tex").read_text()
+    assert all(word in text for word in (r"\toprule", r"\bottomrule", r"\caption{Which loss", "inverse Dice BCE"))
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 1 + 12
+    assert "0.815" in rows[1]
+
+
+def test_the_page_can_be_made_again_from_its_tables_without_a_store(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody answers there
+    assert report.main(["--out", str(tmp_path), "--tables", str(page.parent / "tables")]) == 0
+    for name in ("losses.csv", "claims.csv", "comparisons.csv", "trials.csv", "provenance.json"):
+        assert (tmp_path / "tables" / name).read_text() == (page.parent / "tables" / name).read_text()
+    assert (tmp_path / "index.html").read_text() == page.read_text(), "curves, predictions and provenance as well"
+
+
+def test_what_a_report_rests_on_is_kept_in_a_folder_of_its_own_with_the_champion(tmp_path: Path) -> None:
+    nan = float("nan")
+    images = pd.DataFrame({"image": ["a", "007", "empty"], "dice": [0.7, 0.83, nan], "false_alarm": [nan, nan, True]})
+    tags = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.7654", "otsu_dice": "0.321"}
+    worst = cv2.imencode(".png", np.full((40, 60, 3), 90, np.uint8))[1].tobytes()
+    champion = store.Champion("3", tags, {}, "1", images, worst)
+    trials = tidy([{"study": "losses", "run_id": "0", "data": "cells", "val_dice": 0.8, "source": "measured"}])
+    found = dataclasses.replace(evidence.nothing(), champion=champion, trials=trials)
+    kept.write_files(tmp_path, found, [])
+    again = kept.from_files(tmp_path, "")
+    assert again.champion is not None
+    assert dataclasses.replace(again.champion, test_images=images, worst_images=worst) == champion
+    pd.testing.assert_frame_equal(again.champion.test_images, images)
+    assert again.champion.worst_images.startswith(b"RIFF")
+    pd.testing.assert_frame_equal(again.trials, trials)
+
+
+def test_measured_folders_of_this_repository_make_a_page(tmp_path: Path) -> None:
+    folders = sorted((exports.TEMPLATES.parent / "measured").glob("*/"))
+    if not folders:
+        pytest.skip("no measured study is kept in the repository yet (analysis/measured/)")
+    for folder in folders:
+        assert report.main(["--tables", str(folder), "--out", str(tmp_path / folder.name)]) == 0
+        told = json.loads((folder / "provenance.json").read_text())
+        assert {"data", "digest of the data", "device", "commit", "started", "command"} <= set(told)
+
+
+def test_the_page_says_where_its_numbers_come_from(page: Path) -> None:
+    html = page.read_text()
+    assert "Where the numbers come from: made_up; 30 trials in 2 studies; cpu" in html
+    for name, value in (("digest of the data", DIGEST), ("torch", "0.0"), ("commit", "c0ffee"), ("preset", "demo")):
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in html
+
+
+def test_tables_that_are_none_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.main(["--out", str(tmp_path / "out"), "--tables", str(tmp_path)]) == 2
+    assert "it has no trials.parquet; it must be the tables/ folder beside a report" in capsys.readouterr().err
+
+
+def test_the_printed_numbers_alone_make_a_page_without_any_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert report.main(["--published", "--out", str(tmp_path)]) == 0
+    assert "Nothing is measured yet" in (tmp_path / "report.md").read_text()
+
+
+def test_every_measured_number_links_to_its_run_where_the_server_is_known(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+    found = evidence.from_store("", "http://mlflow.example:5000/")
+    html = exports.render("report.html", report.compose(load_published(), found))
+    (parent,) = found.trials[found.trials["study"] == "losses"]["parent_run_id"].unique()
+    link = f"http://mlflow.example:5000/#/experiments/{experiment()}/runs/{parent}"
+    assert html.count(f'href="{link}"') == 12 + 1, "12 cells of two seeds each, and the study itself"
+
+
+def test_a_study_s_run_in_mlflow_says_what_became_of_its_claims_once(page: Path, store_of_page: str) -> None:
+    client = store.connect()
+    for _ in range(2):
+        store.describe_verdicts(store_of_page, "- **losses.1**")
+    note = client.get_run(store_of_page).data.tags["mlflow.note.content"]
+    assert note.count(store.VERDICTS.strip()) == 1
+    assert note.endswith("- **losses.1**")
+
+
+def test_no_half_written_file_is_left(page: Path) -> None:
+    assert not list(page.parent.rglob("*.tmp"))
+
+
+def test_an_unknown_digest_stops_with_the_cure(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
+    assert report.main(["--out", str(tmp_path), "--data-digest", "nowhere"]) == 2
+    assert "data_digest='nowhere': no finished trial has it; leave it out" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_answers_in_under_a_second() -> None:
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-m", "analysis.report", "--help"], check=True, capture_output=True)
+    assert time.monotonic() - start < 1

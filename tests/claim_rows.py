@@ -1,0 +1,15 @@
+"""Rows of made-up measured tables, from which a claim is checked."""
+
+from typing import Any
+
+
+def row(study: str, val_dice: float, **fields: Any) -> dict[str, Any]:
+    """One row of a made-up measured table."""
+    usual = {"loss": "switching", "optimizer": "adam", "lr": 1e-3, "scheduler": "plateau", "train_percent": 80}
+    usual |= {"weight_decay": 0.01, "dropout": 0.0, "augment": "none", "equalize_masks": False, "fold": 0, "seed": 0}
+    return usual | {"source": "measured", "study": study, "val_dice": val_dice, "train_dice": val_dice} | fields
+
+
+def six(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same rows from six seeds, which is what seeds alone need to decide."""
+    return [fields | {"seed": seed} for fields in rows for seed in range(6)]

@@ -1,0 +1,440 @@
+"""What makes training wrong is an error, what is odd a warning, and a healthy folder has neither."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training.data.checks.checks import find_problems
+from training.data.checks.findings import ERROR, WARNING, Finding, describe_data, describe_finding, refuse_errors
+from training.data.image_set import ImageSet, Unusable
+from training.data.read_options import Reading
+from training.data.reading import load_folder
+from training.data.split import Split, make_split
+
+RNG = np.random.default_rng(0)
+
+
+def disc(shift: int) -> np.ndarray:
+    return cv2.circle(np.zeros((32, 48), np.uint8), (12 + shift, 16), 7, 255, -1)
+
+
+def write(folder: Path, stem: str, image: np.ndarray, mask: np.ndarray) -> None:
+    for part, pixels in (("images", image), ("masks", mask)):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(folder / part / f"{stem}.png"), pixels)
+
+
+def healthy(folder: Path, stems: list[str]) -> Path:
+    """Bright discs on dark noise, each somewhere else."""
+    for index, stem in enumerate(stems):
+        mask = disc(index % 24)
+        write(folder, stem, (RNG.integers(0, 70, mask.shape) + 0.7 * mask).astype(np.uint8), mask)
+    return folder
+
+
+STEMS = [f"cell{chr(97 + k)}" for k in range(24)]
+
+
+def findings(folder: Path, reading: Reading = Reading()) -> list[Finding]:  # noqa: B008 - frozen
+    images = load_folder(folder, 48, reading=reading)  # their own size: a point is not lost
+    return but_for_size(find_problems(images, split_of(images)))
+
+
+def but_for_size(found: list[Finding]) -> list[Finding]:
+    """Without the warning that these few images decide nothing, which is true of them all."""
+    return [finding for finding in found if not finding.title.startswith("TOO LITTLE TO JUDGE BY")]
+
+
+def split_of(images: ImageSet) -> Split:
+    return make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
+
+
+def test_a_healthy_folder_has_no_finding(tmp_path: Path) -> None:
+    assert findings(healthy(tmp_path, STEMS)) == []
+
+
+def image_of(folder: Path, stem: str) -> np.ndarray:
+    return cv2.imread(str(folder / "images" / f"{stem}.png"), cv2.IMREAD_UNCHANGED)
+
+
+def copy(folder: Path, part: str, source: str, target: str) -> None:
+    shutil.copy(folder / part / f"{source}.png", folder / part / f"{target}.png")
+
+
+def invert_all(folder: Path) -> None:
+    for path in (folder / "masks").iterdir():
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+
+def points_only(folder: Path) -> None:
+    for index, path in enumerate(sorted((folder / "masks").iterdir())):
+        mask = np.zeros((32, 48), np.uint8)
+        mask[16, index] = 255
+        cv2.imwrite(str(path), mask)
+
+
+def number_discs(folder: Path) -> None:
+    """Two objects in every mask, numbered 1 and 2; or two classes."""
+    for index, path in enumerate(sorted((folder / "masks").iterdir())):
+        mask = np.zeros((32, 48), np.uint8)
+        mask[4:10, index : index + 6], mask[20:28, index : index + 6] = 1, 2
+        cv2.imwrite(str(path), mask)
+
+
+def odd_pair(folder: Path) -> None:
+    cv2.imwrite(str(folder / "images" / "celld.png"), 255 - image_of(folder, "celld"))
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str, str, tuple[str, ...]]] = {
+    "classes or objects": (number_discs, ERROR, r"24 masks hold the same few values \(0, 1, 2\)", tuple(STEMS)),
+    "a copied image": (
+        lambda folder: copy(folder, "images", "cellb", "cellc"),
+        WARNING,
+        "2 images are identical to another, but their masks differ",
+        ("cellb", "cellc"),
+    ),
+    "a copied mask": (
+        lambda folder: copy(folder, "masks", "cellb", "cellc"),
+        WARNING,
+        "2 different images share a mask with another",
+        ("cellb", "cellc"),
+    ),
+    "inverted masks": (invert_all, WARNING, r"foreground is 90 % of the pixels: the masks may be inverted", ()),
+    "one pair the other way": (odd_pair, WARNING, "1 suspicious pair: foreground is brighter", ("celld",)),
+    "a mask that is full": (
+        lambda folder: cv2.imwrite(str(folder / "masks" / "celle.png"), np.full((32, 48), 255, np.uint8)),
+        WARNING,
+        "1 mask with foreground everywhere",
+        ("celle",),
+    ),
+    "an empty mask": (
+        lambda folder: cv2.imwrite(str(folder / "masks" / "cellf.png"), np.zeros((32, 48), np.uint8)),
+        WARNING,
+        "1 mask without foreground",
+        ("cellf",),
+    ),
+    "hardly any foreground": (points_only, WARNING, r"foreground is only 0\.07 % of the pixels", ()),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_odd_is_found_and_nothing_else(tmp_path: Path, kind: str) -> None:
+    change, severity, title, stems = ODD[kind]
+    folder = healthy(tmp_path, STEMS)
+    change(folder)
+    (found,) = findings(folder)
+    assert found.severity == severity
+    assert found.stems == stems
+    assert re.search(title, found.title), found.title
+
+
+def number_varying_discs(folder: Path) -> None:
+    """Two objects in one half of the masks and three in the other, numbered."""
+    number_discs(folder)
+    for path in sorted((folder / "masks").iterdir())[::2]:
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        mask[14:17, 40:44] = 3
+        cv2.imwrite(str(path), mask)
+
+
+def number_one_mask(folder: Path) -> None:
+    cv2.imwrite(str(folder / "masks" / "celld.png"), disc(3) // 255 + 2 * (disc(25) // 255))
+
+
+def invert_some(folder: Path) -> None:
+    for stem in STEMS[:12]:
+        path = folder / "masks" / f"{stem}.png"
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+
+def empty_twice(folder: Path) -> None:
+    for stem in STEMS[:2]:
+        cv2.imwrite(str(folder / "masks" / f"{stem}.png"), np.zeros((32, 48), np.uint8))
+
+
+SOUND: dict[str, tuple[Callable[[Path], object], str]] = {
+    "as many objects in each mask as there happen to be": (number_varying_discs, "the same few values"),
+    "a single mask of two objects": (number_one_mask, "the same few values"),
+    "inverted masks, but not nearly all": (invert_some, "may be inverted"),
+    "contrast that goes both ways often": (invert_some, "suspicious pair"),
+    "two empty masks, which are equal": (empty_twice, "share a mask"),
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_what_only_resembles_it_is_not_found(tmp_path: Path, kind: str) -> None:
+    change, title = SOUND[kind]
+    folder = healthy(tmp_path, STEMS)
+    change(folder)
+    assert not [found for found in findings(folder) if title in found.title]
+
+
+@pytest.mark.parametrize(("count", "few"), [(10, "1 image with"), (40, "4 images with"), (60, "")])
+def test_a_validation_or_test_set_of_fewer_than_five_images_is_said_loudly(
+    tmp_path: Path, count: int, few: str
+) -> None:
+    images = load_folder(healthy(tmp_path, [f"cell{chr(97 + k // 10)}{chr(97 + k % 10)}" for k in range(count)]), 32)
+    titles = [found.title for found in find_problems(images, split_of(images)) if "JUDGE" in found.title]
+    assert titles == (
+        [f"TOO LITTLE TO JUDGE BY: the validation set has {few} foreground and the test set has {few} foreground"]
+        if few
+        else []
+    )
+
+
+def test_images_without_foreground_do_not_judge(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, [f"cell{chr(97 + k // 10)}{chr(97 + k % 10)}" for k in range(50)])
+    for path in sorted((folder / "masks").iterdir())[10:]:
+        cv2.imwrite(str(path), np.zeros((32, 48), np.uint8))
+    images = load_folder(folder, 32)
+    assert any("TOO LITTLE TO JUDGE BY" in found.title for found in find_problems(images, split_of(images)))
+
+
+def invert(path: Path) -> None:
+    cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+
+@pytest.mark.parametrize("count", [1, 5, 12])
+def test_masks_that_are_inverted_beside_the_others_are_an_error_that_names_them(tmp_path: Path, count: int) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for stem in STEMS[:count]:
+        invert(folder / "masks" / f"{stem}.png")
+    errors = [found for found in findings(folder) if found.severity == ERROR]
+    assert [found.stems for found in errors] == [tuple(STEMS[:count])]
+    assert f"{count} mask{'s' * (count > 1)} of 24 look inverted beside the others" in errors[0].title
+
+
+def test_large_objects_that_fill_some_images_are_not_inverted(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for stem in STEMS[:6]:
+        mask = np.full((32, 48), 255, np.uint8)
+        mask[:6, :6] = 0
+        write(folder, stem, (RNG.integers(0, 70, mask.shape) + 0.7 * mask).astype(np.uint8), mask)
+    assert not [found for found in findings(folder) if found.severity == ERROR]
+
+
+def test_dark_and_bright_foreground_in_one_set_is_no_inversion(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for stem in STEMS[:8]:
+        cv2.imwrite(str(folder / "images" / f"{stem}.png"), 255 - image_of(folder, stem))
+    assert not [found for found in findings(folder) if found.severity == ERROR]
+
+
+def set_foreground(folder: Path, stems: list[str], value: int) -> None:
+    for stem in stems:
+        path = folder / "masks" / f"{stem}.png"
+        cv2.imwrite(str(path), (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0).astype(np.uint8) * value)
+
+
+def test_255_beside_1_is_asked_about_and_each_answer_is_taken(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    set_foreground(folder, STEMS[4:], 1)
+    (found,) = findings(folder)
+    assert (found.severity, found.stems) == (ERROR, tuple(STEMS[:4]))
+    assert "1 in 20" in found.title
+    assert "255 in 4" in found.title
+    for option in ("mask_threshold=0", "mask_values=1", "ignore_value=255"):
+        assert option in found.meaning
+    assert findings(folder, Reading(mask_threshold="0")) == []
+    ignoring = load_folder(folder, 32, reading=Reading(ignore_value="255"))
+    assert set(np.unique(ignoring.masks[:4])) == {0, 2}
+    assert "0.7 % of the pixels do not count" in describe_data(ignoring, "")[2] or ignoring.facts[0].ignored > 0
+
+
+def test_255_in_a_mask_of_0_and_1_is_never_foreground_in_silence(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    set_foreground(folder, STEMS, 1)
+    path = folder / "masks" / f"{STEMS[0]}.png"
+    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    mask[0] = 255
+    cv2.imwrite(str(path), mask)
+    with pytest.raises(Unusable, match=r"3 values \(0, 1, 255\).*ignore_value=255 .*does not count"):
+        load_folder(folder, 32)
+    images = load_folder(folder, 32, reading=Reading(ignore_value="255"))
+    assert images.facts[0].ignored == pytest.approx(1 / 32)
+    assert images.facts[0].foreground == pytest.approx((mask == 1).sum() / (31 * 48))
+
+
+def test_8_and_16_bit_masks_of_black_and_white_are_one_kind(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    path = folder / "masks" / f"{STEMS[0]}.png"
+    cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 257)
+    assert findings(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("turned", "how"),
+    [
+        ((slice(None, None, -1), slice(None)), "mirrored top to bottom"),
+        ((slice(None, None, -1), slice(None, None, -1)), "turned by 180 degrees"),
+    ],
+)
+def test_masks_that_were_all_turned_against_their_images_are_an_error(
+    tmp_path: Path, turned: tuple[slice, slice], how: str
+) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for path in (folder / "masks").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[turned])
+    for path in (folder / "images").iterdir():  # off the middle, or a turn would change little
+        cv2.imwrite(str(path), np.roll(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), 6, axis=0))
+    for path in (folder / "masks").iterdir():
+        cv2.imwrite(str(path), np.roll(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), -6, axis=0))
+    errors = [found for found in findings(folder) if found.severity == ERROR]
+    assert any(how in found.title for found in errors), [found.title for found in errors]
+
+
+def test_a_fourth_channel_that_is_dropped_is_said_and_an_opaque_one_is_not(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for stem, alpha in ((STEMS[0], 255), (STEMS[1], 120)):
+        grey = image_of(folder, stem)
+        cv2.imwrite(str(folder / "images" / f"{stem}.png"), np.dstack([grey, grey, grey, np.full_like(grey, alpha)]))
+    (found,) = findings(folder)
+    assert (found.severity, found.stems) == (WARNING, (STEMS[1],))
+    assert "transparency is dropped" in found.title
+
+
+def test_dark_images_of_8_bits_are_found_and_the_meaning_does_not_say_they_have_16(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for path in (folder / "images").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) // 4)
+    (found,) = findings(folder)
+    assert found.title == "no pixel of any image is brighter than 61 of 255"
+    assert found.meaning.startswith("Too dark to show much")
+
+
+def test_classes_are_no_error_once_somebody_said_which_are_foreground(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    number_discs(folder)
+    assert findings(folder, Reading(mask_values="1")) == []
+    assert findings(folder, Reading(mask_threshold="0")) == []
+
+
+@pytest.mark.parametrize(
+    ("stems", "rule", "subjects"),
+    [
+        ([f"patient_{k:02d}{eye}" for k in range(12) for eye in "LR"], r"(.+\d)[A-Za-z]$", 12),
+        ([f"slide_{k}_{tile}" for k in range(12) for tile in range(2)], r"(.+\d)[_-]\d+$", 12),
+    ],
+)
+def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(
+    tmp_path: Path, stems: list[str], rule: str, subjects: int
+) -> None:
+    folder = healthy(tmp_path, stems)
+    (found,) = findings(folder)
+    assert f"the names look like {subjects} subjects" in found.title
+    assert f"group='{rule}'" in found.meaning
+    images = load_folder(folder, 32, reading=Reading(group=rule))
+    assert len(set(images.groups)) == subjects
+    assert images.grouped
+    assert but_for_size(find_problems(images, split_of(images))) == []
+
+
+def test_identical_images_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for stem in STEMS[1:6]:
+        copy(folder, "images", STEMS[0], stem)
+    images = load_folder(folder, 32)
+    assert len(set(images.groups)) == 24 - 5
+    split = split_of(images)
+    for part in (split.train, split.val, split.test):
+        assert len(set(range(6)) & set(part)) in (0, 6)
+
+
+def test_an_image_in_two_groups_is_an_error_that_stops(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for part in ("images", "masks"):
+        copy(folder, part, "cella", "copy")
+    rows = "".join(f"{stem},p{k}\n" for k, stem in enumerate([*STEMS, "copy"]))
+    (folder / "index.csv").write_text("stem,patient\n" + rows)
+    images = load_folder(folder, 32, reading=Reading(group="patient"))
+    found = find_problems(images, split_of(images))
+    assert (found[0].severity, set(found[0].stems)) == (ERROR, {"cella", "copy"})
+    with pytest.raises(ValueError, match="training on it would be wrong\n  - error: 2 images would be on two sides"):
+        refuse_errors(images, found)
+
+
+def test_a_split_that_parts_a_group_is_an_error(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, [f"p{k}{eye}" for k in range(12) for eye in "LR"])
+    images = load_folder(folder, 32, reading=Reading(group=r"p(\d+)"))
+    parted = Split(train=tuple(range(1, 20)), val=(0, 20, 21), test=(22, 23))
+    (found,) = but_for_size(find_problems(images, parted))
+    assert (found.severity, set(found.stems)) == (ERROR, set(images.stems[:2]))
+
+
+def test_errors_come_before_warnings_and_warnings_stop_nothing(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    number_discs(folder)
+    copy(folder, "images", "cellb", "cellc")
+    found = findings(folder)
+    assert [finding.severity for finding in found] == [ERROR, WARNING]
+    images = load_folder(folder, 32)
+    refuse_errors(images, found[1:])
+    with pytest.raises(ValueError, match="24 masks hold the same few values") as error:
+        refuse_errors(images, found)
+    assert "identical" not in str(error.value)
+
+
+def test_a_finding_is_said_with_its_cure_and_a_few_names() -> None:
+    found = Finding(severity=WARNING, title="7 things", meaning="Look.", stems=tuple("abcdefg"))
+    assert describe_finding(found) == "warning: 7 things (a, b, c, d, e and 2 more). Look."
+
+
+def test_a_set_is_described_in_lines(tmp_path: Path) -> None:
+    images = load_folder(healthy(tmp_path / "cells", STEMS), 32)
+    assert describe_data(images, "") == [
+        "cells: images/ and masks/, equal stems",
+        "24 images, grey, 48x32 (24); resize to 32x32 pixels",
+        "masks: 0 is background, 255 foreground (24 masks); 9.7 % foreground",
+    ]
+
+
+def test_every_kind_of_mask_and_every_note_is_described(tmp_path: Path) -> None:
+    folder = healthy(tmp_path / "cells", STEMS)
+    empty_twice(folder)
+    number_one_mask(folder)
+    cv2.imwrite(str(folder / "masks" / "celle.png"), np.full((32, 48), 1, np.uint8))
+    healthy(folder / "masks_2nd", ["a"])
+    rows = "".join(f"{stem},{k // 2}\n" for k, stem in enumerate(STEMS))
+    (folder / "index.csv").write_text("stem,slide\n" + rows)
+    images = load_folder(folder, 16, "tile", Reading(group="slide"))
+    assert describe_data(images, "")[1:] == [
+        "24 images, 12 groups, grey, 48x32 (24); tile to 16x16 pixels, 144 tiles",
+        "masks: 0 is background, 255 foreground (20 masks); empty (2 masks); "
+        "objects, whose union is foreground (1 mask); all foreground (1 mask); 13.1 % foreground",
+        "note: masks_2nd/ left out",
+    ]
+    assert "masks: foreground is 1; " in describe_data(images, "foreground is 1")[2]
+
+
+def test_a_value_that_no_mask_holds_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for options, what in (
+        ({"mask_values": "5,255"}, "mask_values=5,255: no mask holds 5"),
+        ({"ignore_value": "7"}, "ignore_value=7: no mask holds 7"),
+        ({"mask_threshold": "300"}, "where foreground is every value above 300 .mask_threshold., every mask is empty"),
+    ):
+        with pytest.raises(ValueError, match=rf"{what}; the masks hold 0, 255"):
+            load_folder(folder, 32, reading=Reading(**options))
+
+
+def test_options_about_files_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    with pytest.raises(Unusable, match="image_max=4095 has no use here: all images have 8 bits"):
+        load_folder(folder, 32, reading=Reading(image_max="4095"))
+    with pytest.raises(Unusable, match="orientation=apply has no use here: no file carries an orientation tag"):
+        load_folder(folder, 32, reading=Reading(orientation="apply"))
+
+
+def test_masks_of_another_scale_are_not_emptied_by_a_threshold_in_silence(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    set_foreground(folder, STEMS[:3], 1)
+    (found,) = [one for one in findings(folder, Reading(mask_threshold="127")) if one.severity == ERROR]
+    assert (found.title, found.stems) == (
+        "3 masks of two values (0, 1) have none above mask_threshold",
+        tuple(STEMS[:3]),
+    )

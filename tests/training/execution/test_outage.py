@@ -1,0 +1,143 @@
+"""A tracking server that goes away and comes back, a locked database, a full disk: nothing is lost."""
+
+import os
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from servers import TrackingServer, postgresql, tracking_server
+from studies_in_processes import Studies, wait_until
+
+from training.tracking import retry as patience
+from training.tracking.retry import is_full, may_pass, patiently
+
+EPOCHS = ("--epochs", "60")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[TrackingServer]:
+    (tmp_path / "server").mkdir()
+    with tracking_server(tmp_path / "server") as server:
+        yield server
+
+
+def every_epoch_is_there(studies: Studies) -> bool:
+    client = MlflowClient(studies.uri)
+    histories = [client.get_metric_history(run.info.run_id, "val_dice") for run in studies.trained()]
+    return len(histories) == 2 and all([p.step for p in points] == list(range(1, 61)) for points in histories)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_a_server_that_was_away_misses_nothing(backend: str, discs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    with ExitStack() as stack:
+        uri = stack.enter_context(postgresql(folder)) if backend == "postgresql" else ""
+        server = stack.enter_context(tracking_server(folder, uri))
+        studies = Studies(tmp_path, discs, server.url)
+        process = studies.start("mask_equalization", *EPOCHS)
+        wait_until(lambda: any(run.data.metrics for run in studies.training()), process)
+        server.kill()
+        time.sleep(5)
+        assert process.poll() is None, "it waits"
+        server.start()
+        said = process.communicate(timeout=300)[0]
+        assert process.returncode == 0, said
+        assert every_epoch_is_there(studies)
+
+
+def test_when_patience_is_over_what_was_trained_is_kept_and_sent_later(
+    server: TrackingServer, discs: Path, tmp_path: Path
+) -> None:
+    studies = Studies(tmp_path, discs, server.url, UNET_STUDIES_PATIENCE_SECONDS="2")
+    process = studies.start("mask_equalization", *EPOCHS)
+    wait_until(lambda: any(run.data.metrics for run in studies.training()), process)
+    server.kill()
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 1
+    assert "cannot be reached" in said
+    assert "the same command goes on from here" in said
+    kept = list((tmp_path / "mlruns" / "checkpoints").glob("*.safetensors"))
+    assert kept
+    server.start()
+    status, said = studies.run("mask_equalization", *EPOCHS)
+    assert status == 0, said
+    assert every_epoch_is_there(studies)
+    resumed = [run.data.tags.get("resumed_after_epoch") for run in studies.trained()]
+    assert resumed.count("60") == len(kept), "what was trained is not trained again"
+
+
+def test_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than the 20 seconds that SQLite itself would wait, made short."""
+    from training.tracking import runs as tracking
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    client, experiment = tracking.connect()
+    lock = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False)
+    lock.execute("begin exclusive")
+    released = []
+
+    def release() -> None:
+        released.append(True)
+        lock.rollback()
+
+    threading.Timer(25, release).start()
+    run = tracking.begin_run(client, experiment, "patient", {})
+    assert released == [True]
+    assert client.get_run(run).info.run_name == "patient"
+
+
+def test_what_passes_is_tried_again_and_what_does_not_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def away(error: Exception, times: int) -> str:
+        calls.append(error)
+        if len(calls) <= times:
+            raise error
+        return "there"
+
+    busy = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+    assert may_pass(busy)
+    assert patiently(lambda: away(busy, 2)) == "there"
+    assert len(calls) == 3
+    full = MlflowException("(sqlite3.OperationalError) database or disk is full", error_code=TEMPORARILY_UNAVAILABLE)
+    assert is_full(full)
+    calls.clear()
+    with pytest.raises(MlflowException, match="disk is full"):
+        patiently(lambda: away(full, 9))
+    assert len(calls) == 1
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.5)
+    with pytest.raises(MlflowException, match="locked"):
+        patiently(lambda: away(busy, 99))
+    assert not may_pass(ValueError("wrong"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a small disk: a full one was not tried")
+def test_a_full_disk_stops_with_a_message_and_the_study_goes_on_when_there_is_room(discs: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)], check=False)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here: a full disk was not tried")
+    try:
+        studies = Studies(small, discs)
+        status, said = studies.run("losses", "--epochs", "1")
+        assert status == 1
+        assert "error: the disk is full" in said
+        assert "the same command goes on from here" in said
+        assert "Traceback" not in said
+        subprocess.run(["mount", "-o", "remount,size=400m", str(small)], check=True)
+        status, said = studies.run("losses", "--epochs", "1", "--retries", "9")
+        assert status == 0, said
+        assert set(studies.times_trained().values()) == {1}
+        assert len(studies.scores()) == 12
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)

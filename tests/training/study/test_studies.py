@@ -1,0 +1,190 @@
+"""Ten studies are the report's: every printed row is a trial, and every other trial says that it lies beyond."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from training.study.plan import PRESETS, Plan, Settings, estimate_work, find_widest, make_plan
+from training.study.search import Results, Search
+from training.study.studies import REPORT_STUDIES, STUDIES, Carried, Study, carried_from_report, carried_from_winners
+from training.study.trial import Trial
+
+PUBLISHED = Path(__file__).parents[3] / "analysis" / "published"
+TABLES = {
+    "optimizers": "fig02_constant_learning_rate.csv",
+    "training_data": "fig04_train_fraction.csv",
+    "schedulers": "fig06_schedulers.csv",
+    "schedulers_by_data": "fig11_scheduler_by_fraction.csv",
+    "weight_decay": "fig13_weight_decay.csv",
+    "dropout": "fig16_dropout.csv",
+    "losses": "fig19_losses.csv",
+}
+SCORES = ["train_loss", "val_loss", "train_dice", "val_dice"]
+
+
+def settings(**changes: object) -> Settings:
+    values: dict[str, object] = {"preset": "report", "epochs": "preset", "image_size": "preset", "seeds": 1}
+    values |= {"carry": "report", "protocol": "report", "precision": "fp32"}
+    values |= {"val_percent": 10, "test_percent": 10, "fold": 0, "fit": "resize"}
+    return Settings(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def plan(name: str, **changes: object) -> Plan:
+    return make_plan(STUDIES[name], carried_from_report(STUDIES[name]), settings(**changes))
+
+
+def trials(plan: Plan) -> list[Trial]:
+    return [trial for search in plan.searches for trial in search.propose({})]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_printed_row_is_a_trial_and_the_rest_is_declared_beyond(name: str) -> None:
+    table = pd.read_csv(PUBLISHED / TABLES[name]).drop(columns=SCORES).rename(columns={"learning_rate": "lr"})
+    made = plan(name)
+    printed = [trial for trial in trials(made) if trial not in made.beyond]
+    assert len(printed) == len(table)
+    rows = {tuple(row) for row in table.itertuples(index=False)}
+    assert {tuple(getattr(trial, factor) for factor in table.columns) for trial in printed} == rows
+
+
+def test_the_learning_rate_study_searches_what_figure_1_lists() -> None:
+    table = pd.read_csv(PUBLISHED / "fig01_best_learning_rates.csv")
+    made = plan("learning_rate")
+    starts = {(trial.loss, trial.optimizer) for trial in trials(made)}
+    assert starts == set(zip(table.loss, table.optimizer, strict=True))
+    assert made.num_trials == 12 * 9
+
+
+def test_rows_beyond_the_report_are_those_its_text_speaks_of() -> None:
+    assert {trial.weight_decay for trial in plan("weight_decay").beyond} == {0.0}
+    assert {trial.dropout for trial in plan("dropout").beyond} == {0.8, 0.0}
+    assert {trial.optimizer for trial in plan("training_data").beyond} == {"adam", "sgd"}
+    assert {trial.augment for trial in plan("augmentation").beyond} == {"train"}
+    assert [trial.augment for trial in trials(plan("augmentation"))] == ["none", "train", "both"]
+    assert [trial.equalize_masks for trial in trials(plan("mask_equalization"))] == [False, True]
+
+
+def test_beyond_changes_one_thing_at_a_time() -> None:
+    made = plan("beyond")
+    found = trials(made)
+    assert set(found) == set(made.beyond), "none of it is printed"
+    settled = found[0]
+    changes = [{name for name, value in vars(trial).items() if value != getattr(settled, name)} for trial in found]
+    schedules = [set(), {"scheduler"}, {"scheduler"}, {"scheduler"}]
+    assert changes == [*schedules, {"optimizer"}, {"epochs"}, {"epochs", "augment"}, {"width"}]
+    assert [trial.scheduler for trial in found[:4]] == ["plateau", "cosine", "onecycle", "cyclic"]
+    assert (found[-1].width, found[-2].epochs) == (64, 400)
+
+
+def test_beyond_starts_from_what_was_settled_and_meets_plateau_and_adam() -> None:
+    lrs = {("switching", "sgd"): 0.1, ("switching", "adam"): 1e-3}
+    carried = Carried(optimizer="sgd", scheduler="none", lrs=lrs)
+    found = trials(make_plan(STUDIES["beyond"], carried, settings()))
+    assert [trial.scheduler for trial in found[:2]] == ["none", "plateau"]
+    pair = {trial.optimizer: trial.lr for trial in found if trial.optimizer != "sgd"}
+    assert pair == {"adam": 1e-3, "adamw": 1e-3}
+
+
+@pytest.mark.parametrize(("changes", "epochs"), [({"preset": "small"}, {20, 40}), ({"epochs": "7"}, {7, 14})])
+def test_twice_as_long_is_twice_whatever_the_study_s_epochs_are(changes: dict[str, object], epochs: set[int]) -> None:
+    assert {trial.epochs for trial in trials(plan("beyond", **changes))} == epochs
+
+
+def test_the_widest_trial_is_what_memory_has_to_hold() -> None:
+    assert find_widest(STUDIES.values(), settings()).width == 64
+    assert find_widest(REPORT_STUDIES, settings()).width == 16
+
+
+def test_the_fixed_protocol_leaves_out_100_percent_and_says_why() -> None:
+    made = plan("training_data", protocol="fixed")
+    assert {trial.train_percent for trial in trials(made)} == {20, 40, 60, 80}
+    assert made.left_out[0].startswith("train_percent=100: protocol=fixed holds out 20 %")
+
+
+def test_presets_share_the_report_s_epochs_out() -> None:
+    assert trials(plan("optimizers"))[0].epochs == 150
+    assert trials(plan("optimizers", preset="small"))[0].epochs == 15
+    assert {trial.epochs for trial in trials(plan("schedulers_by_data"))} == {200, 300}
+    assert {trial.epochs for trial in trials(plan("schedulers_by_data", epochs="7"))} == {7}
+    works = [sum(estimate_work(study, settings(preset=preset)) for study in STUDIES.values()) for preset in PRESETS]
+    assert works == sorted(works)
+
+
+def test_seeds_repeat_every_cell() -> None:
+    assert len(trials(plan("losses", seeds=3))) == 36
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("preset", "huge"),
+        ("epochs", "ten"),
+        ("epochs", "0"),
+        ("image_size", "100"),
+        ("seeds", 0),
+        ("carry", "guess"),
+        ("protocol", "none"),
+        ("val_percent", 0),
+        ("test_percent", 90),
+        ("fold", -1),
+        ("fold", 5),
+        ("fit", "crop"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        settings(**{field: value})
+
+
+def test_where_more_is_held_out_every_study_trains_on_what_is_left() -> None:
+    made = plan("schedulers", protocol="fixed", val_percent=20, test_percent=20)
+    assert {trial.train_percent for search in made.searches for trial in search.propose({})} == {60}
+    assert made.left_out == []
+    shares = plan("weight_decay", protocol="fixed", val_percent=20, test_percent=20)
+    assert {trial.train_percent for search in shares.searches for trial in search.propose({})} == {20, 40, 60}
+
+
+def run_to_the_end(study: Study, carried: Carried) -> list[Trial]:
+    """The study's winners in a world where AdaGrad, lr 0.02, the step schedule and weak weight decay are best."""
+
+    def dice(trial: Trial) -> float:
+        good = [trial.optimizer == "adagrad", trial.scheduler == "step", trial.weight_decay == 0.001]
+        off = abs(math.log10(trial.lr / 0.02)) / 10
+        return sum(good) - off + trial.train_percent / 1000 - trial.dropout - trial.equalize_masks
+
+    def finish(search: Search) -> Results:
+        results: dict[Trial, float] = {}
+        while proposed := search.propose(results):
+            results |= {trial: dice(trial) for trial in proposed}
+        return results
+
+    searches = make_plan(study, carried, settings(carry="measured", protocol="fixed")).searches
+    if study.search_lr:
+        return [max(finish(search).items(), key=lambda item: item[1])[0] for search in searches]
+    results = {trial: score for search in searches for trial, score in finish(search).items()}
+    return [max(results, key=lambda trial: results[trial])]
+
+
+def test_carried_values_are_the_winners_of_the_studies_before() -> None:
+    winners: dict[str, list[Trial]] = {}
+    for name, study in STUDIES.items():
+        winners[name] = run_to_the_end(study, carried_from_winners(winners))
+    carried = carried_from_winners({name: winners[name] for name in STUDIES["losses"].needs})
+    assert (carried.optimizer, carried.scheduler, carried.weight_decay, carried.dropout) == (
+        "adagrad",
+        "step",
+        0.001,
+        0,
+    )
+    assert carried.lr("switching", "adagrad") == 0.02
+    assert carried.lr("dice", "adagrad") == 0.02, "a loss that was not searched takes switching's"
+    assert winners["dropout"][0].weight_decay == 0.001
+
+
+def test_a_study_needs_only_studies_before_it() -> None:
+    names = list(STUDIES)
+    for position, study in enumerate(STUDIES.values()):
+        assert set(study.needs) <= set(names[:position])
+        assert all(factor in Trial.__dataclass_fields__ for factor in (*study.scientific, *study.settles))

@@ -1,0 +1,42 @@
+"""The forecast counts what a study will run, times it on this machine, and runs no trial."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow_runs import made_by_mlflow
+
+from training.forecast import main
+from training.study.studies import REPORT_STUDIES, STUDIES
+
+SMALL = ["--preset", "demo", "--image-size", "32", "--workers", "2"]
+
+
+def lines_of(said: str) -> dict[str, list[str]]:
+    rows = [re.split(r"  +", line.strip()) for line in said.splitlines()]
+    return {row[0]: row[1:] for row in rows if len(row) == 4}
+
+
+def test_every_study_has_its_trials_epochs_and_time_and_the_sum(
+    discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    run_id = made_by_mlflow("plan", data=str(discs))
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    assert main(["all", "--data", str(discs), *SMALL]) == 0
+    said = lines_of(capsys.readouterr().out)
+    assert [name for name in said if name in STUDIES] == [study.name for study in REPORT_STUDIES]
+    assert said["losses"][:2] == ["12", "72"], "12 trials of 6 epochs"
+    assert said["learning_rate"][:2] == ["48", "96"], "12 searches of 4 decades"
+    assert said["in all"][0] == str(sum(int(said[name][0]) for name in said if name in STUDIES)) == "148"
+    assert re.match(r"\d+(\.\d)? (s|min|h), on 2 worker\(s\), cpu", said["in all"][2])
+    (kept,) = MlflowClient(uri).search_runs(["0"])
+    assert kept.info.run_id == run_id, "no trial was run"
+    assert "in all" in kept.data.tags["mlflow.note.content"]
+
+
+def test_a_wrong_value_is_named(discs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["losses", "--data", str(discs), *SMALL, "--fold", "9"]) == 2
+    assert "fold=9 is out of range" in capsys.readouterr().err

@@ -1,0 +1,45 @@
+"""A name that a person gave may hold any character; MLflow's filters take no quote, so no filter holds it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from analysis.evidence import runs
+from serving.promotion.candidate import ELIGIBLE, find_runs
+from training.tracking import runs as tracking
+
+NAMES = ["cells", "it's", 'the "best"', "`odd`", "50 %", "a\\b", "ä ö", "all'of\"them`%;--", "new\nline"]
+
+
+def log_trial(data: str) -> str:
+    client, experiment = tracking.connect()
+    tags = {"role": "trial", "protocol": "fixed", "diverged": "false", "collapsed": "false", "data": data}
+    run_id = tracking.begin_run(client, experiment, "trial", tags)
+    for name, value in (("augment", "none"), ("train_percent", "80"), ("equalize_masks", "False")):
+        client.log_param(run_id, name, value)
+    for name in ("best_val_dice", *(word.split(" ")[0] for word in ELIGIBLE.split("metrics.")[1:])):
+        client.log_metric(run_id, name, 0.9)
+    tracking.end_run(client, run_id)
+    return run_id
+
+
+def test_the_runs_of_a_folder_are_found_whatever_its_name(
+    empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    logged = {name: log_trial(name) for name in NAMES}
+    client, _ = tracking.connect()
+    for name in NAMES:
+        assert [run.info.run_id for run in find_runs(client, name, ELIGIBLE)] == [logged[name]], name
+
+
+@pytest.mark.parametrize("digest", NAMES)
+def test_a_digest_that_nobody_has_finds_nothing_whatever_it_holds(
+    digest: str, empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    assert runs.load_trials(digest).empty

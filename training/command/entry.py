@@ -1,0 +1,79 @@
+"""What every command does at its border: where it was typed, what a path means, how it is refused.
+
+Imports nothing heavy, so that --help answers at once.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+from training import ROOT
+from training.tracking.errors import StoreError
+
+SHELLS = ("bash", "sh", "cmd", "cmd.exe")  # through which MLflow starts a command
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises ValueError, so that every wrong value ends in `refuse`."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; --help lists what can be given")
+
+
+def user_path(text: str) -> Path:
+    """A path as a person writes it: ~ is the home folder. To be an option's `type`."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+def enter() -> None:
+    """Work in the folder where `mlflow run` was typed: there relative paths and a relative store mean what was meant.
+
+    MLflow starts a command in the project's folder, which for a git address or a zip is a temporary one.
+    """
+    if "MLFLOW_RUN_ID" not in os.environ or Path.cwd() != ROOT:
+        return
+    if typed_in := _caller_folder():
+        os.chdir(typed_in)
+    elif ROOT.is_relative_to(Path(tempfile.gettempdir()).resolve()):
+        print(
+            f"warning: this project runs in a temporary folder, {ROOT}, and where the command was typed cannot be "
+            "known; give absolute paths (out, data, MLFLOW_TRACKING_URI), or what is written here will be lost",
+            file=sys.stderr,
+        )
+
+
+def refuse(error: Exception, module: str) -> int:
+    """Say why a command cannot run, and take away the run that `mlflow run` made for it. 2, the exit status."""
+    print(f"error: {error}", file=sys.stderr)
+    if "MLFLOW_RUN_ID" in os.environ and not isinstance(error, StoreError):
+        from training.tracking.mlflow_run import take_away
+
+        try:
+            said = take_away(module)
+        except ValueError as second:
+            said = f"the run that MLflow made for this command could not be taken away: {second}"
+        if said:
+            print(said, file=sys.stderr)
+    return 2
+
+
+def _caller_folder() -> str:
+    """The working folder of the process that runs `mlflow run`; empty where that cannot be known."""
+    import psutil
+
+    try:
+        for process in psutil.Process().parents():
+            words = process.cmdline()
+            if Path(words[0]).name in SHELLS and words[1:2] in (["-c"], ["/c"]):
+                continue
+            python = any(Path(word).name.startswith(("python", "mlflow")) for word in words[:2])
+            return str(process.cwd()) if python else ""
+    except (psutil.Error, OSError, IndexError):
+        pass
+    return ""

@@ -1,0 +1,114 @@
+"""The command line of the runner: what a person may give, and what is said when it cannot be used.
+
+Imports nothing heavy, so that --help answers at once.
+"""
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+from training.command.entry import user_path
+from training.data.mask_rule import AUTO
+from training.data.read_options import Reading
+from training.study.plan import CARRIES, PRESETS
+from training.study.studies import STUDIES
+from training.study.trial import FOLDS, PRECISIONS, PROTOCOLS
+
+ALL = "all"  # the report's strategy: every study in order, each taking over what the ones before it settled
+EXECUTORS = ("processes", "ray")
+FIT_HELP = "resize: the whole image, its long side image_size pixels; tile: cut into squares of image_size, uncrushed"
+DESCRIPTION = "Run one study, or all of them: every trial becomes an MLflow run."
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line. Raises ValueError with value, rule and cure."""
+    parser = Parser(prog="python -m training.runner", description=DESCRIPTION)
+    parser.add_argument("study", help=f"{', '.join(STUDIES)}, or {ALL} of them in the report's order")
+    add_reading(parser)
+    parser.add_argument("--preset", default="small", help="; ".join(f"{k}: {v.meant_for}" for k, v in PRESETS.items()))
+    parser.add_argument("--epochs", default="preset", help="of every trial; preset: the preset's share of the report's")
+    parser.add_argument("--image-size", default="preset", help="pixels, a multiple of 16")
+    parser.add_argument("--fit", default="resize", help=FIT_HELP)
+    parser.add_argument("--seeds", type=_whole, default=1, help="runs of every cell")
+    parser.add_argument("--carry", default="report", help=f"{' or '.join(CARRIES)}: where fixed factors come from")
+    parser.add_argument("--protocol", default="fixed", help=f"{' or '.join(PROTOCOLS)}: what validates and tests")
+    parser.add_argument("--val-percent", type=_whole, default=10, help="of the images (protocol=fixed)")
+    parser.add_argument("--test-percent", type=_whole, default=10, help="of the images (protocol=fixed)")
+    parser.add_argument("--fold", type=_whole, default=0, help=f"0 to {FOLDS - 1}: which fifth is held out from")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--deterministic", default="false", help="true: the same bits every time, on a GPU too")
+    parser.add_argument("--precision", default="auto", help=f"auto, {' or '.join(PRECISIONS)}")
+    parser.add_argument("--workers", default="auto", help="processes; auto: one a core, or what fills a GPU")
+    parser.add_argument(
+        "--compile", default="auto", choices=("auto", "true", "false"), help="torch.compile; auto: long work on a GPU"
+    )
+    parser.add_argument("--retries", type=_whole, default=0, help="how often a trial that failed is trained again")
+    parser.add_argument(
+        "--executor",
+        default="processes",
+        choices=EXECUTORS,
+        help="ray: trials as tasks of a Ray cluster (docs/scale.md)",
+    )
+    options = parse_known(parser, arguments)
+    if options.retries < 0:
+        raise ValueError(f"retries={options.retries} is out of range; it must be at least 0")
+    if options.study not in (*STUDIES, ALL):
+        raise ValueError(f"study={options.study!r} is unknown; it must be one of {', '.join(STUDIES)}, {ALL}")
+    return options
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """The options that say how a folder is to be understood."""
+    parser.add_argument(
+        "--data", type=user_path, required=True, help="a folder of images and masks, or a csv of their paths"
+    )
+    parser.add_argument("--group", default=AUTO, help="what must stay together: a csv column, or a regex on the stem")
+    parser.add_argument("--mask-suffix", default=AUTO, help="which mask counts where an image has several, as _seg")
+    parser.add_argument("--mask-threshold", default=AUTO, help="foreground is above this value")
+    parser.add_argument("--mask-values", default=AUTO, help="foreground is these values, as 1,3 or ff0000")
+    parser.add_argument("--image-max", default=AUTO, help="the value that stands for white, as 4095 of a 12-bit camera")
+    parser.add_argument("--channels", default=AUTO, help="which channels are read, as 0,2 (counted from 0); or mean")
+    parser.add_argument("--orientation", default=AUTO, help="apply: masks fit pictures as seen; ignore: as stored")
+    parser.add_argument("--ignore-value", default=AUTO, help="of masks: pixels that do not count, as 255")
+    parser.add_argument("--rle-order", default=AUTO, help="columns or rows: how run lengths are counted")
+    parser.add_argument("--category", default=AUTO, help="which class of annotations is foreground; all: any of them")
+
+
+def find_reading(options: argparse.Namespace) -> Reading:
+    """Raises ValueError for what cannot be used."""
+    return Reading(
+        group=options.group,
+        mask_suffix=options.mask_suffix,
+        mask_threshold=options.mask_threshold,
+        mask_values=options.mask_values,
+        image_max=options.image_max,
+        channels=options.channels,
+        orientation=options.orientation,
+        ignore_value=options.ignore_value,
+        rle_order=options.rle_order,
+        category=options.category,
+    )
+
+
+def parse_known(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse; `mlflow run -P val_percent=20` passes what MLproject does not list as --val_percent 20."""
+    given = [re.sub("^--[^=]+", lambda name: name[0].replace("_", "-"), text) for text in arguments]
+    options, unknown = parser.parse_known_args(given)
+    if unknown:
+        known = ", ".join(sorted(name for name in vars(options) if name != "study"))
+        extra = " ".join(unknown).removeprefix("--").replace(" ", "=", 1)
+        raise ValueError(f"{extra}: there is no such parameter; the parameters are {known}")
+    return options
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None

@@ -1,0 +1,138 @@
+"""From a command line to everything that must be right before the first run exists: settings, images, split, device.
+
+Whatever a person gave wrongly raises ValueError here. Nothing is trained, and MLflow is not known.
+"""
+
+import argparse
+import dataclasses
+import multiprocessing
+import sys
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from typing import TYPE_CHECKING
+
+from training.command.options import ALL, find_reading
+from training.command.progress import reading_progress
+from training.data.checks.checks import find_problems
+from training.data.checks.findings import describe_data, describe_finding, refuse_errors
+from training.data.checks.foreground import check_foreground
+from training.data.image_set import ImageSet
+from training.data.read_options import Reading
+from training.data.reading import load_folder, look
+from training.data.split import Split, make_split
+from training.study.plan import Settings, estimate_work, find_train_percents, find_widest
+from training.study.studies import REPORT_STUDIES, STUDIES, Study
+from training.study.trial import Trial
+
+if TYPE_CHECKING:  # torch takes seconds to import, and --help does without
+    from training.command.machine import Machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """One invocation, checked and ready."""
+
+    settings: Settings
+    studies: list[Study]
+    images: ImageSet
+    reading: Reading
+    split: Split  # with the largest training set; each trial trains on its share of it
+    warnings: list[str]
+    machine: "Machine"
+    retries: int  # of a trial that failed
+    executor: str  # one of options.EXECUTORS
+
+    @property
+    def stems(self) -> dict[str, list[str]]:
+        """The images that train (at most), validate and test, by name."""
+        parts = dataclasses.asdict(self.split).items()
+        return {part: [self.images.stems[index] for index in indices] for part, indices in parts}
+
+    def split_for(self, train_percent: int) -> Split:
+        return _split(self.images, self.settings, train_percent)
+
+    @property
+    def text(self) -> list[str]:
+        """What a person should read before it starts."""
+        parts = ", ".join(
+            f"{len(indices)} {verb}"
+            for verb, indices in zip(
+                ("train", "validate", "test"), (self.split.train, self.split.val, self.split.test), strict=True
+            )
+        )
+        return [
+            *describe_data(self.images, self.reading.rule.text),
+            *self.warnings,
+            f"split: {parts} (protocol={self.settings.protocol}, fold={self.settings.fold})",
+            f"{self.machine.workers} worker(s) on {self.machine.device}, {self.settings.precision}"
+            + (", compiled" if self.machine.compiled else ""),
+        ]
+
+
+def prepare(options: argparse.Namespace) -> Prepared:
+    """Cheap checks first, then torch, then the images. Raises ValueError."""
+    settings = Settings(
+        preset=options.preset,
+        epochs=options.epochs,
+        image_size=options.image_size,
+        fit=options.fit,
+        seeds=options.seeds,
+        carry="measured" if options.study == ALL else options.carry,
+        protocol=options.protocol,
+        precision="fp32",  # until torch is there to be asked
+        val_percent=options.val_percent,
+        test_percent=options.test_percent,
+        fold=options.fold,
+    )
+    reading = find_reading(options)
+    look(options.data, reading)
+    _start_forkserver()
+    from training.command.machine import (
+        Machine,
+        find_compile,
+        find_deterministic,
+        find_device,
+        find_precision,
+        find_workers,
+    )
+    from training.command.memory import check_memory
+
+    device = find_device(options.device)
+    settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
+    studies = list(REPORT_STUDIES) if options.study == ALL else [STUDIES[options.study]]
+    trial = find_widest(studies, settings)
+    workers = find_workers(options.workers, device, trial.batch_size * settings.pixels**2 * trial.width // Trial.width)
+    deterministic = find_deterministic(options.deterministic)
+    images = load_folder(options.data, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
+    split = _split(images, settings, settings.largest_train_percent)
+    findings = find_problems(images, split)
+    for percent in sorted(find_train_percents(studies, settings)):
+        smaller = dataclasses.replace(_split(images, settings, percent), val=(), test=())
+        findings += [found for found in check_foreground(images, smaller) if found not in findings]
+    refuse_errors(images, findings)
+    check_memory(images, trial, workers, device)
+    passes = sum(estimate_work(study, settings) for study in studies) / 100 * len(images.owners)
+    compiled = find_compile(options.compile, device, passes / trial.batch_size / workers)
+    return Prepared(
+        settings=settings,
+        studies=studies,
+        images=images,
+        reading=reading,
+        split=split,
+        warnings=[describe_finding(found) for found in findings],
+        machine=Machine(device=device, workers=workers, deterministic=deterministic, compiled=compiled),
+        retries=options.retries,
+        executor=options.executor,
+    )
+
+
+def _split(images: ImageSet, settings: Settings, train_percent: int) -> Split:
+    foreground = [facts.foreground for facts in images.facts]
+    held_out = (settings.val_percent, settings.test_percent)
+    return make_split(images.groups, foreground, settings.protocol, train_percent, settings.fold, *held_out)
+
+
+def _start_forkserver() -> None:
+    """Let the process that workers are forked from import torch while this one does."""
+    multiprocessing.set_forkserver_preload(["training.execution.workers"])
+    forkserver.ensure_running()

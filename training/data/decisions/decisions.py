@@ -1,0 +1,115 @@
+"""What the files of a set decide together before any is read for good: the range of their pixels, how their masks lie.
+
+One file does not tell; all of them mostly do. Where they do not, or contradict each other, their owner is asked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from training.data.decisions.orientation import MEANING, Fit, decide_orientation
+from training.data.decisions.outlines import check_scale, find_traced
+from training.data.decisions.ranges import Span, describe_range, find_range
+from training.data.decisions.run_order import find_order
+from training.data.decisions.set_of_pairs import SetOfPairs, agreement_of, in_parallel
+from training.data.formats.stored import QUARTER_TURNS
+from training.data.images import STATED
+from training.data.layouts.pairs import FRACTIONS, MaskFile, ObjectFiles, Pair
+from training.data.mask_rule import APPLY, AUTO, IGNORE, ORIENTATIONS, MaskPlacing
+from training.data.run_lengths import KAGGLE
+from training.data.shapes import proportional
+
+USUAL = 0.999  # share of a picture's values that hot pixels do not belong to
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisions:
+    range_max: float  # what stands for white in files of more than 8 bits that state nothing; 0: there are none
+    placing: MaskPlacing
+    notes: tuple[str, ...]  # what was decided, and by what, for people
+
+
+def decide(asked: SetOfPairs) -> tuple[Decisions, list[str]]:
+    """Decisions, and what has to be asked first: one problem each.
+
+    A file that cannot be read decides nothing; reading it will say what is wrong.
+    """
+    notes: list[str] = []
+    problems: list[str] = []
+
+    def ask(decision: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return decision()
+        except ValueError as error:
+            problems.append(str(error))
+            return otherwise
+
+    range_max = ask(lambda: _find_range(asked, notes), 0.0)
+    order = ask(lambda: find_order(asked, notes), KAGGLE)
+    placing = MaskPlacing(order=order, traced=find_traced(asked, notes))
+    orientation = ask(lambda: _find_orientation(asked, placing, notes), APPLY)
+    placing = replace(placing, orientation=orientation)
+    ask(lambda: check_scale(asked, placing), None)
+    return Decisions(range_max=range_max, placing=placing, notes=tuple(notes)), problems
+
+
+def _find_range(asked: SetOfPairs, notes: list[str]) -> float:
+    def span(pair: Pair) -> Span | None:
+        header = asked.headers[pair.image]
+        try:
+            samples = asked.samples(pair)
+            usual = float(np.quantile(samples, USUAL))
+            return Span(pair.stem, header.kind, header.bits, float(samples.max()), usual)
+        except (ValueError, OSError):
+            return None
+
+    headers = [(pair, asked.headers[pair.image]) for pair in asked.pairs]
+    if asked.image_max != STATED:
+        if all(header.bits <= 8 and header.kind == "uint" for _, header in headers):
+            raise ValueError(f"image_max={asked.image_max:g} has no use here: all images have 8 bits; leave it out")
+        return 0.0
+    unstated = [pair for pair, header in headers if (header.bits > 8 or header.kind != "uint") and not header.max_value]
+    spans = [span for span in in_parallel(span, unstated) if span]
+    if not spans:
+        return 0.0
+    found = find_range(spans)
+    notes.append(describe_range(spans, found))
+    return found
+
+
+def _find_orientation(asked: SetOfPairs, placing: MaskPlacing, notes: list[str]) -> str:
+    tagged = [pair for pair in asked.pairs if (asked.tag(pair), asked.mask_tag(pair)) != (1, 1)]
+    if not tagged:
+        if asked.orientation != AUTO:
+            raise ValueError(
+                f"orientation={asked.orientation} has no use here: no file carries an orientation tag; leave it out"
+            )
+        return APPLY
+    chosen, how = asked.orientation, f"orientation={asked.orientation}"
+    if chosen == AUTO:
+        fits = [fit for fit in in_parallel(lambda pair: _fit(asked, pair, placing), tagged) if fit.scores]
+        chosen = decide_orientation(fits)
+        how = "found by sizes and by how well masks and pixels agree; orientation says otherwise"
+    notes.append(f"{len(tagged)} of {len(asked.pairs)} pairs carry an orientation tag: {MEANING[chosen]} ({how})")
+    return chosen
+
+
+def _fit(asked: SetOfPairs, pair: Pair, placing: MaskPlacing) -> Fit:
+    """How well one pair agrees under each orientation."""
+    turns = {APPLY: asked.mask_tag(pair), IGNORE: asked.tag(pair)}
+    turns |= {way: 1 for way in ORIENTATIONS if way not in turns}
+    found = {way: agreement_of(asked, pair, replace(placing, orientation=way)) for way in ORIENTATIONS}
+    scores = {way: score for way, score in found.items() if score is not None}
+    return Fit(pair.stem, turns, scores, _stated(asked, pair))
+
+
+def _stated(asked: SetOfPairs, pair: Pair) -> str:
+    """Which orientation the stated size of an annotation suggests: tools write that of either way."""
+    size = None if isinstance(pair.mask, MaskFile | ObjectFiles) else pair.mask.size
+    header = asked.headers[pair.image]
+    seen = header.height, header.width
+    if size is None or size == FRACTIONS or header.orientation not in QUARTER_TURNS or proportional(seen, seen[::-1]):
+        return ""
+    return APPLY if proportional(size, seen) else IGNORE

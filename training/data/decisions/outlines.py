@@ -1,0 +1,78 @@
+"""How the outlines of a set were made, and on pictures of which size: what they and the pixels tell together."""
+
+import math
+from dataclasses import replace
+from functools import partial
+
+from training.data.decisions.agreement import gains_of, is_sure
+from training.data.decisions.set_of_pairs import SetOfPairs, agreement_of, in_parallel
+from training.data.formats.stored import QUARTER_TURNS
+from training.data.layouts.pairs import FRACTIONS, Pair, Shapes
+from training.data.mask_rule import MaskPlacing
+from training.data.shapes import are_traced, farthest, in_pixels
+
+MAX_OUTLINES = 2000  # that are looked at to tell how all were made
+BEYOND = 1.05  # of a side: farther than drawing over the edge goes
+MANY_BEYOND = 0.1  # share of the images
+MUCH = 0.15  # mean gain in R^2 by another scale that is no accident
+SCALED = 40  # pairs that are tried at another scale
+
+
+def find_traced(asked: SetOfPairs, notes: list[str]) -> bool:
+    drawn = [
+        in_pixels(text, (asked.headers[pair.image].height, asked.headers[pair.image].width))
+        if pair.mask.size == FRACTIONS
+        else text
+        for pair in asked.pairs
+        if isinstance(pair.mask, Shapes)
+        for text in pair.mask.segmentations
+    ]
+    traced = are_traced(drawn[:: max(1, len(drawn) // MAX_OUTLINES)])
+    if traced:
+        notes.append("outlines were traced along the outermost pixels of their objects, which are read as foreground")
+    return traced
+
+
+def check_scale(asked: SetOfPairs, placing: MaskPlacing) -> None:
+    """Raises ValueError where outlines were drawn on pictures of another size than the file says, or none is said."""
+    drawn = [pair for pair in asked.pairs if isinstance(pair.mask, Shapes) and pair.mask.size != FRACTIONS]
+    reach = [extent for pair in drawn if (extent := _reach(asked, pair))]
+    if not reach:
+        return
+    beyond = sum(extent > BEYOND for extent in reach)
+    sampled = [pair for pair in drawn if pair.mask.segmentations][:SCALED]  # type: ignore[union-attr]
+    as_they_are = in_parallel(partial(_scaled_agreement, asked, placing, 1), sampled)
+    for scale in (0.5, 2.0, *([max(reach)] if max(reach) > BEYOND else [])):
+        scaled = in_parallel(partial(_scaled_agreement, asked, placing, scale), sampled)
+        gains = gains_of(scaled, as_they_are)
+        if is_sure(gains) and math.fsum(gains) > MUCH * len(gains):
+            break
+    else:
+        if beyond < MANY_BEYOND * len(reach):
+            return
+    table = drawn[0].mask.path  # type: ignore[union-attr]
+    raise ValueError(
+        f"{table}: outlines do not fit the size of their pictures ({beyond} of {len(reach)} images have some beyond "
+        "the edge): they were drawn on pictures of another size. State that size, height and width, beside each image"
+    )
+
+
+def _reach(asked: SetOfPairs, pair: Pair) -> float:
+    """How far outlines go, as a share of the picture that they are said to be drawn on; 0 without any."""
+    assert isinstance(pair.mask, Shapes)
+    header = asked.headers[pair.image]
+    height, width = pair.mask.size or (header.height, header.width)
+    if header.orientation in QUARTER_TURNS:
+        height = width = max(height, width)
+    far = [farthest(text) for text in pair.mask.segmentations]
+    return max((max(down / height, right / width) for down, right in far), default=0.0)
+
+
+def _scaled_agreement(asked: SetOfPairs, placing: MaskPlacing, scale: float, pair: Pair) -> float:
+    """R^2 of outlines as if drawn on a picture `scale` times as large as stated; nan where it says nothing."""
+    assert isinstance(pair.mask, Shapes)
+    header = asked.headers[pair.image]
+    height, width = pair.mask.size or (header.height, header.width)
+    size = pair.mask.size if scale == 1 else (round(scale * height), round(scale * width))
+    score = agreement_of(asked, replace(pair, mask=replace(pair.mask, size=size)), placing)
+    return math.nan if score is None else score

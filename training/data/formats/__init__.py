@@ -1,0 +1,1 @@
+"""The bytes of an image file become pixels: one module for each library that reads them, and what they share."""

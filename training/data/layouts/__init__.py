@@ -1,0 +1,1 @@
+"""How folders, tables and annotations say which mask belongs to which image. No picture is decoded here."""

@@ -1,0 +1,130 @@
+"""Which class of annotated objects is foreground, and what becomes of annotations that outline nothing.
+
+COCO, LabelMe, YOLO and run lengths all come here. One class is taken; of several one must be chosen, or all confirmed.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.data.layouts.pairs import Findings, Pair, Shapes
+from training.study.words import pluralize, shorten
+
+ALL = "all"
+MAX_BARE = 0.5  # of the annotations may lack an outline before the masks count as incomplete
+
+
+@dataclass(kw_only=True)
+class Annotated:
+    """One image with its annotations, before a class is chosen."""
+
+    image: Path
+    stem: str
+    table: Path  # the file that holds the annotations
+    size: tuple[int, int] | None = None  # (height, width) they were drawn at
+    outlines: list[tuple[str, str]] = field(default_factory=list)  # a label, and a COCO segmentation as JSON
+    bare: list[tuple[str, str]] = field(default_factory=list)  # a label, and what there is instead of an outline
+
+
+def choose_labels(
+    counts: Mapping[str, int | None], category: str, found: Findings, ids: Mapping[str, str] | None = None
+) -> frozenset[str]:
+    """Which labels are foreground. counts: annotations of each label, 0 for one that is only listed, None where
+    pixels would have to tell; ids: id -> label.
+
+    category: a label whatever its case, an id, several with commas, "all", or "" where there is one. Several and no
+    choice is a problem. Raises ValueError, with what there is, for a category that is unknown.
+    """
+    used = {label: count for label, count in counts.items() if count != 0}
+    there = _show(used)
+    if not category:
+        if len(used) > 1:
+            cure = f"category={max(used, key=lambda label: used[label] or 0)}, or category={ALL} for any of them"
+            found.problems.append(
+                f"annotations are of {len(used)} categories ({there}); say which is foreground: {cure}"
+            )
+        return frozenset(used)
+    if not set(counts) - {""}:
+        raise ValueError(f"category={category!r}: the annotations here state no classes; leave category out")
+    chosen = _match(counts, category, ids or {})
+    if not chosen and category.casefold() == ALL:
+        found.notes.append(f"foreground is any of {len(used)} categories ({there}), as category={ALL} says")
+        return frozenset(used)
+    if not chosen & set(used):
+        raise ValueError(f"category={category!r}: no annotation with an outline is of it; there are {there or 'none'}")
+    left_out = {label: count for label, count in used.items() if label not in chosen}
+    rest = f"; {_show(left_out)} left out" if left_out else ""
+    mine = _show({label: used[label] for label in used if label in chosen})
+    found.notes.append(f"foreground is {mine}, as category={category} says{rest}")
+    return chosen
+
+
+def _match(counts: Mapping[str, int | None], category: str, ids: Mapping[str, str]) -> frozenset[str]:
+    """The labels of this name, or of this id; or of each of several names."""
+    named = frozenset(label for label in counts if label.casefold() == category.strip().casefold())
+    if named:
+        return named
+    if category.strip() in ids:
+        return frozenset({ids[category.strip()]})
+    parts = [_match(counts, part, ids) for part in category.split(",")] if "," in category else []
+    return frozenset().union(*parts) if parts and all(parts) else frozenset()
+
+
+def make_pairs(
+    images: Sequence[Annotated],
+    category: str,
+    found: Findings,
+    listed: Sequence[str] = (),
+    ids: Mapping[str, str] | None = None,
+) -> None:
+    """Add a pair for each image whose outlines of the chosen class are known; say what is left out. listed: labels."""
+    counts = Counter(dict.fromkeys(listed, 0))
+    counts.update(label for image in images for label, _ in image.outlines)
+    chosen = choose_labels(counts, category, found, ids)
+    unknown, partly, empty = list[str](), list[str](), list[str]()
+    for image in images:
+        mine = tuple(text for label, text in image.outlines if label in chosen)
+        lacks = any(label in chosen or not chosen for label, _ in image.bare)
+        if lacks and not mine:
+            unknown.append(image.stem)
+            continue
+        if lacks:
+            partly.append(image.stem)
+        if not mine:
+            empty.append(image.stem)
+        mask = Shapes(image.table, mine, image.size)
+        found.pairs.append(Pair(stem=image.stem, image=image.image, mask=mask))
+    _say_bare(images, chosen, unknown, partly, found)
+    if empty:
+        what = "no annotation of the chosen category" if category else "no annotation"
+        found.notes.append(f"{len(empty)} images have {what}, so their masks are empty ({shorten(empty)})")
+
+
+def _say_bare(
+    images: Sequence[Annotated], chosen: frozenset[str], unknown: list[str], partly: list[str], found: Findings
+) -> None:
+    bare = [(label, kind) for image in images for label, kind in image.bare]
+    if not bare:
+        return
+    kinds = ", ".join(f"{kind}: {count}" for kind, count in Counter(kind for _, kind in bare).most_common())
+    concern = [label for label, _ in bare if label in chosen or not chosen]
+    drawn = sum(label in chosen for image in images for label, _ in image.outlines)
+    text = f"{pluralize(len(bare), 'annotation')} without outline left out ({kinds})"
+    if partly:
+        text += f"; the masks of {pluralize(len(partly), 'image')} lack these objects ({shorten(partly)})"
+    found.notes.append(text)
+    if unknown:
+        found.notes.append(
+            f"{pluralize(len(unknown), 'image')} left out: nothing but annotations without outline ({shorten(unknown)})"
+        )
+    if len(concern) > MAX_BARE * (len(concern) + drawn):
+        found.problems.append(
+            f"{len(concern)} of {len(concern) + drawn} annotations have no outline ({kinds}), so most objects would be "
+            "missing from the masks; outline them, or take these annotations out of the file if they are no objects"
+        )
+
+
+def _show(counts: Mapping[str, int | None]) -> str:
+    shown = [(label or "no class", count) for label, count in counts.items()]
+    return ", ".join(label if count is None else f"{label}: {count}" for label, count in shown)

@@ -1,0 +1,94 @@
+"""Layouts of three public sets of nuclei, which others have copied: DSB-2018, TNBC and MoNuSeg."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+from training.data.layouts.listing import list_folders, list_images, list_tables
+from training.data.layouts.pairs import Findings, Layout, ObjectFiles, Pair, Shapes
+from training.data.layouts.run_tables import choose_runs, find_run_table, note_unused_runs, pick_runs, read_runs
+from training.data.layouts.stems import pair_by_stem
+
+
+def find_by_ids(data: Path, category: str) -> Layout | None:
+    """DSB-2018: <id>/images/<file> and <id>/masks/*, one file an object; or the masks in a csv of run lengths."""
+    below = list_folders(data)
+    ids = [path for path in below if (path / "images").is_dir()]
+    ids += [path for place in below if place not in ids for path in list_folders(place) if (path / "images").is_dir()]
+    ids = [path for path in ids if (path / "masks").is_dir() or len(ids) > 1]
+    found = Findings()
+    table = find_run_table(data, found) if ids else None
+    if not table and not any((path / "masks").is_dir() for path in ids):
+        return None
+    runs = read_runs(table) if table else {}
+    labels = choose_runs(runs, category, found)
+    written = 0
+    for folder in ids:
+        images = list_images(folder / "images")
+        masks = list_images(folder / "masks") if (folder / "masks").is_dir() else []
+        if len(images) != 1:
+            found.problems.append(f"{folder}/images: it holds {len(images)} images; it must hold one")
+        elif masks:
+            found.pairs.append(Pair(stem=images[0].stem, image=images[0], mask=ObjectFiles(tuple(masks))))
+        elif table and folder.name in runs:
+            mask = pick_runs(table, [runs.pop(folder.name)], labels)
+            found.pairs.append(Pair(stem=images[0].stem, image=images[0], mask=mask))
+            written += 1
+        else:
+            found.problems.append(f"{folder}: it has no masks, and no csv of run lengths names it")
+    if table:
+        note_unused_runs(found, table, runs)
+    name = f"DSB-2018: a folder an image, a file an object ({len(found.pairs) - written} images)"
+    return found.layout(name + (f", and run lengths in {table.name} ({written})" if table and written else ""))
+
+
+def find_slides(data: Path) -> Layout | None:
+    """TNBC: Slide_01/ beside GT_01/, equal names; a slide is a group."""
+    found = Findings()
+    for place in (data, *list_folders(data)):
+        names = [path.name for path in list_folders(place) if re.fullmatch(r"(Slide|GT)_\d+", path.name)]
+        for number in sorted({name.split("_")[1] for name in names}):
+            sides = [f"{side}_{number}" for side in ("Slide", "GT")]
+            images, masks = (list_images(place / side) if side in names else [] for side in sides)
+            before = len(found.pairs)
+            pair_by_stem(images, masks, "", found)
+            found.pairs[before:] = [replace(pair, group=sides[0]) for pair in found.pairs[before:]]
+    return found.layout("TNBC: Slide_* and GT_*, a slide a group") if found.pairs or found.problems else None
+
+
+def find_by_aperio(data: Path) -> Layout | None:
+    """A folder of images beside Annotations/; or several such, one level lower."""
+    found = Findings()
+    for place in (data, *list_folders(data)):
+        folders = [path for path in list_folders(place) if path.name.lower() == "annotations"]
+        tables = {path.stem: path for folder in folders for path in list_tables(folder, ".xml")}
+        images: dict[str, Path] = {}
+        for image in (path for folder in list_folders(place) if tables for path in list_images(folder)):
+            if image.stem in images:
+                found.problems.append(f"{image}: {images[image.stem]} has the same stem; stems must be unique")
+            elif image.stem in tables:
+                images[image.stem] = image
+                found.pairs.append(Pair(stem=image.stem, image=image, mask=read_aperio(tables[image.stem])))
+            else:
+                found.problems.append(f"{image}: Annotations/ has no {image.stem}.xml")
+        without = [path for stem, path in tables.items() if stem not in images]
+        found.problems += [f"{path}: there is no image of the same stem" for path in without]
+    name = "MoNuSeg: images, and their outlines in Annotations/*.xml"
+    return found.layout(name) if found.pairs or found.problems else None
+
+
+def read_aperio(path: Path) -> Shapes:
+    """The outlines of an Aperio ImageScope xml, each a polygon. Raises ValueError."""
+    try:
+        root = ElementTree.parse(path).getroot()
+        if root.tag != "Annotations":  # Pascal VOC's files lie in a folder of the same name
+            raise ValueError(f"its root is <{root.tag}>, not <Annotations>; boxes of Pascal VOC are no masks")
+        polygons = [
+            [float(vertex.attrib[side]) for vertex in region.iter("Vertex") for side in "XY"]
+            for region in root.iter("Region")
+        ]
+    except (ElementTree.ParseError, KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{path}: this is no Aperio xml that can be read ({error})") from None
+    return Shapes(path, tuple(json.dumps([polygon]) for polygon in polygons if len(polygon) >= 6))

@@ -1,0 +1,131 @@
+"""Which images belong together: what a person names, what a layout states, and the columns that could say it.
+
+Images of one patient, slide or source must not lie on two sides of a split.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from training.data.layouts.listing import clean_path, list_tables, same_name
+from training.data.layouts.pairs import SUFFIXES, Layout, Pair
+from training.data.layouts.tables import columns_of, read_table
+from training.study.words import shorten
+
+CLASSED = ("imageid_classid", "image_label")  # an image and a class in one, as 0002cc93b.jpg_1
+NAME_COLUMNS = (
+    *("stem", "image", "file", "filename", "file_name", "imageid", "image_id", "image_name", "img_id", "img", "id"),
+    *CLASSED,
+)
+SUBJECTS = re.compile(
+    r"(patient|subject|case|slide|animal|mouse|rat|fish|embryo|donor|plate|well|person|participant|child|individual"
+    r"|specimen|biopsy|wsi|volume|scan|series|sequence|video|experiment|study)s?(id|no|nr|num|number|name|code)?"
+)
+ROBOFLOW = ".rf."  # between the name of a source and the code of its copy
+
+
+def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...]:
+    """The group of each pair: a column of the csv, or what a regular expression finds in the stem.
+
+    group: "" for what the layout states, else each image is its own. Raises ValueError, with the cure.
+    """
+    if not group:
+        return tuple(pair.group or pair.stem for pair in pairs)
+    column = _group_column(data, group)
+    if column:
+        places = [(str(pair.image.with_suffix("")), pair.stem, pair.image.stem) for pair in pairs]
+        groups = [next((column[same_name(n)] for n in names if same_name(n) in column), "") for names in places]
+        rule = f"column {group} of the csv"
+    else:
+        try:
+            matches = [re.search(group, pair.stem) for pair in pairs]
+        except re.error as error:
+            raise ValueError(
+                f"group={group!r} is neither a column of the csv nor a regular expression ({error}); give one such as "
+                r"group='Image_(\d+)'"
+            ) from None
+        groups = [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in matches]
+        rule = "expression"
+    without = [pair.stem for pair, found in zip(pairs, groups, strict=True) if not found]
+    if without:
+        raise ValueError(f"group={group!r}: the {rule} says nothing of {shorten(without)}; every image needs a group")
+    if len(set(groups)) == 1:
+        raise ValueError(f"group={group!r}: all {len(pairs)} images fall into one group, so none can be held out")
+    return tuple(groups)
+
+
+def _group_column(data: Path, name: str) -> dict[str, str]:
+    """stem, or path without suffix -> value of a column of the csv of paths, or of index.csv; empty without it."""
+    tables = [table for table in _tables(data) if name.lower() in columns_of(table)]
+    if not tables:
+        return {}
+    keys = [_first(columns_of(table), NAME_COLUMNS) for table in tables]
+    table, key = next((pair for pair in zip(tables, keys, strict=True) if pair[1]), (tables[0], ""))
+    if not key:
+        raise ValueError(f"{table}: it has a column {name}, but none that names the images; call that stem or image")
+    column: dict[str, str] = {}
+    names: dict[str, set[str]] = defaultdict(set)
+    for row in read_table(table):
+        stem, value = _image_stem(row[key], key), row[name.lower()]
+        if column.setdefault(stem, value) != value:
+            raise ValueError(f"{table}: {row[key]} is {name} {column[stem]} and {value}; name an image once")
+        column[same_name(str(table.parent / stem))] = value
+        names[stem.rpartition("/")[2]].add(value)
+    alone = {stem: values.pop() for stem, values in names.items() if len(values) == 1}
+    return alone | column  # a file name alone, where it says enough: paths may be another machine's
+
+
+def find_subject_columns(data: Path) -> tuple[str, ...]:
+    """Columns, such as patient or slide, that put several images into one of several groups."""
+    found: dict[str, None] = {}
+    for table in _tables(data):
+        columns = columns_of(table)
+        key = _first(columns, NAME_COLUMNS)
+        subjects = [name for name in columns if name != key and _is_subject(name)]
+        rows = read_table(table) if key and subjects else []
+        for name in subjects:
+            values = Counter({_image_stem(row[key], key): row[name] for row in rows}.values())
+            if len(values) > 1 and max(values.values()) > 1:
+                found[name] = None
+    return tuple(found)
+
+
+def group_copies(layout: Layout) -> Layout:
+    """Roboflow's copies of one source (a_png.rf.01.jpg, a_png.rf.02.jpg) become a group, and a note says so."""
+    sources = [pair.image.name.partition(ROBOFLOW) for pair in layout.pairs]
+    counts = Counter(source for source, mark, _ in sources if mark)
+    copies = {source: count for source, count in counts.items() if count > 1}
+    if not copies or len(counts) == 1 or any(pair.group for pair in layout.pairs):
+        return layout
+    pairs = [
+        replace(pair, group=source) if mark else pair
+        for pair, (source, mark, _) in zip(layout.pairs, sources, strict=True)
+    ]
+    note = (
+        f"{sum(copies.values())} images are copies of {len(copies)} sources, by the names before {ROBOFLOW} "
+        f"({shorten(sorted(copies))}); the copies of a source stay together"
+    )
+    return replace(layout, pairs=tuple(pairs), notes=(*layout.notes, note))
+
+
+def _is_subject(column: str) -> bool:
+    return any(SUBJECTS.fullmatch(word) for word in re.split(r"[\W_]+", column))
+
+
+def _tables(data: Path) -> list[Path]:
+    return [data] if data.is_file() else list_tables(data, ".csv", ".tsv")
+
+
+def _image_stem(name: str, column: str) -> str:
+    """As a csv names an image, without the suffix, with slashes."""
+    name = same_name(clean_path(name))
+    if column in CLASSED:
+        name = name.rpartition("_")[0]
+    path = Path(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else name
+
+
+def _first(columns: Sequence[str], wanted: Sequence[str]) -> str:
+    return next((name for name in wanted if name in columns), "")

@@ -1,0 +1,117 @@
+"""LabelMe's json, one an image: polygons, rectangles, circles, and masks drawn by a model."""
+
+import base64
+import binascii
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from training.data.layouts.categories import Annotated, make_pairs
+from training.data.layouts.listing import ImageFiles, list_images, same_name
+from training.data.layouts.pairs import Findings, Layout
+from training.study.words import pluralize, shorten
+
+CIRCLE_POINTS = 64
+NO_AREA = ("line", "linestrip", "point", "points")
+HEAVY = "imageData"  # the picture once more, in base64
+
+
+def is_labelme(content: object) -> bool:
+    """Whether it has shapes, and says of which image."""
+    return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+
+
+def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], category: str) -> Layout:
+    """Each json and its image: of the same stem beside it or elsewhere, else the one that imagePath names."""
+    found, files = Findings(), ImageFiles(folder)
+    images: dict[Path, Annotated] = {}
+    drawn = Counter[str]()
+    for path, content in contents.items():
+        fits = _find_image(path, str(content["imagePath"]), files)
+        if len(fits) != 1:
+            why = (
+                f"several images fit ({shorten([str(fit) for fit in fits])})"
+                if fits
+                else "there is no image of its name"
+            )
+            found.problems.append(f"{path}: {why}, neither by its stem nor by its imagePath {content['imagePath']!r}")
+            continue
+        (image,) = fits
+        if image in images:
+            found.problems.append(f"{path}: {images[image].table} is about {image.name} too; keep one of the two")
+            continue
+        size = _size(content)
+        one = images[image] = Annotated(image=image, stem=same_name(image.stem), table=path, size=size)
+        for shape in content["shapes"]:
+            try:
+                kind, label = str(shape.get("shape_type") or "polygon"), str(shape["label"])
+                outline = _outline(shape, kind, size)
+            except (KeyError, TypeError, AttributeError, ValueError, OSError, binascii.Error) as error:
+                raise ValueError(f"{path}: this is not LabelMe's format; a shape lacks {error}") from None
+            drawn[kind] += outline is not None
+            one.outlines += [(label, json.dumps(outline))] if outline is not None else []
+            one.bare += [] if outline is not None else [(label, kind if kind in NO_AREA else f"{kind} without area")]
+    make_pairs(list(images.values()), category, found)
+    others = ", ".join(f"{kind}: {drawn[kind]}" for kind in ("rectangle", "circle") if drawn[kind])
+    if others:
+        found.notes.append(f"rectangles and circles are foreground as they were drawn ({others})")
+    places = {image.parent for image in images}
+    without = [path.name for place in sorted(places) for path in list_images(place) if path not in images]
+    if without:
+        found.notes.append(f"{pluralize(len(without), 'image')} left out: they have no json ({shorten(without)})")
+    return found.layout("LabelMe: a json an image")
+
+
+def _find_image(table: Path, given: str, files: ImageFiles) -> list[Path]:
+    same_stem = files.by_stem.get(same_name(table.stem), [])
+    beside = [path for path in same_stem if path.parent == table.parent]
+    named = files.find(given, [table.parent])
+    if len(beside) == 1:
+        return beside
+    return named if len(named) == 1 or not same_stem else same_stem
+
+
+def _outline(shape: Mapping[str, Any], kind: str, size: tuple[int, int] | None) -> object:
+    """A COCO segmentation; None for what has no area."""
+    points = [(float(x), float(y)) for x, y in shape["points"]]
+    if kind == "mask":
+        return _runs(shape, points, size)
+    if kind in ("rectangle", "rotation") and len(points) == 2:
+        (left, top), (right, bottom) = points
+        points = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    elif kind == "circle" and len(points) == 2:
+        (x, y), edge = points
+        radius, step = math.dist((x, y), edge), 2 * math.pi / CIRCLE_POINTS
+        angles = [step * k for k in range(CIRCLE_POINTS)] if radius else []
+        points = [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]
+    if kind in NO_AREA or len(points) < 3:
+        return None
+    return [[number for point in points for number in point]]
+
+
+def _runs(shape: Mapping[str, Any], points: list[tuple[float, float]], size: tuple[int, int] | None) -> object:
+    """A small png at its box becomes run lengths of the image: down the columns, background first."""
+    if size is None or not shape.get("mask"):
+        return None
+    with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as file:
+        small = np.asarray(file.convert("L")) > 0
+    whole = np.zeros(size, bool)
+    left, top = (round(number) for number in points[0])
+    area = whole[max(0, top) : top + small.shape[0], max(0, left) : left + small.shape[1]]
+    area |= small[max(0, -top) :, max(0, -left) :][: area.shape[0], : area.shape[1]]
+    flat = whole.T.ravel()
+    ends = [*np.flatnonzero(np.diff(flat)) + 1, flat.size]
+    counts = np.diff([0, *([0] if flat[0] else []), *ends])
+    return {"size": list(size), "counts": counts.tolist()}
+
+
+def _size(content: Mapping[str, Any]) -> tuple[int, int] | None:
+    height, width = content.get("imageHeight"), content.get("imageWidth")
+    return (int(height), int(width)) if height and width else None

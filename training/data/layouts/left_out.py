@@ -1,0 +1,103 @@
+"""What lies in a data set and is not read: counted and named, so that nothing is missed in silence.
+
+And what to say where nothing was recognized at all.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from training.data.layouts.archive import is_archive
+from training.data.layouts.listing import ImageFiles, count_litter, list_below, list_folder, list_images, list_tables
+from training.data.layouts.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles
+from training.data.layouts.run_tables import NO_TRUTH, is_run_table
+from training.data.layouts.sides import IMAGE_FOLDERS, MASK_FOLDERS, find_unnamed_sides, folder_named
+from training.data.layouts.stems import is_unread
+from training.data.layouts.tables import columns_of
+from training.study.words import SHOWN_NAMES, shorten
+
+
+def name_left_out(data: Path, layout: Layout) -> list[str]:
+    """What lies beside that is not read: other suffixes, tables of masks, litter."""
+    masks = [pair.mask for pair in layout.pairs]
+    files = [mask.path for mask in masks if isinstance(mask, MaskFile)]
+    files += [path for mask in masks if isinstance(mask, ObjectFiles) for path in mask.paths]
+    folders = sorted({path.parent for path in (*files, *(pair.image for pair in layout.pairs))})
+    there = [path for folder in folders for path in list_folder(folder)]
+    unread = Counter(path.suffix.lower() for path in there if is_unread(path))
+    notes = []
+    if unread:
+        total = unread.total() + sum(path.suffix.lower() in SUFFIXES for path in there)
+        place = f"{folders[0].name}/" if len(folders) == 1 else f"{len(folders)} folders"
+        kinds = ", ".join(unread)
+        notes.append(f"{unread.total()} of {total} files in {place} have a suffix that is not read ({kinds}): left out")
+    used = {mask.path for mask in masks if not isinstance(mask, ObjectFiles)}
+    said = " ".join((layout.name, *layout.notes, *layout.problems))
+    tables = [path for path in list_tables(data, ".csv", ".tsv", ".json") if path not in used and path.name not in said]
+    unused = [path.name for path in tables if _holds_masks(path)]
+    if unused:
+        notes.append(f"{shorten(unused)} left out: masks are taken from elsewhere in the folder")
+    others = [path for path in ImageFiles(data).paths if path.parent not in folders]
+    told = {path.parent for path in others if path.name in said}
+    told |= {path.parent for path in others if any(f"{part}/" in said for part in path.relative_to(data).parts[:-1])}
+    silent = Counter(f"{path.parent.relative_to(data)}/" for path in others if path.parent not in told)
+    if silent and layout.pairs:
+        shown = shorten([f"{place}: {count}" for place, count in silent.items()])
+        notes.append(f"{silent.total()} images in other folders are left out ({shown})")
+    litter = count_litter(data)
+    return [*notes, litter] if litter else notes
+
+
+def _holds_masks(table: Path) -> bool:
+    """Whether it looks like annotations; of a json the beginning tells."""
+    if NO_TRUTH in table.name.lower():
+        return False
+    if table.suffix.lower() != ".json":
+        return is_run_table(table) or {"image", "mask"} <= set(columns_of(table))
+    with table.open("rb") as file:
+        head = file.read(1 << 20).replace(b"\0", b"")
+    return b'"annotations"' in head or b'"shapes"' in head or b'"images"' in head
+
+
+def say_why_nothing(data: Path) -> str:
+    """What is missing, as far as one can tell; and archives, which may hold it."""
+    found = list_folder(data)
+    if not found:
+        return "the folder is empty"
+    archives = [path for place in (data, *list_below(data)) for path in list_folder(place) if is_archive(path)]
+    if not archives:
+        return _say_what_lacks(data)
+    shown = shorten([str(path.relative_to(data)) for path in archives])
+    cure = f"unpack them into one folder, or give the one that holds all: data={archives[0]}"
+    if len(archives) == 1:
+        cure = f"give it as data={archives[0]}"
+    lacks = "" if archives == found else f"{_say_what_lacks(data)}; "
+    return f"{lacks}it holds archives ({shown}); {cure}"
+
+
+def _say_what_lacks(data: Path) -> str:
+    names = {path.name.lower() for path in list_folder(data)}
+    unread = Counter(
+        path.suffix.lower() for place in (data, *list_below(data)) for path in list_folder(place) if is_unread(path)
+    )
+    if unread and not any(list_images(place) for place in (data, *list_below(data))):
+        kinds = ", ".join(f"{suffix}: {count}" for suffix, count in unread.most_common(SHOWN_NAMES))
+        return f"no suffix here is read ({', '.join(SUFFIXES)}), but there are others ({kinds}); save them as png"
+    sides = [side for side in (folder_named(data, IMAGE_FOLDERS), folder_named(data, MASK_FOLDERS)) if side]
+    if len(sides) == 2:
+        others = f"; other suffixes there: {', '.join(unread)}" if unread else ""
+        return f"{sides[0].name}/ holds no image ({', '.join(SUFFIXES)}), or {sides[1].name}/ no mask{others}"
+    tables = [path for place in (data, *list_below(data)) for path in list_tables(place, ".json")]
+    if tables:
+        theirs = shorten([path.name for path in tables])
+        return f"{theirs} is neither COCO's json nor LabelMe's; export the outlines as COCO"
+    unnamed = find_unnamed_sides(data)
+    if unnamed:
+        return (
+            f"{' and '.join(unnamed)} hold images of the same names, but neither is called masks/; rename the folder "
+            "of masks, or give a csv with the columns image and mask"
+        )
+    if names & set(IMAGE_FOLDERS) and not names & set(MASK_FOLDERS):
+        return "it has a folder of images, but none of masks"
+    if names & set(MASK_FOLDERS) and not names & set(IMAGE_FOLDERS):
+        return "it has a folder of masks, but no folder images/"
+    return "no image with a mask was found"

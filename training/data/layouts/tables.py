@@ -1,0 +1,174 @@
+"""Tables of text as people save them: their encoding, separator and columns; and the csv that pairs images with masks.
+
+Nothing is skipped because a spreadsheet wrote it: UTF-8 and UTF-16 with or without a mark, and Windows' cp1252.
+"""
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from training.data.layouts.listing import ImageFiles, clean_path, list_images, list_tables, same_name, take_first
+from training.data.layouts.pairs import Findings, Layout, MaskFile, Pair
+from training.study.words import shorten
+
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+WINDOWS = "cp1252"
+HEADER_BYTES = 1 << 16
+CSV_BYTES = 1 << 30
+csv.field_size_limit(CSV_BYTES)  # a mask is one field, and Python takes 128 kB by default
+
+
+def find_encoding(data: bytes) -> str:
+    """Of the beginning of a text, or of all of it."""
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            return encoding
+    if data[1:200:2].count(0) > data[:200:2].count(0):
+        return "utf-16-le"
+    if b"\0" in data[:200]:
+        return "utf-16-be"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)  # a letter cut off at the end is no fault
+    except UnicodeDecodeError:
+        return WINDOWS
+    return "utf-8"
+
+
+def read_text(path: Path) -> str:
+    """Raises ValueError for what is no text, OSError for what cannot be read."""
+    data = path.read_bytes()
+    text = data.decode(find_encoding(data))
+    if "\0" in text:
+        raise ValueError("it holds zero bytes, so it is no text")
+    return text
+
+
+def read_json(path: Path) -> Any:
+    """Raises ValueError."""
+    try:
+        return json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: this is no json that can be read ({error})") from None
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Rows of a csv with commas, semicolons or tabs, column names in lower case. Raises ValueError."""
+    try:
+        header, separator, body = _split(read_text(path))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: this is no csv that can be read ({error})") from None
+    rows = csv.DictReader(io.StringIO(body, newline=""), delimiter=separator)
+    try:
+        return [{(key or "").strip().lower(): (value or "").strip() for key, value in row.items()} for row in rows]
+    except (csv.Error, AttributeError) as error:  # a row with more fields than columns holds a list
+        raise ValueError(f"{path}: a row does not fit the columns {header!r} ({error})") from None
+
+
+def columns_of(path: Path) -> list[str]:
+    """The column names of a csv, in lower case; none where it is no text."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(HEADER_BYTES)
+        text = codecs.getincrementaldecoder(find_encoding(data))("replace").decode(data)
+        header, separator, _ = _split(text)
+        fields = next(csv.reader([header], delimiter=separator), [])
+    except (OSError, csv.Error):
+        return []
+    return [] if "\0" in text else [name.strip().lower() for name in fields]
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Header, separator, and all lines from the header on. Excel may write sep=; into a line before it."""
+    stated = re.match(r'"?sep=(.)"?\r?\n', text, re.IGNORECASE)
+    body = text[stated.end() :] if stated else text
+    header = re.split(r"\r?\n|\r", body, maxsplit=1)[0]
+    return header, stated[1] if stated else max(",;\t", key=header.count), body
+
+
+def note_encoding(path: Path, found: Findings) -> None:
+    """Windows' encoding is a guess, so it is said."""
+    if find_encoding(path.read_bytes()) == WINDOWS:
+        found.notes.append(f"{path.name} is not UTF-8; it is read as {WINDOWS}")
+
+
+def find_by_paths(data: Path) -> Layout | None:
+    """A csv of paths, columns image and mask (and group); the csv itself, or the one in a folder."""
+    found, seen = Findings(), Counter[Path]()
+    tables = [data] if data.is_file() else list_tables(data, ".csv", ".tsv")
+    table = take_first([path for path in tables if {"image", "mask"} <= set(columns_of(path))], found)
+    if table is None and data.is_file():
+        raise ValueError(f"data={data}: {_why_no_paths(data)}")
+    if table is None:
+        return None
+    note_encoding(table, found)
+    files, elsewhere, listed = ImageFiles(table.parent), 0, set[Path]()
+    for number, row in enumerate(read_table(table), start=2):
+        where = f"{table}, line {number}"
+        if not row["image"] or not row["mask"]:
+            found.problems.append(f"{where}: image and mask must both be given")
+            continue
+        fits = [files.find(row[side], [table.parent]) for side in ("image", "mask")]
+        missing = [str(table.parent / row[side]) for side, fit in zip(("image", "mask"), fits, strict=True) if not fit]
+        unclear = [fit for fit in fits if len(fit) > 1]
+        listed.update(path for fit in fits for path in fit)
+        if missing:
+            found.problems.append(f"{where}: {', '.join(missing)} does not exist; paths start at the csv's folder")
+            continue
+        if unclear:
+            names = shorten([str(path.relative_to(table.parent)) for path in unclear[0]])
+            found.problems.append(f"{where}: several files fit ({names}); write the path from the csv's folder")
+            continue
+        (image,), (mask,) = fits
+        elsewhere += not same_name(str(image)).endswith(same_name(clean_path(row["image"])).removeprefix("./"))
+        seen[image] += 1
+        if seen[image] > 1:
+            found.problems.append(f"{where}: {image} is named a second time; an image has one mask")
+        else:
+            stem = _stem(image, table.parent, row["image"])
+            found.pairs.append(Pair(stem=stem, image=image, mask=MaskFile(mask), group=row.get("group", "")))
+    if elsewhere:
+        found.notes.append(
+            f"{elsewhere} paths of {table.name} are of another folder; the files were found by their names"
+        )
+    if not found.pairs and not found.problems:
+        raise ValueError(f"{table}: the csv has no rows; each must name an image and a mask")
+    _note_unlisted(table, listed, found)
+    return found.layout(f"paths in {table.name}")
+
+
+def _note_unlisted(table: Path, listed: set[Path], found: Findings) -> None:
+    known = {path.resolve() for path in listed}
+    places = sorted({pair.image.parent.resolve() for pair in found.pairs})
+    names = [path.name for place in places for path in list_images(place) if path.resolve() not in known]
+    if names:
+        found.notes.append(
+            f"{table.name} does not list {len(names)} of the image files in the folders of its images; they are left "
+            f"out ({shorten(names)})"
+        )
+
+
+def _stem(image: Path, folder: Path, given: str) -> str:
+    """The path as the csv writes it, without its suffix; a name alone where that path is absolute."""
+    path = Path(clean_path(given))
+    if not path.is_absolute() and (folder / path).is_file():
+        return same_name(str(path.with_suffix("")))
+    if path.is_absolute() or not image.is_relative_to(folder):
+        return same_name(image.stem)
+    return same_name(str(image.relative_to(folder).with_suffix("")))
+
+
+def _why_no_paths(data: Path) -> str:
+    columns = columns_of(data)
+    if data.suffix.lower() not in (".csv", ".tsv", ".txt") or not columns:
+        return "this is no csv; give a folder of images and masks, a zip, or a csv with the columns image and mask"
+    return f"a csv of paths needs the columns image and mask; it has {columns}"

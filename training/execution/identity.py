@@ -1,0 +1,29 @@
+"""Which result is which: trials of one hash give the same numbers, so the second need not be trained.
+
+The hash covers all factors, the images as they were read, who trains and validates, and what computes: this program's
+RESULTS_VERSION, and the minor versions of torch and segmentation-models-pytorch.
+"""
+
+import hashlib
+from importlib.metadata import version
+
+from training.study.trial import Trial
+
+RESULTS_VERSION = 1  # raise it by hand when a change moves the golden numbers (tests/golden.py); then trials train anew
+COMPUTES = ("torch", "segmentation-models-pytorch")  # packages whose numbers these are
+
+
+def result_hash(trial: Trial, data_digest: str, protocol: str, split_digest: str) -> str:
+    """16 hexadecimal digits. Device, workers and compilation are left out: they change numbers within seed noise."""
+    parts = (trial.to_json(), data_digest, protocol, split_digest, results_version())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def results_version() -> str:
+    """Such as `1 torch 2.11 segmentation-models-pytorch 0.5`."""
+    return " ".join([str(RESULTS_VERSION), *(f"{name} {minor(version(name))}" for name in COMPUTES)])
+
+
+def minor(version: str) -> str:
+    """Of a version such as 2.11.0+cpu: 2.11."""
+    return ".".join(version.split(".")[:2])

@@ -1,0 +1,212 @@
+"""The trials of one study: those that somebody trained already are taken over, those that are missing are trained.
+
+Whatever stopped a study, the same command goes on with it: nothing is remembered but what the store holds. Two
+processes may run the same study at once; each trains what the other does not.
+"""
+
+import functools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from training.command.preparation import Prepared
+from training.command.progress import Progress
+from training.data.split import split_digest
+from training.execution.identity import result_hash, results_version
+from training.execution.jobs import COLLAPSED, EpochDone, Job, Outcome
+from training.execution.summary import describe_outcome
+from training.study.plan import Plan, Settings, describe, trial_work
+from training.study.trial import Trial
+from training.tracking.lease import Known, end_dead_runs, look_up
+from training.tracking.retry import is_full
+
+if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+CHECKPOINTS = Path("mlruns/checkpoints")  # of trials that are being trained
+LOOK_AGAIN_SECONDS = 2.0  # after a trial that another process trains
+
+
+class DiskFull(Exception):
+    """Nothing more can be written; what was written is whole."""
+
+
+class Workers(Protocol):
+    """What trains: processes of this machine (pool.py), or tasks of a Ray cluster (ray_pool.py)."""
+
+    def run(self, jobs: Iterable[Job], on_tick: Callable[[EpochDone], None]) -> Iterator[Outcome]: ...
+
+    def close(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One invocation: what its studies share."""
+
+    prepared: Prepared
+    client: "MlflowClient"
+    experiment_id: str
+    pool: Workers
+    progress: Progress
+
+    @property
+    def settings(self) -> Settings:
+        return self.prepared.settings
+
+    @functools.cached_property
+    def tags(self) -> dict[str, str]:
+        return {
+            "carry": self.settings.carry,
+            "protocol": self.settings.protocol,
+            "preset": self.settings.preset,
+            "data": self.prepared.images.name,
+            "data_digest": self.prepared.images.digest,
+            "split_digest": split_digest(self.prepared.stems),
+            "results_version": results_version(),
+            "device": str(self.prepared.machine.device),
+            "deterministic": str(self.prepared.machine.deterministic).lower(),
+            "compiled": str(self.prepared.machine.compiled).lower(),
+        }
+
+    def hash_of(self, trial: Trial) -> str:
+        tags = self.tags
+        return result_hash(trial, tags["data_digest"], tags["protocol"], tags["split_digest"])
+
+
+def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:
+    """Propose and train until no search proposes any more. Independent searches keep all workers busy together."""
+    outcomes: dict[Trial, Outcome] = {}
+    failures: Counter[Trial] = Counter()
+    waits = False
+    while True:
+        results = {trial: outcome.score for trial, outcome in outcomes.items()}
+        proposed = dict.fromkeys(trial for search in plan.searches for trial in search.propose(results))
+        if not proposed:
+            return list(outcomes.values())
+        known = {trial: look_up(session.client, session.hash_of(trial)) for trial in proposed}
+        there = _settled(session, plan, parent, known)
+        outcomes |= there
+        missing = [trial for trial in proposed if trial not in there]
+        trained = 0
+        for outcome in _train(session, plan, parent, missing):
+            trial = outcome.trial
+            if outcome.skipped:
+                continue
+            trained += 1
+            if outcome.failure:
+                if _note_failure(session, outcome):
+                    continue  # the next look at the store finds it
+                failures[trial] += 1
+                if failures[trial] <= session.prepared.retries:
+                    continue
+            outcomes[trial] = outcome
+            session.progress.trial(trial, _name(session, plan, trial), describe_outcome(outcome))
+        if missing and not trained:
+            if not waits:
+                session.progress.say(f"  waiting for {len(missing)} trial(s) that another process trains")
+            waits = True
+            time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _settled(session: Session, plan: Plan, parent: str, known: "dict[Trial, Known]") -> dict[Trial, Outcome]:
+    """Outcomes of the trials that need no training: trained before, or failed as often as they may."""
+    from training.network.checkpoint import drop_checkpoint
+    from training.tracking import runs
+
+    there: dict[Trial, Outcome] = {}
+    taken_over = 0
+    for trial, found in known.items():
+        end_dead_runs(session.client, found.dead)
+        if found.finished:
+            drop_checkpoint(_checkpoint(session.hash_of(trial)))  # its process may have died before it could
+            there[trial] = _outcome_of(trial, found.finished)
+            if found.finished.data.tags.get(runs.PARENT) == parent:  # trained here, by a process that died after it
+                continue
+            name = _name(session, plan, trial)
+            tags = _tags(session, plan, trial)
+            runs.log_reused(session.client, session.experiment_id, name, found.finished, tags, parent)
+            taken_over += 1
+        elif len(found.failed) > session.prepared.retries:
+            reason = found.failed[-1].data.tags.get("failure", "").strip().splitlines() or ["for no known reason"]
+            cure = f"failed before, retries={len(found.failed)} trains it again"
+            there[trial] = _outcome_of(trial, found.failed[-1], f"{cure}: {reason[-1]}")
+    session.progress.skip(there)
+    if taken_over:
+        session.progress.say(f"  {taken_over} trial(s) were trained before and are taken over")
+    for trial, outcome in there.items():
+        if outcome.failure:
+            session.progress.say(f"  {_name(session, plan, trial)}  {describe_outcome(outcome)}")
+    return there
+
+
+def _train(session: Session, plan: Plan, parent: str, trials: list[Trial]) -> Iterator[Outcome]:
+    names, seeds = plan.study.scientific, session.settings.seeds
+    longest_first = sorted(trials, key=trial_work, reverse=True)  # so that no worker waits long at the end
+    jobs = [_job(session, plan, trial, parent) for trial in longest_first]
+    return session.pool.run(
+        jobs, lambda tick: session.progress.epoch(tick.trial, tick.epoch, tick.dice, describe(tick.trial, names, seeds))
+    )
+
+
+def _note_failure(session: Session, outcome: Outcome) -> bool:
+    """End the run of a worker that died. Whether its trial was done all the same: then nothing failed.
+
+    Raises DiskFull where no other trial could be written either.
+    """
+    if is_full(Exception(outcome.failure)):
+        raise DiskFull(outcome.failure)
+    known = look_up(session.client, session.hash_of(outcome.trial))
+    end_dead_runs(session.client, known.dead, "FAILED")
+    return known.finished is not None
+
+
+def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> Outcome:
+    metrics, tags = run.data.metrics, run.data.tags
+    collapsed = tags.get("collapsed") == "true"
+    note = COLLAPSED if collapsed else ""
+    diverged = tags.get("diverged") == "true" or failure
+    return Outcome(
+        trial=trial,
+        dice=float("nan") if diverged else metrics["best_val_dice"],
+        best_epoch=int(metrics.get("best_epoch", 0)),
+        seconds=metrics.get("seconds", 0.0),
+        empty_images=int(metrics.get("val_empty_images", 0)),
+        false_alarms=int(metrics.get("best_val_false_alarms", 0)),
+        note=tags.get("failure", note) if not failure else "",
+        collapsed=collapsed,
+        failure=failure,
+    )
+
+
+def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> Job:
+    digest = session.hash_of(trial)
+    return Job(
+        trial=trial,
+        name=_name(session, plan, trial),
+        experiment_id=session.experiment_id,
+        parent=parent,
+        tags=_tags(session, plan, trial),
+        result_hash=digest,
+        split=session.prepared.split_for(trial.train_percent),
+        checkpoint=_checkpoint(digest),
+    )
+
+
+def _checkpoint(digest: str) -> Path:
+    return CHECKPOINTS.resolve() / f"{digest}.safetensors"
+
+
+def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:
+    row = "beyond" if trial in plan.beyond else "printed"
+    return session.tags | {"study": plan.study.name, "section": plan.study.section, "row": row}
+
+
+def _name(session: Session, plan: Plan, trial: Trial) -> str:
+    return describe(trial, plan.study.scientific, session.settings.seeds)

@@ -1,0 +1,174 @@
+"""From a study and a user's settings to searches: presets, epochs, seeds, and the rows a protocol has no room for.
+
+Pure: no data is read and nothing is run. Values a person gave are checked here, before any run exists.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from training.study.search import Search
+from training.study.studies import Carried, Row, Study, carried_from_report
+from training.study.trial import PROTOCOLS, Trial
+
+CARRIES = ("report", "measured")
+EVALUATION_COST = 0.35  # of a training image's; for estimates of the time left only
+WIDTH_COST = 1.5  # the power of the width that a step takes, likewise; between memory traffic (1) and arithmetic (2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """How much of the report's effort to spend."""
+
+    epoch_share: float  # of the report's epochs, at least 1
+    image_size: int  # pixels
+    bisect: bool  # learning-rate searches: 9 trials, or only the 4 decades
+    meant_for: str
+
+
+PRESETS = {
+    "demo": Preset(epoch_share=0.03, image_size=64, bisect=False, meant_for="minutes on two CPU cores"),
+    "small": Preset(epoch_share=0.1, image_size=128, bisect=True, meant_for="hours on two CPU cores"),
+    "report": Preset(epoch_share=1.0, image_size=256, bisect=True, meant_for="the report's epochs, on a GPU"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a user chooses for a whole study. `preset` in epochs or image_size means: what the preset says."""
+
+    preset: str
+    epochs: str  # a whole number for every trial, or "preset"
+    image_size: str  # pixels, or "preset"
+    fit: str
+    seeds: int
+    carry: str
+    protocol: str
+    precision: str
+    val_percent: int
+    test_percent: int
+    fold: int
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("preset", self.preset, tuple(PRESETS)),
+            ("carry", self.carry, CARRIES),
+            ("protocol", self.protocol, PROTOCOLS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name}={value!r} is unknown; it must be one of {', '.join(allowed)}")
+        if self.seeds < 1:
+            raise ValueError(f"seeds={self.seeds} is out of range; it must be at least 1")
+        if self.val_percent < 1 or self.test_percent < 1 or self.val_percent + self.test_percent > 90:
+            raise ValueError(
+                f"val_percent={self.val_percent} and test_percent={self.test_percent} leave too little; "
+                "each must be at least 1, and together at most 90"
+            )
+        self.base(epochs=1)  # raises for what Trial does not take
+
+    @property
+    def pixels(self) -> int:
+        return PRESETS[self.preset].image_size if self.image_size == "preset" else _whole("image_size", self.image_size)
+
+    @property
+    def largest_train_percent(self) -> int:
+        """The share of all images the protocol leaves for training."""
+        return 100 if self.protocol == "report" else 100 - self.val_percent - self.test_percent
+
+    def base(self, epochs: int) -> dict[str, Any]:
+        """The factors every trial starts from; epochs are those the report gives its row."""
+        share = PRESETS[self.preset].epoch_share
+        scaled = max(1, round(epochs * share)) if self.epochs == "preset" else _whole("epochs", self.epochs)
+        base: dict[str, Any] = {
+            "epochs": scaled,
+            "image_size": self.pixels,
+            "fit": self.fit,
+            "train_percent": min(Trial.train_percent, self.largest_train_percent),
+            "precision": self.precision,
+            "fold": self.fold,
+        }
+        Trial(loss="bce", optimizer="adam", lr=1e-3, **base)
+        return base
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A study made ready: its searches, which of their trials lie beyond the report, and what was left out, and why."""
+
+    study: Study
+    searches: list[Search]
+    beyond: frozenset[Trial]
+    left_out: list[str]
+
+    @property
+    def num_trials(self) -> int:
+        return sum(search.num_trials for search in self.searches)
+
+
+def make_plan(study: Study, carried: Carried, settings: Settings) -> Plan:
+    """The study's searches under these settings, with what earlier studies settled."""
+    room = settings.largest_train_percent
+    rows = list(study.rows(carried))
+    fitting = [row for row in rows if row.factors.get("train_percent", 0) <= room]  # the others take what there is
+    kept = [row for row in fitting if not math.isnan(row.factors.get("lr", 0))]
+    searches = [_search(study, row, settings) for row in kept]
+    beyond = [trial for row, search in zip(kept, searches, strict=True) if row.beyond for trial in search.propose({})]
+    left_out = sorted({row.factors["train_percent"] for row in rows if row not in fitting})
+    unsearched = sorted({f"{row.factors['optimizer']}" for row in fitting if row not in kept})
+    reasons = [
+        f"train_percent={percent}: protocol=fixed holds out {100 - room} % of the images, so {room} is all there is; "
+        "protocol=report has it (and then validates on training images)"
+        for percent in left_out
+    ]
+    reasons += [
+        f"optimizer={name}: the study learning_rate found no learning rate with which it predicts any foreground; more "
+        "epochs may find one, and carry=report takes the report's"
+        for name in unsearched
+    ]
+    return Plan(study=study, searches=searches, beyond=frozenset(beyond), left_out=reasons)
+
+
+def estimate_work(study: Study, settings: Settings) -> float:
+    """Image passes of all the study's trials, in percent of the data set; what is carried over does not change it."""
+    plan = make_plan(study, carried_from_report(study), settings)
+    return sum(search.num_trials * trial_work(search.propose({})[0]) for search in plan.searches)
+
+
+def trial_work(trial: Trial) -> float:
+    """Image passes of one trial, in percent of the data set; a wider network's count for more."""
+    passes = trial.epochs * (trial.train_percent + 10 * EVALUATION_COST)
+    return passes * (trial.width / Trial.width) ** WIDTH_COST
+
+
+def find_widest(studies: Iterable[Study], settings: Settings) -> Trial:
+    """The trial that takes the most memory."""
+    plans = (make_plan(study, carried_from_report(study), settings) for study in studies)
+    return max((search.propose({})[0] for plan in plans for search in plan.searches), key=lambda trial: trial.width)
+
+
+def find_train_percents(studies: Iterable[Study], settings: Settings) -> set[int]:
+    """How much these studies train on."""
+    plans = (make_plan(study, carried_from_report(study), settings) for study in studies)
+    return {search.propose({})[0].train_percent for plan in plans for search in plan.searches}
+
+
+def describe(trial: Trial, factors: tuple[str, ...], seeds: int) -> str:
+    """A trial's name: what varies in its study."""
+    names = [*factors, "seed"] if seeds > 1 else list(factors)
+    return " ".join(f"{name}={getattr(trial, name)}" for name in names)
+
+
+def _search(study: Study, row: Row, settings: Settings) -> Search:
+    base = settings.base(row.factors.get("epochs", study.epochs))
+    if "epochs" in study.scientific:  # a multiple of the study's, whatever a preset or a person makes of those
+        base["epochs"] = settings.base(study.epochs)["epochs"] * row.factors["epochs"] // study.epochs
+    factors = {name: value for name, value in row.factors.items() if name != "epochs"}
+    return study.search(Row(factors), base, seeds=settings.seeds, bisect=PRESETS[settings.preset].bisect)
+
+
+def _whole(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(f"{name}={value!r} is no whole number; give one, or `preset` for the preset's") from None

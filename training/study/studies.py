@@ -1,0 +1,327 @@
+"""The studies, as data: what each asks, what it varies, what it takes from the studies before it.
+
+Ten are the report's; the eleventh is what it had no time for.
+
+A study is a table of rows; a row is the factors of one cell of the report's figure. Rows the report has not (declared
+`beyond`) test what its text only says. Nothing here runs anything.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from training.study.search import DecadeSearch, Grid, Search
+from training.study.trial import LOSSES, OPTIMIZERS, Trial
+
+REPORT_OPTIMIZERS = tuple(name for name in OPTIMIZERS if name != "adamw")
+LearningRates = Mapping[tuple[str, ...], float]  # by (loss, optimizer) or (loss, optimizer, scheduler)
+PERCENTS = (20, 40, 60, 80, 100)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """What the earlier studies settled. The defaults are the report's."""
+
+    loss: str = "switching"
+    optimizer: str = "adam"
+    scheduler: str = "plateau"
+    weight_decay: float = 0.01
+    dropout: float = 0.0
+    augment: str = "none"
+    lrs: LearningRates = field(default_factory=dict)
+
+    def lr(self, loss: str, optimizer: str, scheduler: str = "none") -> float:
+        """The learning rate for this combination; a loss that none was found for takes switching's. nan: none there."""
+        for key in ((loss, optimizer, scheduler), (loss, optimizer), ("switching", optimizer)):
+            if key in self.lrs:
+                return self.lrs[key]
+        return math.nan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell of a study: Trial fields that differ from the defaults, and whether the report printed it."""
+
+    factors: Mapping[str, Any]
+    beyond: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    name: str
+    section: str  # of the report; empty where it has none
+    figure: str  # the report's table, or its picture where there is no table; empty likewise
+    question: str
+    scientific: tuple[str, ...]  # the factors it varies, in table order (the tuning playbook's word)
+    rows: Callable[[Carried], Iterable[Row]]
+    epochs: int  # the report's; a row may say otherwise
+    report_lrs: LearningRates = field(default_factory=dict)  # printed beside the figure
+    needs: tuple[str, ...] = ()  # the studies whose winners carry=measured takes, in order
+    settles: tuple[str, ...] = ()  # the fields that later studies take from its winner
+    search_lr: bool = False  # each row is the start of a DecadeSearch
+
+    def search(self, row: Row, base: Mapping[str, Any], *, seeds: int, bisect: bool) -> Search:
+        """The trials of one row: every seed of the cell, or the search for its learning rate."""
+        trial = Trial(**{**base, **row.factors})
+        if self.search_lr:
+            return DecadeSearch(trial, tuple(range(seeds)), bisect)
+        return Grid(tuple(trial.replace(seed=seed) for seed in range(seeds)))
+
+
+def carried_from_report(study: Study) -> Carried:
+    return Carried(lrs=study.report_lrs)
+
+
+def carried_from_winners(winners: Mapping[str, list[Trial]]) -> Carried:
+    """What the winners of earlier studies settle, later studies over earlier ones."""
+    settled: dict[str, Any] = {}
+    lrs: dict[tuple[str, ...], float] = {}
+    for name in (name for name in STUDIES if name in winners):
+        for trial in winners[name]:
+            if STUDIES[name].search_lr:
+                lrs[trial.loss, trial.optimizer] = trial.lr
+            settled |= {factor: getattr(trial, factor) for factor in STUDIES[name].settles if factor != "lr"}
+    return Carried(lrs=lrs, **settled)
+
+
+def _learning_rate(carried: Carried) -> Iterable[Row]:
+    for loss in ("bce", "switching"):
+        for optimizer in REPORT_OPTIMIZERS:
+            yield Row({"loss": loss, "optimizer": optimizer, "lr": DecadeSearch.DECADES[0]})
+
+
+def _optimizers(carried: Carried) -> Iterable[Row]:
+    for loss in ("bce", "switching"):
+        for optimizer in REPORT_OPTIMIZERS:
+            yield Row({"loss": loss, "optimizer": optimizer, "lr": 1e-4})
+
+
+def _training_data(carried: Carried) -> Iterable[Row]:
+    for optimizer in ("rmsprop", "adam", "sgd"):
+        for percent in PERCENTS:
+            lr = carried.lr("switching", optimizer)
+            factors = {"loss": "switching", "optimizer": optimizer, "lr": lr, "train_percent": percent}
+            yield Row(factors, beyond=optimizer != "rmsprop")
+
+
+def _schedulers(carried: Carried) -> Iterable[Row]:
+    for scheduler in ("step", "plateau", "none"):
+        for optimizer in ("adam", "adagrad", "adamax", "rmsprop", "sgd"):
+            lr = carried.lr("switching", optimizer, scheduler)
+            yield Row({"loss": "switching", "optimizer": optimizer, "scheduler": scheduler, "lr": lr})
+
+
+def _schedulers_by_data(carried: Carried) -> Iterable[Row]:
+    for optimizer in ("adam", "sgd"):
+        for percent in (20, 40, 80, 100):
+            for scheduler in ("step", "plateau"):
+                factors: dict[str, Any] = {"loss": "switching", "optimizer": optimizer, "scheduler": scheduler}
+                factors |= {"train_percent": percent, "lr": carried.lr("switching", optimizer, scheduler)}
+                yield Row(factors | ({"epochs": 300} if percent == 20 else {}))
+
+
+def _fixed(carried: Carried) -> dict[str, Any]:
+    """All that the studies from weight decay on take over; each then varies one factor of it."""
+    return {
+        "loss": carried.loss,
+        "optimizer": carried.optimizer,
+        "scheduler": carried.scheduler,
+        "lr": carried.lr(carried.loss, carried.optimizer, carried.scheduler),
+        "weight_decay": carried.weight_decay,
+        "dropout": carried.dropout,
+        "augment": carried.augment,
+    }
+
+
+def _weight_decay(carried: Carried) -> Iterable[Row]:
+    for percent in (20, 40, 60, 80):
+        for weight_decay in (0.1, 0.01, 0.001, 0.0):
+            factors = {"train_percent": percent, "weight_decay": weight_decay}
+            yield Row(_fixed(carried) | factors, beyond=weight_decay == 0)
+
+
+def _dropout(carried: Carried) -> Iterable[Row]:
+    for percent in (20, 40, 60, 80):
+        for dropout in (0.2, 0.5, 0.8, 0.0):
+            factors = {"train_percent": percent, "dropout": dropout}
+            yield Row(_fixed(carried) | factors, beyond=dropout in (0.8, 0.0))
+
+
+def _losses(carried: Carried) -> Iterable[Row]:
+    for loss in ("switching", "bce", "inverse_dice", "dice"):
+        for optimizer in ("adam", "rmsprop", "sgd"):
+            lr = carried.lr(loss, optimizer, carried.scheduler)
+            yield Row(_fixed(carried) | {"loss": loss, "optimizer": optimizer, "lr": lr})
+
+
+def _augmentation(carried: Carried) -> Iterable[Row]:
+    for augment in ("none", "train", "both"):
+        yield Row(_fixed(carried) | {"augment": augment}, beyond=augment == "train")
+
+
+def _mask_equalization(carried: Carried) -> Iterable[Row]:
+    for equalize_masks in (False, True):
+        yield Row(_fixed(carried) | {"equalize_masks": equalize_masks}, beyond=not equalize_masks)
+
+
+def _beyond(carried: Carried) -> Iterable[Row]:
+    """What was settled, and one thing changed at a time. AdamW takes Adam's learning rate, and is met by Adam."""
+    settled = _fixed(carried) | {"augment": "none", "epochs": BEYOND_EPOCHS, "width": Trial.width}
+    adam = {"lr": carried.lr(carried.loss, "adam", carried.scheduler)}
+    changes: list[dict[str, Any]] = [
+        *(
+            {"scheduler": name}
+            for name in dict.fromkeys([carried.scheduler, "plateau", "cosine", "onecycle", "cyclic"])
+        ),
+        *({"optimizer": name} | adam for name in ("adam", "adamw") if name != carried.optimizer),
+        *({"epochs": 2 * BEYOND_EPOCHS, "augment": augment} for augment in ("none", "train")),
+        {"width": 4 * Trial.width},
+    ]
+    for change in changes:
+        yield Row(settled | change, beyond=True)
+
+
+BEYOND_EPOCHS = 200
+_ADAM: LearningRates = {(loss, "adam"): 1e-3 for loss in LOSSES}
+_UP_TO_DROPOUT = ("learning_rate", "schedulers", "weight_decay", "dropout")
+
+_ALL = (
+    Study(
+        name="learning_rate",
+        section="2",
+        figure="1",
+        question="Which learning rate converges fastest for each optimizer and loss?",
+        scientific=("loss", "optimizer", "lr"),
+        rows=_learning_rate,
+        epochs=50,  # not stated; "within a current number of epochs"
+        settles=("lr",),
+        search_lr=True,
+    ),
+    Study(
+        name="optimizers",
+        section="2",
+        figure="2",
+        question="Does one learning rate, 1e-4, serve all six optimizers?",
+        scientific=("loss", "optimizer"),
+        rows=_optimizers,
+        epochs=150,
+    ),
+    Study(
+        name="training_data",
+        section="2",
+        figure="4",
+        question="How much training data does an optimizer need?",
+        scientific=("optimizer", "train_percent"),
+        rows=_training_data,
+        epochs=150,
+        report_lrs={
+            ("switching", "rmsprop"): 1e-3,
+            ("switching", "adam"): 1e-3,
+            ("switching", "sgd"): 1e-1,
+        },
+        needs=("learning_rate",),
+    ),
+    Study(
+        name="schedulers",
+        section="3",
+        figure="6",
+        question="Which optimizers gain from a learning-rate scheduler, and from which?",
+        scientific=("scheduler", "optimizer"),
+        rows=_schedulers,
+        epochs=200,
+        report_lrs={
+            ("switching", "adam"): 1e-3,
+            ("switching", "adagrad"): 2e-2,
+            ("switching", "adamax"): 2e-2,
+            ("switching", "adamax", "none"): 2e-3,
+            ("switching", "rmsprop"): 5e-4,
+            ("switching", "sgd"): 1e-1,
+        },
+        needs=("learning_rate",),
+        settles=("optimizer", "scheduler"),
+    ),
+    Study(
+        name="schedulers_by_data",
+        section="3",
+        figure="11",
+        question="Which scheduler is better when training data is scarce?",
+        scientific=("optimizer", "train_percent", "scheduler"),
+        rows=_schedulers_by_data,
+        epochs=200,
+        report_lrs={("switching", "adam"): 1e-3, ("switching", "sgd"): 1e-1},
+        needs=("learning_rate",),
+    ),
+    Study(
+        name="weight_decay",
+        section="4",
+        figure="13",
+        question="How strong should weight decay be, and does it depend on the amount of data?",
+        scientific=("train_percent", "weight_decay"),
+        rows=_weight_decay,
+        epochs=200,
+        report_lrs=_ADAM,
+        needs=("learning_rate", "schedulers"),
+        settles=("weight_decay",),
+    ),
+    Study(
+        name="dropout",
+        section="5",
+        figure="16",
+        question="Does dropout help so small a network?",
+        scientific=("train_percent", "dropout"),
+        rows=_dropout,
+        epochs=200,
+        report_lrs=_ADAM,
+        needs=("learning_rate", "schedulers", "weight_decay"),
+        settles=("dropout",),
+    ),
+    Study(
+        name="losses",
+        section="6",
+        figure="19",
+        question="Which loss segments best, with which optimizer?",
+        scientific=("loss", "optimizer"),
+        rows=_losses,
+        epochs=200,
+        report_lrs={("switching", "adam"): 1e-3, ("switching", "rmsprop"): 1e-4, ("switching", "sgd"): 1e-2},
+        needs=_UP_TO_DROPOUT,
+        settles=("loss", "optimizer"),
+    ),
+    Study(
+        name="augmentation",
+        section="7",
+        figure="22",
+        question="Does augmentation help, and what if validation images are transformed too?",
+        scientific=("augment",),
+        rows=_augmentation,
+        epochs=200,
+        report_lrs=_ADAM,
+        needs=(*_UP_TO_DROPOUT, "losses"),
+        settles=("augment",),
+    ),
+    Study(
+        name="mask_equalization",
+        section="7",
+        figure="23",
+        question="What does histogram equalization of the target masks do?",
+        scientific=("equalize_masks",),
+        rows=_mask_equalization,
+        epochs=200,
+        report_lrs=_ADAM,
+        needs=(*_UP_TO_DROPOUT, "losses", "augmentation"),
+    ),
+    Study(
+        name="beyond",
+        section="",
+        figure="",
+        question="What do later schedules, AdamW, longer training with augmentation and the full width add?",
+        scientific=("optimizer", "scheduler", "augment", "epochs", "width"),
+        rows=_beyond,
+        epochs=BEYOND_EPOCHS,
+        report_lrs=_ADAM,
+        needs=(*_UP_TO_DROPOUT, "losses"),
+    ),
+)
+STUDIES: dict[str, Study] = {study.name: study for study in _ALL}  # in the report's order, then ours
+REPORT_STUDIES = tuple(study for study in _ALL if study.section)

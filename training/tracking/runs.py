@@ -1,0 +1,175 @@
+"""Where a study becomes an MLflow run, and where runs are made, found and ended.
+
+A study is a parent run, a trial its child (training/tracking/trial_run.py). Nothing here needs torch.
+"""
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.data.dataset_source_registry import get_registered_sources, resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
+
+from training.data.image_set import ImageSet, data_name
+from training.data.read_options import Reading
+from training.study.trial import Trial
+from training.tracking import store
+from training.tracking.lease import end_dead_runs
+from training.tracking.mlflow_run import adopt, own_run
+from training.tracking.provenance import provenance, this_process
+from training.tracking.saved_view import TAG, saved_view, view_link
+
+PARENT = "mlflow.parentRunId"  # MLflow's tag of a child
+EXPERIMENT_NOTE = (
+    "Hyper-parameter studies of a small U-Net. A run is a study, its child runs are trials, named by what varies. "
+    "Compare children by `best_val_dice`; a study's description holds its question, its winner and its table."
+)
+
+SUMMARY = (  # metrics that sum a trial up: those of its best epoch, and what it cost
+    *("best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss"),
+    *("best_val_false_alarms", "val_empty_images", "best_epoch", "epochs_to_converge", "seconds"),
+)
+
+Tags = Mapping[str, str]
+
+
+def connect() -> tuple[MlflowClient, str]:
+    """A patient client and the id of the experiment (training/tracking/store.py). Raises StoreError within seconds.
+
+    Creates the database: to be called once, before workers start, because they would meet in its migration.
+    """
+    store.check()
+    client = store.connect()
+    return client, store.find_experiment(client)
+
+
+def describe_experiment(client: MlflowClient, experiment_id: str) -> None:
+    """Let the UI open on training runs, and say what they are; unless a person described their own experiment."""
+    note = client.get_experiment(experiment_id).tags.get("mlflow.note.content", EXPERIMENT_NOTE)
+    if not note.startswith(EXPERIMENT_NOTE.partition(".")[0]):
+        return
+    client.set_experiment_tag(experiment_id, "mlflow.experimentKind", "custom_model_development")
+    note = f"{EXPERIMENT_NOTE} [Trials by study]({view_link(experiment_id)}), with the columns that matter."
+    client.set_experiment_tag(experiment_id, "mlflow.note.content", note)
+    client.set_experiment_tag(experiment_id, TAG, saved_view())
+
+
+def run_from_mlflow() -> str:
+    """The id of the run that `mlflow run` made for this command, once `own_run` has found it ours; else empty."""
+    return os.environ.get("MLFLOW_RUN_ID", "")
+
+
+def begin_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags, parent: str = "") -> str:
+    """A new run, running; a child of `parent` where one is given."""
+    nesting = {PARENT: parent} if parent else {}
+    source = {"mlflow.source.name": "training.runner", "mlflow.source.type": "PROJECT"}
+    tags = {**source, **tags, **nesting, **provenance()}
+    return str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
+
+
+def end_run(client: MlflowClient, run_id: str, failed: bool = False) -> None:
+    client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
+
+
+def end_all_dead(client: MlflowClient) -> list[str]:
+    """End whatever processes that are gone left RUNNING, in every experiment; the ids of these runs."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return end_dead_runs(client, client.search_runs(experiments, "attributes.status = 'RUNNING'"))
+
+
+def end_own_runs(client: MlflowClient) -> None:
+    """KILLED: whatever this process and its workers, which are gone, left RUNNING."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    for run in client.search_runs(experiments, "attributes.status = 'RUNNING'"):
+        if run.data.tags.get("process") == this_process():
+            client.set_terminated(run.info.run_id, "KILLED")
+    end_all_dead(client)
+
+
+def log_reused(client: MlflowClient, experiment_id: str, name: str, trained: Run, tags: Tags, parent: str) -> None:
+    """The child run of a trial that another run trained: same factors and scores; what it wrote stays with that one.
+
+    `tags` are those of the study that takes it over.
+    """
+    known = trained.data
+    kept = ("trial", "diverged", "collapsed", "device", "failure")
+    tags = {**tags, "role": "trial", "reused_from": trained.info.run_id}
+    tags |= {key: known.tags[key] for key in kept if key in known.tags}
+    run_id = begin_run(client, experiment_id, name, tags, parent)
+    summary = [Metric(key, known.metrics[key], 0, 0) for key in SUMMARY if key in known.metrics]
+    client.log_batch(run_id, metrics=summary, params=[Param(key, value) for key, value in known.params.items()])
+    end_run(client, run_id)
+
+
+def describe_study(client: MlflowClient, run_id: str, markdown: str, winners: Sequence[Trial]) -> None:
+    """What one reads on the parent's page, and what later studies take over."""
+    client.set_tag(run_id, "mlflow.note.content", markdown)
+    client.log_dict(run_id, {"winners": [dataclasses.asdict(trial) for trial in winners]}, "winners.json")
+
+
+def log_data(client: MlflowClient, run_id: str, images: ImageSet, context: str) -> None:
+    """The data set as an MLflow dataset input."""
+    source = resolve_dataset_source(str(images.path.resolve()), get_registered_sources()[:1])  # the first: local files
+    dataset = MetaDataset(source, name=images.name, digest=images.digest)  # type: ignore[abstract]
+    client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])])
+
+
+def log_reading(
+    client: MlflowClient,
+    run_id: str,
+    images: ImageSet,
+    reading: Reading,
+    warnings: Sequence[str],
+    split: dict[str, list[str]],
+) -> None:
+    """How the folder was understood, so that promotion understands it the same way; and which images test (stems)."""
+    known = {"layout": images.layout, "reading": dataclasses.asdict(reading), "warnings": list(warnings)}
+    groups = dict(zip(images.stems, images.groups, strict=True))
+    client.log_dict(run_id, known | {"groups": groups}, "data.json")
+    client.log_dict(run_id, split, "split.json")
+
+
+def log_check(data: Path, page: Path, verdict: str) -> None:
+    """The page of a checked data set, in the run that `mlflow run` made for it."""
+    name = data_name(data)
+    note = f"`{name}` is {verdict}; the page is among the artifacts."
+    if run_id := log_note(f"check {name}", "check_data", note, "training.check_data"):
+        store.connect().log_artifacts(run_id, str(page))
+
+
+def log_note(name: str, role: str, markdown: str, module: str) -> str:
+    """What a command that trains nothing has to say, in the run that `mlflow run` made for it. Its id, if there is."""
+    client = store.connect()
+    run_id = own_run(client, module)
+    if run_id:
+        adopt(client, run_id, name, {"role": role, "mlflow.note.content": markdown})
+    return run_id
+
+
+def load_winners(client: MlflowClient, names: Sequence[str], data_digest: str, protocol: str) -> dict[str, list[Trial]]:
+    """The winners of the newest finished run of each study on these images. Raises ValueError, with the cure."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    winners = {}
+    for name in names:
+        tags = {"role": "study", "study": name, "data_digest": data_digest, "protocol": protocol}
+        query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()) + " and status = 'FINISHED'"
+        found = client.search_runs(experiments, query, max_results=1, order_by=["start_time DESC"])
+        if not found:
+            raise ValueError(
+                f"carry=measured: study {name} has no finished run on these images (digest {data_digest}) under "
+                f"protocol={protocol}; run `mlflow run . -e {name} ...` first, or use carry=report"
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            path = client.download_artifacts(found[0].info.run_id, "winners.json", folder)
+            winners[name] = [Trial(**fields) for fields in json.loads(Path(path).read_text())["winners"]]
+        if not winners[name]:
+            raise ValueError(
+                f"carry=measured: study {name} has no winner on these images, because none of its trials predicts any "
+                "foreground that is there; run it again with more epochs, or use carry=report"
+            )
+    return winners

@@ -1,0 +1,158 @@
+"""Where a trial becomes an MLflow run: opened, fed with epochs, closed once.
+
+Params are the fields of Trial; stepped metrics are the fields of Epoch; what one looks for in a table are the summary
+metrics and the tags. Metrics are sent in batches, because a call a metric would cost more than a short epoch, and by a
+thread of their own, because a store may be away for a while (training/tracking/retry.py) and training can go on.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from training.data.images import Pixels
+from training.network.engine import Epoch, find_best
+from training.network.unet import UNet, save_model
+from training.study.trial import Trial
+from training.tracking.learning_curve import draw_learning_curve
+from training.tracking.lease import ASKED, LEASE, LeaseLost
+from training.tracking.provenance import now
+from training.tracking.retry import may_pass
+from training.tracking.runs import Tags, begin_run, end_run
+
+SEND_SECONDS = 10.0
+CONVERGED = 0.98  # epochs_to_converge: the first epoch that reaches this share of the best validation Dice
+BATCH_METRICS = 900  # MLflow takes at most 1000 at once
+
+
+class TrialRun:
+    """The child run of one trial: opened, fed with epochs, closed once."""
+
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, name: str, trial: Trial, tags: Tags, parent: str
+    ) -> None:
+        """`tags` holds result_hash: the run asks for that trial (training/tracking/lease.py)."""
+        tags = {**tags, "role": "trial", "trial": trial.digest, LEASE: ASKED}
+        self.client, self.trial, self.name = client, trial, name
+        self.run_id = begin_run(client, experiment_id, name, tags, parent)
+        params = [Param(field, str(value)) for field, value in dataclasses.asdict(trial).items()]
+        client.log_batch(self.run_id, params=params)
+        self.epochs: list[Epoch] = []
+        self._waiting: list[Metric] = []
+        self._sender: threading.Thread | None = None
+        self._sent = time.monotonic()
+
+    def log(self, epoch: Epoch) -> None:
+        """Keep an epoch; it is sent with the others that wait, every SEND_SECONDS."""
+        self.epochs.append(epoch)
+        fields = dataclasses.asdict(epoch)
+        number, stamp = fields.pop("epoch"), int(time.time() * 1000)
+        self._waiting += [Metric(key, float(value), stamp, number) for key, value in fields.items()]
+        if time.monotonic() - self._sent > SEND_SECONDS and not (self._sender and self._sender.is_alive()):
+            self._sent = time.monotonic()
+            self._sender = threading.Thread(target=self._try_to_send, daemon=True)
+            self._sender.start()
+
+    @property
+    def best(self) -> Epoch:
+        return find_best(self.epochs)
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether nothing is predicted in the end, or nothing right was in any epoch."""
+        return bool(self.epochs) and (self.epochs[-1].val_predicted_percent == 0 or not self.best.val_dice > 0)
+
+    def finish(self, model: UNet, predictions: Pixels | None, seconds: float, reason_diverged: str) -> None:
+        """Summary metrics, tags and artifacts; then the run is FINISHED. `model` holds the best epoch's weights.
+
+        Raises LeaseLost when somebody took the run for dead meanwhile. What is sent twice counts once.
+        """
+        summary: dict[str, float] = {"seconds": seconds}
+        tags = {"diverged": str(bool(reason_diverged)).lower(), "heartbeat": now()}
+        tags["collapsed"] = str(self.collapsed).lower()
+        if reason_diverged:
+            tags["failure"] = reason_diverged
+        if self.epochs:
+            best = self.best
+            enough = (one.epoch for one in self.epochs if one is best or one.val_dice >= CONVERGED * best.val_dice)
+            summary |= {
+                "best_val_dice": best.val_dice,
+                "best_val_loss": best.val_loss,
+                "best_train_dice": best.train_dice,
+                "best_train_loss": best.train_loss,
+                "best_val_false_alarms": best.val_false_alarms,
+                "best_epoch": best.epoch,
+                "epochs_to_converge": next(enough),
+            }
+        self._settle()
+        stamp = int(time.time() * 1000)
+        self._waiting += [Metric(key, float(value), stamp, 0) for key, value in summary.items()]
+        self._send()
+        tags["artifacts"] = json.dumps(self._log_artifacts(model, predictions))
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        if self.client.get_run(self.run_id).info.status != "RUNNING":
+            raise LeaseLost(self.run_id)
+        end_run(self.client, self.run_id)
+
+    def fail(self, reason: str) -> None:
+        """The run is FAILED, with its reason."""
+        self._settle()
+        self._try_to_send()
+        self.client.set_tag(self.run_id, "failure", reason[:5000])
+        end_run(self.client, self.run_id, failed=True)
+
+    def withdraw(self) -> None:
+        """Another run trains this trial: as if this one had never asked."""
+        self.client.set_terminated(self.run_id, "KILLED")
+        self.client.delete_run(self.run_id)
+
+    def _settle(self) -> None:
+        """Wait for what is being sent."""
+        if self._sender:
+            self._sender.join()
+
+    def _try_to_send(self) -> None:
+        try:
+            self._send()
+        except Exception as error:
+            if not may_pass(error):
+                raise  # seen in the worker's output; `finish` meets it again
+
+    def _send(self) -> None:
+        """Send what waits; it waits on until it has arrived."""
+        while self._waiting:
+            batch = self._waiting[:BATCH_METRICS]
+            self.client.log_batch(self.run_id, batch)
+            del self._waiting[: len(batch)]
+
+    def _log_artifacts(self, model: UNet, predictions: Pixels | None) -> dict[str, str]:
+        """Their SHA-256, by name: whoever reads one can tell that it is whole, and what the trial wrote."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "trial.json").write_text(self.trial.to_json())
+            if self.epochs:
+                _write_epochs(self.epochs, folder / "epochs.csv")
+                draw_learning_curve(self.epochs, self.name).savefig(folder / "learning_curve.png")
+                if predictions is not None:
+                    _, encoded = cv2.imencode(".png", cv2.cvtColor(predictions, cv2.COLOR_RGB2BGR))
+                    (folder / "predictions.png").write_bytes(encoded.tobytes())  # imwrite is silent on a full disk
+                save_model(model, folder / "model")
+            self.client.log_artifacts(self.run_id, str(folder))
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _write_epochs(epochs: Sequence[Epoch], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Epoch)])
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(epoch) for epoch in epochs)
