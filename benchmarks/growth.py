@@ -14,7 +14,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.loading import DIGEST, REPORTED, log_study, multiply
+import numpy as np
+from mlflow.entities import Metric
+
+from analysis.evidence.runs import load_trials
+from training.study.studies import STUDIES
+from training.study.trial import Trial
+from training.tracking import runs as tracking
+from training.tracking.lease import look_up
+from training.tracking.trial_run import TrialRun
+
+TABLES = ("runs", "params", "tags", "latest_metrics")
+DIGEST = "many"
+REPORTED = [study.name for study in STUDIES.values() if study.figure]
 
 FIRST, FACTOR = 100, 10
 POINTS = 1_000_000
@@ -40,10 +52,6 @@ def main() -> None:
 def measure(folder: Path, size: int) -> str:
     """A row of the table."""
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-    from analysis.evidence.runs import load_trials
-    from training.tracking import runs as tracking
-    from training.tracking.lease import look_up
-
     for study in REPORTED:
         log_study(study)
     multiply(folder / "mlflow.db", size // len(REPORTED))
@@ -57,6 +65,44 @@ def measure(folder: Path, size: int) -> str:
     assert read == size
     megabytes = (folder / "mlflow.db").stat().st_size / 1e6
     return f"| {size:,} | {megabytes:,.1f} | {1e3 * find:.1f} | {1e3 * dead:.1f} | {took:.2f} |"
+
+
+def log_study(study: str) -> None:
+    """A study with one trial, as the runner logs them: its params, 7 summary metrics and 15 stepped ones, 24 tags."""
+    client, experiment = tracking.connect()
+    tags = {"study": study, "data_digest": DIGEST, "data": "many", "carry": "report", "protocol": "fixed"}
+    tags |= {"preset": "small", "section": "6", "device": "cpu", "split_digest": "0", "deterministic": "false"}
+    parent = tracking.begin_run(client, experiment, study, tags | {"role": "study"})
+    trial = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=20)
+    run = TrialRun(client, experiment, study, trial, tags | {"row": "printed"}, parent)
+    names = ("train_loss", "train_dice", "val_loss", "val_dice", "val_global_dice", "val_soft_dice", "val_iou", "lr")
+    best = ("best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss", "best_epoch", "epochs_to_converge")
+    client.log_batch(run.run_id, [Metric(name, 0.5, 0, 0) for name in (*names, *best, "seconds")])
+    tracking.end_run(client, run.run_id)
+    tracking.end_run(client, parent)
+
+
+def multiply(database: Path, count: int) -> None:
+    """So many of each study's trial, copies of its rows under new run ids, each with a seed and scores of its own."""
+    rng = np.random.default_rng(0)
+    with sqlite3.connect(database) as store:
+        sources = store.execute("select run_uuid from tags where key = 'role' and value = 'trial'").fetchall()
+        for table in TABLES:
+            columns = [row[1] for row in store.execute(f"pragma table_info({table})")]
+            copies = []
+            for source in sources:
+                query = f"select {', '.join(columns)} from {table} where run_uuid = ?"
+                rows = store.execute(query, source).fetchall()
+                for number in range(1, count):
+                    for row in rows:
+                        values = dict(zip(columns, row, strict=True)) | {"run_uuid": f"{source[0][:16]}{number:016x}"}
+                        if table == "params" and values["key"] == "seed":
+                            values["value"] = str(number)
+                        if table == "latest_metrics" and values["key"] == "best_val_dice":
+                            values["value"] = float(rng.random())
+                        copies.append(tuple(values[name] for name in columns))
+            marks = ", ".join("?" * len(columns))
+            store.executemany(f"insert into {table} ({', '.join(columns)}) values ({marks})", copies)
 
 
 def seconds(call: Callable[[], object]) -> float:

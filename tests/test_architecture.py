@@ -38,20 +38,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"analysis", "training.study", "training.command.entry"},
     "serving.inference": {*PREPARES_AN_IMAGE, "training.network"},  # the network: torch_network alone
     "serving.endpoint": {*PREPARES_AN_IMAGE, "serving.inference"},
-    "serving.promotion": {"training.study", "training.data", "training.network", "serving.inference"},
+    "serving.promotion": {
+        *("training.study", "training.data", "training.network", "training.tracking", "serving.inference"),
+    },
     "serving": {"serving", "training"},
 }
 
 # Which packages only some folders, or files, may import.
 ONLY = {
     "torch": ("training.network", "training.command", "training.tracking", "training.execution", "serving.promotion"),
-    "mlflow": ("training.tracking", "analysis.evidence", "serving.promote"),
+    "mlflow": ("training.tracking", "analysis.evidence", "serving.promotion"),
     "bentoml": ("serving",),
     "ray": ("training.execution.ray_pool",),
     "matplotlib": ("analysis.page", "training.tracking.learning_curve"),
     "openvino": ("serving.inference.openvino_network", "serving.promotion"),
 }
-ALSO = {"torch": ("serving.inference.torch_network", "serving.promote")}
+ALSO = {"torch": ("serving.inference.torch_network",)}
 
 
 def imports(name: str) -> set[str]:

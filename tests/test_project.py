@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import ROOT
 
 from training.runner import parse
 from training.study.plan import PRESETS
 from training.study.studies import STUDIES
 
-ROOT = Path(__file__).parents[1]
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
 ENTRY_POINTS = PROJECT["entry_points"]
 ENTRIES = sorted(
-    {word for entry in ENTRY_POINTS.values() for word in re.findall(r"-m ((?!benchmarks)\S+)", entry["command"])}
+    {
+        word
+        for entry in ENTRY_POINTS.values()
+        for word in re.findall(r"-m ((?!benchmarks)\S+)", entry["command"].replace(";", " "))
+    }
 )
 README = (ROOT / "README.md").read_text()
 PACKAGES = ("torch", "mlflow", "segmentation-models-pytorch", "bentoml", "numpy", "opencv-python", "pandas")
@@ -27,17 +31,27 @@ def test_every_study_is_an_entry_point_in_the_report_s_order() -> None:
     assert [name for name in ENTRY_POINTS if name in STUDIES] == list(STUDIES)
 
 
-@pytest.mark.parametrize("name", [*STUDIES, "main"])
-def test_an_entry_point_passes_every_parameter_to_its_study(name: str) -> None:
+@pytest.mark.parametrize("name", STUDIES)
+def test_an_entry_point_runs_its_study_with_what_it_declares_and_whatever_else_is_given(name: str) -> None:
     entry = ENTRY_POINTS[name]
-    command = entry["command"].split("&&")[0]
     defaults = {key: value["default"] for key, value in entry["parameters"].items() if isinstance(value, dict)}
-    filled = command.format(data="somewhere", **defaults)
-    options = parse(filled.split()[3:])
-    assert filled.startswith("python -m training.runner ")
-    assert options.study == ("all" if name == "main" else name)
-    assert all(str(getattr(options, key)) == value for key, value in defaults.items())
-    assert set(re.findall(r"{(\w+)}", command)) == set(entry["parameters"])
+    filled = entry["command"].format(data="somewhere", **defaults)
+    assert filled.startswith(f"python -m training.runner {name} ")
+    options = parse([*filled.split()[3:], "--val_percent", "20"])  # as MLflow adds what is not declared
+    assert (options.study, options.data, options.val_percent) == (name, Path("somewhere"), 20)
+    assert set(re.findall(r"{(\w+)}", entry["command"])) == set(entry["parameters"]), "MLflow drops the others"
+
+
+def test_a_default_is_the_same_with_and_without_mlflow() -> None:
+    options = parse(["losses", "--data", "somewhere"])
+    for key, value in ENTRY_POINTS["losses"]["parameters"].items():
+        assert key == "data" or str(getattr(options, key)) == value["default"]
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_mlflow_passes_to_a_command_all_it_declares(name: str) -> None:
+    entry = ENTRY_POINTS[name]
+    assert set(re.findall(r"{(\w+)}", entry["command"])) == set(entry.get("parameters", ()))
 
 
 def test_the_readme_names_every_entry_point_and_preset() -> None:
@@ -98,12 +112,17 @@ def test_a_container_gets_the_same_pins_as_everybody() -> None:
     assert set(wanted) <= set(pins)
 
 
-def test_a_container_gets_every_module_that_reads_pixels() -> None:
+def test_a_container_gets_every_module_that_serves_and_nothing_of_promotion() -> None:
     included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["bentoml"]["build"]["include"]
-    wanted, seen = ["training.data.images", "training.data.framing"], set()
+    files = {str(path.relative_to(ROOT)) for pattern in included for path in ROOT.glob(pattern)}
+    wanted, seen = ["serving.service"], set()
     while wanted:
         path = wanted.pop().replace(".", "/") + ".py"
-        if path not in seen:
+        if path not in seen and (ROOT / path).is_file() and path != "serving/inference/torch_network.py":
             seen.add(path)
-            wanted += re.findall(r"^from (training\S*) import", (ROOT / path).read_text(), re.MULTILINE)
-    assert seen <= set(included)
+            text = (ROOT / path).read_text()
+            wanted += re.findall(r"^ *from ((?:training|serving)\S*) import", text, re.MULTILINE)
+    assert seen <= files
+    assert not {
+        name for name in files if "promot" in name or name.startswith(("training/network", "training/tracking"))
+    }

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import cv2
 
-from training.command.entry import enter, refuse, user_path
-from training.command.options import FIT_HELP, Parser, add_reading, find_reading, parse_known
+from training.command.entry import Parser, run_command, user_path, whole_number
+from training.command.options import FIT_HELP, add_reading, find_reading
 from training.command.progress import reading_progress
 from training.data import checks
 from training.data.checks.checks import find_problems
@@ -28,6 +28,7 @@ from training.data.reading import load_folder
 from training.data.split import Split, make_split
 from training.study.words import pluralize
 
+MODULE = "training.check_data"
 PAGE, SHEET = "index.html", "contact_sheet.png"
 PAGES = Path(checks.__file__).parent
 IMAGE_SIZE = 256  # pixels, unless told otherwise
@@ -65,13 +66,14 @@ class Examination:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, 1 or 2, as said above."""
-    enter()
-    try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
-        found = examine(options)
-        write_page(found, options.out)
-    except ValueError as error:
-        return refuse(error, "training.check_data")
+    return run_command(MODULE, check, arguments)
+
+
+def check(arguments: Sequence[str]) -> int:
+    """0 or 1; raises ValueError for what cannot be used at all."""
+    options = parse(arguments)
+    found = examine(options)
+    write_page(found, options.out)
     for line in [*found.lines, *map(describe_finding, found.findings)]:
         print(line)
     print(f"{options.data} is {found.verdict}")
@@ -161,15 +163,15 @@ def _sides(found: Examination) -> list[str]:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line. Raises ValueError with value, rule and cure."""
-    parser = Parser(prog="python -m training.check_data", description=(__doc__ or "").split("\n")[0])
+    parser = Parser(MODULE, (__doc__ or "").split("\n")[0])
     add_reading(parser)
-    parser.add_argument("--image-size", type=int, default=IMAGE_SIZE, help="pixels, as for a study")
+    parser.add_argument("--image-size", type=whole_number, default=IMAGE_SIZE, help="pixels, as for a study")
     parser.add_argument("--fit", default="resize", help=FIT_HELP)
-    parser.add_argument("--fold", type=int, default=0, help="whose split to look at")
-    parser.add_argument("--val-percent", type=int, default=10, help="of the images, as for a study")
-    parser.add_argument("--test-percent", type=int, default=10, help="of the images, as for a study")
+    parser.add_argument("--fold", type=whole_number, default=0, help="whose split to look at")
+    parser.add_argument("--val-percent", type=whole_number, default=10, help="of the images, as for a study")
+    parser.add_argument("--test-percent", type=whole_number, default=10, help="of the images, as for a study")
     parser.add_argument("--out", type=user_path, default=Path("data_check"), help="the folder of the page")
-    options = parse_known(parser, arguments)
+    options = parser.parse(arguments)
     if not 32 <= options.image_size <= 4096 or options.image_size % 16:
         raise ValueError(f"image_size={options.image_size}: it must be a multiple of 16 between 32 and 4096 pixels")
     return options

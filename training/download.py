@@ -19,10 +19,11 @@ from typing import TextIO
 
 import requests
 
-from training.command.entry import Parser, enter, refuse, user_path
+from training.command.entry import Parser, run_command, user_path
 from training.data.public.catalogue import CATALOGUE, PublicSet, RemoteFile, check_command, describe_set, find_set
 from training.data.public.unpack import SOURCE, Received, count_files, find_earlier, require_space, unpack, write_source
 
+MODULE = "training.download"
 AUTO = "auto"  # out: data/<name>
 TIMEOUT = (10, 60)  # seconds: to connect, and between two pieces
 PAUSES = (1.0, 3.0, 9.0, 27.0)  # seconds before each further try
@@ -43,17 +44,18 @@ class Dropped(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, 1 or 2, as said above."""
-    enter()
+    return run_command(MODULE, download, arguments)
+
+
+def download(arguments: Sequence[str]) -> int:
+    """0 or 1; raises ValueError for what cannot be used."""
+    options = parse(arguments)
+    dataset = find_set(options.name)
+    out = Path("data", dataset.name) if options.out == Path(AUTO) else options.out
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
-        dataset = find_set(options.name)
-        out = Path("data", dataset.name) if options.out == Path(AUTO) else options.out
-        try:
-            fetch(dataset, out, sys.stdout)
-        except OSError as error:
-            raise ValueError(f"out={out}: it cannot be written ({error}); choose another folder") from None
-    except ValueError as error:
-        return refuse(error, "training.download")
+        fetch(dataset, out, sys.stdout)
+    except OSError as error:
+        raise ValueError(f"out={out}: it cannot be written ({error}); choose another folder") from None
     except TransferFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -65,10 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line. Raises ValueError."""
-    parser = Parser(prog="python -m training.download", description=(__doc__ or "").split("\n")[0])
+    parser = Parser(MODULE, (__doc__ or "").split("\n")[0])
     parser.add_argument("--name", required=True, help=", ".join(CATALOGUE))
     parser.add_argument("--out", type=user_path, default=AUTO, help="a new or an empty folder; auto: data/<name>")
-    return parser.parse_args(arguments)
+    return parser.parse(arguments)
 
 
 def fetch(dataset: PublicSet, out: Path, say: TextIO, pauses: Sequence[float] = PAUSES) -> None:

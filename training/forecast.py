@@ -5,21 +5,17 @@ workers as the study will have; no trial is run.
 """
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from training.command.entry import enter, refuse
+from training.command.entry import run_command
 from training.command.options import parse
 from training.command.preparation import Prepared, prepare
 from training.command.progress import duration, leave
+from training.execution.jobs import Timing
 from training.study.plan import Settings, make_plan
 from training.study.studies import Study, carried_from_report
 from training.study.trial import Trial
-
-if TYPE_CHECKING:  # it would import torch
-    from training.execution.jobs import Timing
 
 MODULE = "training.forecast"
 TRIAL_SECONDS = 0.7  # run, artifacts and metrics of one trial in MLflow: benchmarks/logging_overhead.py
@@ -38,15 +34,15 @@ class Forecast:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0; or 2 for a value that cannot be used."""
-    enter()
-    try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
-        prepared = prepare(options)
-    except ValueError as error:
-        return refuse(error, MODULE)
+    return run_command(MODULE, plan, arguments)
+
+
+def plan(arguments: Sequence[str]) -> int:
+    """0; raises ValueError for what cannot be used."""
+    prepared = prepare(parse(arguments))
     print(*prepared.text, sep="\n")
-    paces = measure(prepared)
-    lines = describe([forecast(study, prepared, paces) for study in prepared.studies], prepared)
+    timings = measure(prepared)
+    lines = describe([forecast(study, prepared, timings) for study in prepared.studies], prepared)
     print(*lines, sep="\n")
     if "MLFLOW_RUN_ID" in os.environ:
         from training.tracking import runs
@@ -55,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(prepared: Prepared) -> dict[tuple[str, int], "Timing"]:
+def measure(prepared: Prepared) -> dict[tuple[str, int], Timing]:
     """Seconds a part takes under each optimizer and width that will be met, all workers being busy."""
     from training.execution.pool import Pool
 
@@ -70,16 +66,16 @@ def measure(prepared: Prepared) -> dict[tuple[str, int], "Timing"]:
         pool.close()
 
 
-def forecast(study: Study, prepared: Prepared, paces: Mapping[tuple[str, int], "Timing"]) -> Forecast:
+def forecast(study: Study, prepared: Prepared, timings: Mapping[tuple[str, int], Timing]) -> Forecast:
     """A study's trials and what they take. What earlier studies will settle is taken from the report meanwhile."""
     trials = _trials(study, prepared.settings)
     seconds = 0.0
     for trial in trials:
-        pace, split = paces[trial.optimizer, trial.width], prepared.split_for(trial.train_percent)
+        timing, split = timings[trial.optimizer, trial.width], prepared.split_for(trial.train_percent)
         trained, evaluated = (
             sum(len(prepared.images.parts(index)) for index in part) for part in (split.train, split.val)
         )
-        seconds += TRIAL_SECONDS + trial.epochs * (trained * pace.train_seconds + evaluated * pace.val_seconds)
+        seconds += TRIAL_SECONDS + trial.epochs * (trained * timing.train_seconds + evaluated * timing.val_seconds)
     return Forecast(study=study.name, trials=len(trials), epochs=sum(trial.epochs for trial in trials), seconds=seconds)
 
 

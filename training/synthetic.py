@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.command.entry import Parser, enter, refuse, user_path
+from training.command.entry import Parser, run_command, user_path, whole_number
 
 SIZES = (32, 1024)  # pixels
+MODULE = "training.synthetic"
 MAX_COUNT = 1000  # file names hold three digits, so that their order is the images' order
 
 CELL_RADIUS = (0.060, 0.095)  # 8 to 12 pixels of 128
@@ -184,29 +185,28 @@ def _within(name: str, value: int, low: int, high: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the folder is written, 2 for a value that cannot be used."""
-    enter()
+    return run_command(MODULE, synthesize, arguments)
+
+
+def synthesize(arguments: Sequence[str]) -> int:
+    """0; raises ValueError for what cannot be used."""
+    options = parse(arguments)
     try:
-        options = parse(arguments)
-        try:
-            write_folder(**vars(options))
-        except OSError as error:
-            raise ValueError(
-                f"out={options.out} cannot be written ({error}); choose a folder you may write to"
-            ) from None
-    except ValueError as error:
-        return refuse(error, "training.synthetic")
+        write_folder(**vars(options))
+    except OSError as error:
+        raise ValueError(f"out={options.out} cannot be written ({error}); choose a folder you may write to") from None
     side = f"{options.size}x{options.size} pixels"
     print(f"{options.out}: wrote {options.count} synthetic images of {side} and their masks, seed {options.seed}")
     return 0
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(prog="python -m training.synthetic", description=(__doc__ or "").split("\n")[0])
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(MODULE, (__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=user_path, required=True, help="a new or an empty folder")
-    parser.add_argument("--count", type=int, default=96, help=f"images, at most {MAX_COUNT} (default: 96)")
-    parser.add_argument("--size", type=int, default=128, help="pixels, the side of an image (default: 128)")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same images (default: 0)")
-    return parser.parse_args(arguments)
+    parser.add_argument("--count", type=whole_number, default=96, help=f"images, at most {MAX_COUNT} (default: 96)")
+    parser.add_argument("--size", type=whole_number, default=128, help="pixels, the side of an image (default: 128)")
+    parser.add_argument("--seed", type=whole_number, default=0, help="the same seed draws the same images (default: 0)")
+    return parser.parse(arguments)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ The table of trials is read in `runs`; what a report says is not known here.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
-if TYPE_CHECKING:  # MLflow takes seconds to import, and --help does not need it
-    from mlflow import MlflowClient
+from training.tracking import mlflow_run, store
 
 MODULE = "analysis"
 CHAMPION = ("unet", "champion")  # the registered model and its alias
@@ -32,18 +32,14 @@ class Champion:
     worst_images: bytes  # a picture; empty likewise
 
 
-def connect() -> "MlflowClient":
+def connect() -> MlflowClient:
     """The client of the tracking store; MLFLOW_TRACKING_URI wins where it is set."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for each of many small files
-    from training.tracking import store
-
     return store.connect()
 
 
 def check() -> None:
     """Raises ValueError within seconds when the store cannot be used."""
-    from training.tracking import store
-
     store.check()
 
 
@@ -53,7 +49,7 @@ def tracking_server() -> str:
     return uri if uri.startswith(("http://", "https://")) else ""
 
 
-def fetch(client: "MlflowClient", run_id: str, name: str) -> Path | None:
+def fetch(client: MlflowClient, run_id: str, name: str) -> Path | None:
     """A file among a run's artifacts, on this machine; None where it has none of that name."""
     if name not in {file.path for file in client.list_artifacts(run_id)}:
         return None
@@ -62,8 +58,6 @@ def fetch(client: "MlflowClient", run_id: str, name: str) -> Path | None:
 
 def load_champion() -> Champion | None:
     """The registered champion; None when nothing of ours was promoted yet."""
-    from mlflow.exceptions import MlflowException
-
     client = connect()
     try:
         version = client.get_model_version_by_alias(*CHAMPION)
@@ -90,8 +84,6 @@ def load_champion() -> Champion | None:
 
 def log_report(folder: Path) -> str:
     """Keep the report as artifacts: of the run that `mlflow run` made for us, else of one of its own. Its id."""
-    from training.tracking import mlflow_run, store
-
     client = connect()
     resumed = mlflow_run.own_run(client, MODULE)
     run_id = resumed or client.create_run(store.find_experiment(client), run_name="report").info.run_id
@@ -111,10 +103,8 @@ def describe_verdicts(run_id: str, markdown: str) -> None:
     client.set_tag(run_id, "mlflow.note.content", note.split(VERDICTS)[0].rstrip() + VERDICTS + markdown)
 
 
-def _fetch_if_run(client: "MlflowClient", run_id: str, name: str) -> Path | None:
+def _fetch_if_run(client: MlflowClient, run_id: str, name: str) -> Path | None:
     """As `fetch`; None where the run is gone for good, too: a model outlives the run that made it."""
-    from mlflow.exceptions import MlflowException
-
     try:
         return fetch(client, run_id, name)
     except MlflowException as error:

@@ -436,7 +436,7 @@ def test_check_data_and_a_study_take_the_options_that_are_advised(name: str) -> 
     [
         (["--name", "cells"], "name='cells' is no public set known here; it must be one of dsb2018, bbbc039,"),
         ([], "the following arguments are required: --name; --help lists what can be given"),
-        (["--name", "tnbc", "--speed", "9"], "unrecognized arguments: --speed 9"),
+        (["--name", "tnbc", "--speed", "9"], "speed=9: there is no such parameter; the parameters are name, out"),
     ],
 )
 def test_a_bad_value_ends_with_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

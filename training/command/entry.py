@@ -5,8 +5,10 @@ Imports nothing heavy, so that --help answers at once.
 
 import argparse
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,10 +19,25 @@ SHELLS = ("bash", "sh", "cmd", "cmd.exe")  # through which MLflow starts a comma
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises ValueError, so that every wrong value ends in `refuse`."""
+    """Raises ValueError, so that every wrong value ends in `refuse`. Takes --val_percent for --val-percent, too.
+
+    So MLproject need not list every parameter: `mlflow run -P val_percent=20` adds --val_percent 20 to a command.
+    """
+
+    def __init__(self, module: str, description: str) -> None:
+        super().__init__(prog=f"python -m {module}", description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message}; --help lists what can be given")
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        given = [re.sub("^--[^=]+", lambda name: name[0].replace("_", "-"), text) for text in arguments]
+        options, unknown = self.parse_known_args(given)
+        if unknown:
+            known = ", ".join(sorted(vars(options)))
+            extra = " ".join(unknown).removeprefix("--").replace(" ", "=", 1)
+            raise ValueError(f"{extra}: there is no such parameter; the parameters are {known}")
+        return options
 
 
 def user_path(text: str) -> Path:
@@ -29,6 +46,23 @@ def user_path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+def whole_number(text: str) -> int:
+    """To be an option's `type`."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def run_command(module: str, command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> int:
+    """The exit status of `python -m module`: what `command` returns of its arguments, or 2 for what it cannot use."""
+    enter()
+    try:
+        return command(sys.argv[1:] if arguments is None else arguments)
+    except ValueError as error:
+        return refuse(error, module)
 
 
 def enter() -> None:

@@ -4,11 +4,9 @@ Imports nothing heavy, so that --help answers at once.
 """
 
 import argparse
-import re
 from collections.abc import Sequence
-from typing import NoReturn
 
-from training.command.entry import user_path
+from training.command.entry import Parser, user_path, whole_number
 from training.data.mask_rule import AUTO
 from training.data.read_options import Reading
 from training.study.plan import CARRIES, PRESETS
@@ -21,26 +19,21 @@ FIT_HELP = "resize: the whole image, its long side image_size pixels; tile: cut 
 DESCRIPTION = "Run one study, or all of them: every trial becomes an MLflow run."
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line. Raises ValueError with value, rule and cure."""
-    parser = Parser(prog="python -m training.runner", description=DESCRIPTION)
+    """The command line of a study. Raises ValueError with value, rule and cure."""
+    parser = Parser("training.runner", DESCRIPTION)
     parser.add_argument("study", help=f"{', '.join(STUDIES)}, or {ALL} of them in the report's order")
     add_reading(parser)
     parser.add_argument("--preset", default="small", help="; ".join(f"{k}: {v.meant_for}" for k, v in PRESETS.items()))
     parser.add_argument("--epochs", default="preset", help="of every trial; preset: the preset's share of the report's")
     parser.add_argument("--image-size", default="preset", help="pixels, a multiple of 16")
     parser.add_argument("--fit", default="resize", help=FIT_HELP)
-    parser.add_argument("--seeds", type=_whole, default=1, help="runs of every cell")
+    parser.add_argument("--seeds", type=whole_number, default=1, help="runs of every cell")
     parser.add_argument("--carry", default="report", help=f"{' or '.join(CARRIES)}: where fixed factors come from")
     parser.add_argument("--protocol", default="fixed", help=f"{' or '.join(PROTOCOLS)}: what validates and tests")
-    parser.add_argument("--val-percent", type=_whole, default=10, help="of the images (protocol=fixed)")
-    parser.add_argument("--test-percent", type=_whole, default=10, help="of the images (protocol=fixed)")
-    parser.add_argument("--fold", type=_whole, default=0, help=f"0 to {FOLDS - 1}: which fifth is held out from")
+    parser.add_argument("--val-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
+    parser.add_argument("--test-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
+    parser.add_argument("--fold", type=whole_number, default=0, help=f"0 to {FOLDS - 1}: which fifth is held out from")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--deterministic", default="false", help="true: the same bits every time, on a GPU too")
     parser.add_argument("--precision", default="auto", help=f"auto, {' or '.join(PRECISIONS)}")
@@ -48,14 +41,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--compile", default="auto", choices=("auto", "true", "false"), help="torch.compile; auto: long work on a GPU"
     )
-    parser.add_argument("--retries", type=_whole, default=0, help="how often a trial that failed is trained again")
+    parser.add_argument(
+        "--retries", type=whole_number, default=0, help="how often a trial that failed is trained again"
+    )
     parser.add_argument(
         "--executor",
         default="processes",
         choices=EXECUTORS,
         help="ray: trials as tasks of a Ray cluster (docs/scale.md)",
     )
-    options = parse_known(parser, arguments)
+    options = parser.parse(arguments)
     if options.retries < 0:
         raise ValueError(f"retries={options.retries} is out of range; it must be at least 0")
     if options.study not in (*STUDIES, ALL):
@@ -94,21 +89,3 @@ def find_reading(options: argparse.Namespace) -> Reading:
         rle_order=options.rle_order,
         category=options.category,
     )
-
-
-def parse_known(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse; `mlflow run -P val_percent=20` passes what MLproject does not list as --val_percent 20."""
-    given = [re.sub("^--[^=]+", lambda name: name[0].replace("_", "-"), text) for text in arguments]
-    options, unknown = parser.parse_known_args(given)
-    if unknown:
-        known = ", ".join(sorted(name for name in vars(options) if name != "study"))
-        extra = " ".join(unknown).removeprefix("--").replace(" ", "=", 1)
-        raise ValueError(f"{extra}: there is no such parameter; the parameters are {known}")
-    return options
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None

@@ -18,15 +18,16 @@ from training.data.split import split_digest
 from training.execution.identity import result_hash, results_version
 from training.execution.jobs import COLLAPSED, EpochDone, Job, Outcome
 from training.execution.summary import describe_outcome
+from training.network.checkpoint import drop_checkpoint
 from training.study.plan import Plan, Settings, describe, trial_work
 from training.study.trial import Trial
+from training.tracking import runs
 from training.tracking.lease import Known, end_dead_runs, look_up
 from training.tracking.retry import is_full
 
-if TYPE_CHECKING:  # torch and MLflow take seconds to import, and --help needs neither
+if TYPE_CHECKING:  # what is asked of MLflow is asked through training/tracking
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
 
 CHECKPOINTS = Path("mlruns/checkpoints")  # of trials that are being trained
 LOOK_AGAIN_SECONDS = 2.0  # after a trial that another process trains
@@ -115,11 +116,8 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:
             time.sleep(LOOK_AGAIN_SECONDS)
 
 
-def _settled(session: Session, plan: Plan, parent: str, known: "dict[Trial, Known]") -> dict[Trial, Outcome]:
+def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Known]) -> dict[Trial, Outcome]:
     """Outcomes of the trials that need no training: trained before, or failed as often as they may."""
-    from training.network.checkpoint import drop_checkpoint
-    from training.tracking import runs
-
     there: dict[Trial, Outcome] = {}
     taken_over = 0
     for trial, found in known.items():

@@ -21,6 +21,7 @@ from analysis.evidence import evidence, runs, store
 from analysis.evidence import snapshot as kept
 from analysis.evidence.schema import load_published, tidy
 from analysis.page import exports
+from analysis.page import page as page_of
 from training.study.studies import STUDIES
 
 
@@ -55,7 +56,7 @@ def store_of_page(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 @pytest.fixture(scope="module")
 def printed_only() -> str:
     """The page before anything was run."""
-    return exports.render("report.html", report.compose(load_published(), evidence.nothing()))
+    return exports.render("report.html", page_of.compose(load_published(), evidence.nothing()))
 
 
 def test_the_page_asks_for_nothing_from_outside(page: Path) -> None:
@@ -100,7 +101,7 @@ def test_chapters_without_runs_say_so_and_show_the_printed_side(page: Path) -> N
 
 def test_without_a_champion_the_page_prints_the_cure(page: Path) -> None:
     assert "Nothing is promoted yet" in page.read_text()
-    assert report.PROMOTE in page.read_text()
+    assert page_of.PROMOTE in page.read_text()
 
 
 def test_before_anything_is_run_the_printed_side_stands_alone(printed_only: str) -> None:
@@ -114,7 +115,7 @@ def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
     tags |= {"test_dice_low": "0.70", "test_dice_high": "0.83"}
     champion = store.Champion("3", tags | {"data": "<b>cells</b>"}, {}, "", images, b"")
     found = dataclasses.replace(evidence.nothing(), champion=champion)
-    html = exports.render("report.html", report.compose(tidy([]), found))
+    html = exports.render("report.html", page_of.compose(tidy([]), found))
     assert html.index("0.765") < html.index("0.321") < html.index("27 conclusions")
     assert "test Dice, 95 % 0.700 to 0.830" in html
     assert "The champion, test image by test image" in html
@@ -128,7 +129,7 @@ def test_a_champion_of_mostly_empty_images_says_what_its_dice_leaves_out() -> No
     champion = store.Champion("3", tags, {}, "", images, b"")
     found = dataclasses.replace(evidence.nothing(), champion=champion)
     html, markdown = (
-        exports.render(name, report.compose(tidy([]), found)) for name in ("report.html", "report.md")
+        exports.render(name, page_of.compose(tidy([]), found)) for name in ("report.html", "report.md")
     )  # fmt: skip
     assert "test Dice, mean of 1 test image with foreground<" in html, "and no interval of one image"
     assert "False alarms on 1 of 2 images without (Otsu: 2)." in html
@@ -147,7 +148,7 @@ def test_a_broken_arm_is_flagged_wherever_it_is_shown() -> None:
     rows += [broken | {"seed": 0, "diverged": True, "run_id": "b0"}]
     rows += [broken | {"seed": 1, "collapsed": True, "val_dice": 0.0, "run_id": "b1"}]
     found = dataclasses.replace(evidence.nothing(), trials=tidy(rows))
-    content = report.compose(load_published(), found)
+    content = page_of.compose(load_published(), found)
     (chapter,) = (chapter for chapter in content["chapters"] if chapter.study.name == "augmentation")
     (row,) = (row for row in chapter.rows if row.cells == ("training only",))
     assert (row.n, row.note) == ("1", "1 collapsed, 1 diverged")
@@ -240,7 +241,7 @@ def test_every_measured_number_links_to_its_run_where_the_server_is_known(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
     found = evidence.from_store("", "http://mlflow.example:5000/")
-    html = exports.render("report.html", report.compose(load_published(), found))
+    html = exports.render("report.html", page_of.compose(load_published(), found))
     (parent,) = found.trials[found.trials["study"] == "losses"]["parent_run_id"].unique()
     link = f"http://mlflow.example:5000/#/experiments/{experiment()}/runs/{parent}"
     assert html.count(f'href="{link}"') == 12 + 1, "12 cells of two seeds each, and the study itself"

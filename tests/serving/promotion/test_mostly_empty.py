@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from analysis.evidence.failures import forget_old_scores, mark_collapsed
 from analysis.evidence.schema import tidy
 from analysis.page.chapters import describe_test
-from serving import promote
+from serving.promotion import promotion
 from serving.promotion.candidate import find_candidate
 from serving.promotion.scores import ImageScore, rank, to_csv
 from training.data.checks.findings import ERROR, WARNING
@@ -250,7 +250,7 @@ def test_a_mostly_empty_folder_from_study_to_champion(made: str, tmp_path: Path)
     tags = chain.champion.tags
     assert (tags["test_images"], tags["test_foreground_images"], tags["test_empty_images"]) == ("6", "1", "5")
     assert "mean of 1 image with foreground" in chain.champion.description
-    images = pd.read_csv(chain.client.download_artifacts(chain.champion.run_id, promote.TEST_IMAGES, str(tmp_path)))
+    images = pd.read_csv(chain.client.download_artifacts(chain.champion.run_id, promotion.TEST_IMAGES, str(tmp_path)))
     assert images["dice"].notna().sum() == 1
     assert images["false_alarm"].notna().sum() == 5
     assert float(tags["test_dice"]) == pytest.approx(images["dice"].iloc[0])

@@ -46,7 +46,7 @@ def test_every_test_image_has_its_dice_and_the_worst_a_picture(chain: Chain, tmp
     (promotion,) = promotions(chain)
     kept = {
         name: chain.client.download_artifacts(promotion.info.run_id, name, str(tmp_path))
-        for name in (promote.TEST_IMAGES, promote.WORST_IMAGES)
+        for name in (promotion.TEST_IMAGES, promotion.WORST_IMAGES)
     }
     dice = pd.read_csv(kept["test_images.csv"], dtype={"image": "str"})
     tags = chain.champion.tags

@@ -152,7 +152,7 @@ def test_a_later_step_of_a_command_goes_on_in_the_run_of_its_first(
 ) -> None:
     run_id = made_by_mlflow("main", data="cells")
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
-    code = "from training import mlflow_run, store\nclient = store.connect()\n"
+    code = "from training.tracking import mlflow_run, store\nclient = store.connect()\n"
     code += "run_id = mlflow_run.own_run(client, 'training.runner')\n"
     code += "mlflow_run.adopt(client, run_id, 'all studies', {'role': 'main'})\nclient.log_metric(run_id, 'dice', 0.9)"
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)

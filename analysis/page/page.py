@@ -1,0 +1,89 @@
+"""The report: evidence is gathered, claims are checked, one self-contained page is rendered, tables lie beside it.
+
+What the page says is decided in `chapters`; how it looks, in templates/report.html; other formats are in `exports`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.claims import ALL_CLAIMS, check_claims
+from analysis.evidence import evidence, files, snapshot, store
+from analysis.evidence.evidence import Evidence
+from analysis.evidence.published import read_notes
+from analysis.evidence.schema import load_published
+from analysis.page import chapters, exports, panels, pictures
+
+PROMOTE = "mlflow run . -e promote -P data=FOLDER"
+
+
+def gather(*, published: bool = False, tables: Path | None = None, data_digest: str = "", server: str = "") -> Evidence:
+    """From nothing (published), from files (tables) or from the store: the newest runs, or those of a digest.
+
+    Raises ValueError for what is not there.
+    """
+    if published:
+        return evidence.nothing()
+    if tables:
+        return snapshot.from_files(tables, server)
+    store.check()
+    return evidence.from_store(data_digest, server)
+
+
+def write_report(out: Path, found: Evidence, keep: Path | None, *, log: bool) -> Path:
+    """Write the page and its tables into `out`, what they rest on into `keep`, and, with `log`, the page into MLflow.
+
+    Returns the page's path.
+    """
+    published = load_published()
+    if log and found.champion is None:
+        print(f"no champion yet (models:/unet@champion); to choose one: {PROMOTE}")
+    content = compose(published, found)
+    page = out / "index.html"
+    files.write(page, exports.render("report.html", content))
+    files.write(out / "report.md", exports.render("report.md", content))
+    exports.write_tables(out / "tables", exports.make_tables(published, found.trials, content["verdicts"]))
+    shown = [strip.run_id for chapter in content["chapters"] for strip in chapter.strips if strip.run_id]
+    for folder in [out / "tables", *([keep] if keep else [])]:
+        snapshot.write_files(folder, found, shown)
+    if log:
+        store.log_report(out)
+        for chapter in content["chapters"]:
+            if chapter.parent_run_id:
+                store.describe_verdicts(
+                    chapter.parent_run_id, exports.render("verdicts.md", {**content, "chapter": chapter})
+                )
+    return page
+
+
+def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
+    """Everything the templates ask for."""
+    trials, champion = found.trials, found.champion
+    printed, measured = check_claims(published), check_claims(trials)
+    return {
+        "chapters": chapters.make_chapters(published, found, (printed, measured), read_notes()),
+        "champion": champion,
+        "champion_test": chapters.describe_test(champion.tags) if champion else {},
+        "champion_factors": chapters.describe_params(champion.params) if champion else "",
+        "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
+        **pictures.champion_pictures(champion),
+        "cost": panels.render(
+            lambda: panels.cost_figure(trials.drop_duplicates("trained_run_id")), "Quality against cost"
+        )
+        if len(trials)
+        else "",
+        "choices": {"Printed numbers": chapters.choices(published, found), "Measured": chapters.choices(trials, found)},
+        "summary": chapters.judged(printed, measured, "summary"),
+        "claims": chapters.judged(printed, measured, ""),
+        "counts": {"Printed": chapters.counts(printed), "Measured": chapters.counts(measured)},
+        "effects": panels.render(
+            lambda: panels.effects_figure(ALL_CLAIMS, printed, measured), "Effects with 95 % intervals"
+        ),
+        "glyphs": chapters.GLYPHS,
+        "num_runs": trials["trained_run_id"].nunique(),
+        "provenance": found.provenance,
+        "data": "" if trials.empty else trials.iloc[0]["data"],
+        "promote": PROMOTE,
+        "verdicts": {"published": printed, "measured": measured},
+    }

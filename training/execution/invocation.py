@@ -1,0 +1,157 @@
+"""One invocation of the runner: one study, or all of them in the report's order, each building on the ones before.
+
+What a study proposes is trained in study_run.py; its winner is kept for the studies that build on it.
+"""
+
+import signal
+from contextlib import nullcontext
+from typing import NoReturn
+
+from training.command.preparation import Prepared
+from training.command.progress import Progress
+from training.execution.jobs import Outcome
+from training.execution.pool import Pool
+from training.execution.ray_pool import RayPool
+from training.execution.study_run import DiskFull, Session, Workers, run_trials
+from training.execution.summary import NO_WINNER, describe_outcome, describe_study, find_undecided, find_winners
+from training.study.plan import describe, estimate_work, make_plan
+from training.study.search import mean_score
+from training.study.studies import Carried, Study, carried_from_report, carried_from_winners
+from training.study.trial import Trial
+from training.tracking import mlflow_run, runs, store
+from training.tracking.lease import Heartbeat
+from training.tracking.retry import is_full, may_pass
+
+INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
+
+
+def run_studies(prepared: Prepared, module: str) -> int:
+    """For `python -m module`: the studies that were asked for, in order. The exit status: 0 when every trial is there.
+
+    Raises ValueError before any run exists.
+    """
+    studies, settings = prepared.studies, prepared.settings
+    client, experiment_id = runs.connect()
+    mlflow_run.own_run(client, module)
+    winners: dict[str, list[Trial]] = {}
+    if settings.carry == "measured" and len(studies) == 1:
+        digest = prepared.images.digest
+        winners = runs.load_winners(client, studies[0].needs, digest, settings.protocol)
+    runs.describe_experiment(client, experiment_id)
+    progress = Progress(total_work=sum(estimate_work(study, settings) for study in studies))
+    for line in [*prepared.text, f"runs go to {store.address()}"]:
+        progress.say(line)
+    if dead := runs.end_all_dead(client):
+        progress.say(f"{len(dead)} run(s) whose process is gone were ended; their trials are free again")
+    session = Session(
+        prepared=prepared, client=client, experiment_id=experiment_id, pool=_make_pool(prepared), progress=progress
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):  # whoever started us may ignore the first, as nohup and & do
+        signal.signal(number, _interrupt)
+    try:
+        missing = _run_studies(session, winners)
+    except KeyboardInterrupt:
+        session.pool.kill()
+        runs.end_own_runs(client)
+        progress.say("\nstopped; what is finished stays, and the same command goes on from here")
+        return INTERRUPTED
+    except SystemExit:
+        session.pool.close()
+        runs.end_own_runs(client)
+        raise
+    except Exception as error:
+        session.pool.kill()
+        if not (stopped := _why_stopped(error)):
+            raise
+        progress.say(f"\nerror: {stopped}; what is finished stays, and the same command goes on from here")
+        return 1
+    session.pool.close()
+    if missing:
+        lines = "\n".join(f"  {line}" for line in missing)
+        progress.say(f"\n{len(missing)} trial(s) are missing:\n{lines}\ntheir runs hold the reasons (tag `failure`)")
+    return 1 if missing else 0
+
+
+def _make_pool(prepared: Prepared) -> Workers:
+    if prepared.executor == "ray":
+        return RayPool(prepared.images, prepared.machine)
+    return Pool(prepared.images, prepared.machine)
+
+
+def _run_studies(session: Session, winners: dict[str, list[Trial]]) -> list[str]:
+    """All that were asked for, in order; the trials that are missing in the end, and why, in words."""
+    studies, settings, missing = session.prepared.studies, session.settings, []
+    parent = _begin_main(session) if len(studies) > 1 else ""
+    with Heartbeat(session.client, parent) if parent else nullcontext():
+        for position, study in enumerate(studies, start=1):
+            carried = carried_from_winners(winners) if settings.carry == "measured" else carried_from_report(study)
+            where = f"{position}/{len(studies)}" if len(studies) > 1 else ""
+            winners[study.name], failed = run_study(session, study, carried, parent, where)
+            missing += [
+                f"{study.name}: {describe(one.trial, study.scientific, settings.seeds)}: {describe_outcome(one)}"
+                for one in failed
+            ]
+    if parent and parent != runs.run_from_mlflow():
+        runs.end_run(session.client, parent, failed=bool(missing))
+    return missing
+
+
+def _why_stopped(error: Exception) -> str:
+    """In words, for what is no mistake of ours; else nothing."""
+    if is_full(error) or isinstance(error, DiskFull):
+        return f"the disk is full ({str(error).splitlines()[0][:200]}); free some space"
+    if may_pass(error):
+        return f"the tracking store cannot be reached ({str(error).splitlines()[0][:200]})"
+    if "must be in the 'active' state" in str(error):
+        return f"a run or its experiment was deleted meanwhile ({str(error).splitlines()[0][:200]}); restore it"
+    return ""
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def run_study(
+    session: Session, study: Study, carried: Carried, parent: str, where: str
+) -> tuple[list[Trial], list[Outcome]]:
+    """Run one study to its end. Its winners, one for each of its searches, and the trials that failed."""
+    plan = make_plan(study, carried, session.settings)
+    session.progress.begin_study(where, study.name, study.question, plan.num_trials)
+    for reason in plan.left_out:
+        session.progress.say(f"  left out: {reason}")
+    tags = session.tags | {"role": "study", "study": study.name, "section": study.section}
+    run_id = runs.run_from_mlflow() if not parent else ""
+    if run_id:
+        mlflow_run.adopt(session.client, run_id, study.name, tags)
+    else:
+        run_id = runs.begin_run(session.client, session.experiment_id, study.name, tags, parent)
+    prepared = session.prepared
+    runs.log_data(session.client, run_id, prepared.images, "training")
+    runs.log_reading(session.client, run_id, prepared.images, prepared.reading, prepared.warnings, prepared.stems)
+    with Heartbeat(session.client, run_id):
+        outcomes = run_trials(session, plan, run_id)
+    winners = find_winners(plan, outcomes)
+    for trial in winners:
+        dice = mean_score([outcome.score for outcome in outcomes if outcome.trial.replace(seed=0) == trial])
+        session.progress.say(f"  winner: {describe(trial, study.scientific, 1)}  val Dice {dice:.3f}")
+    for what in find_undecided(plan, outcomes):
+        session.progress.say(f"  no winner: {what}: {NO_WINNER}")
+    markdown = describe_study(plan, outcomes, winners, session.settings.seeds)
+    runs.describe_study(session.client, run_id, markdown, winners)
+    failures = [outcome for outcome in outcomes if outcome.failure]
+    if run_id != runs.run_from_mlflow():  # `mlflow run` ends its own run, by our exit status
+        runs.end_run(session.client, run_id, failed=bool(failures))
+    if not winners:
+        why = "its runs hold the reasons (tag `failure`)" if failures else f"{NO_WINNER}; more epochs may help"
+        raise SystemExit(f"error: no trial of {study.name} could be judged: {why}")
+    return winners, failures
+
+
+def _begin_main(session: Session) -> str:
+    """The run that holds the studies of `all`; made by `mlflow run`, or here."""
+    tags = session.tags | {"role": "main"}
+    run_id = runs.run_from_mlflow()
+    if run_id:
+        mlflow_run.adopt(session.client, run_id, "all studies", tags)
+        return run_id
+    return runs.begin_run(session.client, session.experiment_id, "all studies", tags)
