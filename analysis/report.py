@@ -30,7 +30,7 @@ def report(arguments: Sequence[str]) -> int:
             data_digest="" if options.data_digest == NEWEST else options.data_digest,
             server="" if options.tracking_url == AUTO else options.tracking_url,
         )
-        page = write_report(options.out, found, options.keep, log=not (options.published or options.tables))
+        page = write_report(options.out, found, options.snapshot, log=not (options.published or options.tables))
     except OSError as error:
         raise ValueError(str(error)) from error
     print(f"report: {page.resolve()}")
@@ -47,10 +47,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--published", action="store_true", help="the report's printed numbers alone; no store is read")
     parser.add_argument(
-        "--tables", type=user_path, help="the tables/ folder of an earlier report or one of --keep, in place of a store"
+        "--tables",
+        type=user_path,
+        help="the tables/ folder of an earlier report, or a snapshot, in place of a store",
     )
     parser.add_argument(
-        "--keep", type=user_path, help="write what the report rests on into this folder, too, and that alone"
+        "--snapshot",
+        "--keep",
+        type=user_path,
+        help="a folder for what the report rests on, as small files",
     )
     parser.add_argument(
         "--tracking-url",

@@ -70,11 +70,11 @@ def measure(folder: Path, size: int) -> str:
 def log_study(study: str) -> None:
     """A study with one trial, as the runner logs them: its params, 7 summary metrics and 15 stepped ones, 24 tags."""
     client, experiment = tracking.connect()
-    tags = {"study": study, "data_digest": DIGEST, "data": "many", "carry": "report", "protocol": "fixed"}
+    tags = {"study": study, "data_digest": DIGEST, "data": "many", "baseline": "report", "protocol": "fixed"}
     tags |= {"preset": "small", "section": "6", "device": "cpu", "split_digest": "0", "deterministic": "false"}
     parent = tracking.begin_run(client, experiment, study, tags | {"role": "study"})
     trial = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=20)
-    run = TrialRun(client, experiment, study, trial, tags | {"row": "printed"}, parent)
+    run = TrialRun(client, experiment, study, trial, tags | {"row": "published"}, parent)
     names = ("train_loss", "train_dice", "val_loss", "val_dice", "val_global_dice", "val_soft_dice", "val_iou", "lr")
     best = ("best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss", "best_epoch", "epochs_to_converge")
     client.log_batch(run.run_id, [Metric(name, 0.5, 0, 0) for name in (*names, *best, "seconds")])

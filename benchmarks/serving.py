@@ -31,7 +31,7 @@ SIDES = "ours_int8,ours_bf16,ours_fp32,plain,mlflow"
 REFERENCE = "plain"
 FORMATS = {"png": [cv2.IMWRITE_PNG_COMPRESSION, 6], "jpeg": [cv2.IMWRITE_JPEG_QUALITY, 90]}
 IMAGES = 8  # different ones
-LEAST = 1  # request of each client, however slow the service
+MIN_REQUESTS = 1  # request of each client, however slow the service
 PACKAGES = ("bentoml", "openvino", "torch", "fastapi", "uvicorn", "mlflow", "opencv-python")
 
 
@@ -122,7 +122,7 @@ def measure(side: Side, files: list[bytes], clients: int, seconds: float, load: 
             connection = side.connect()
             for number in itertools.count(client):
                 start = time.perf_counter()
-                if start - begin > seconds and number >= client + LEAST:
+                if start - begin > seconds and number >= client + MIN_REQUESTS:
                     break
                 _, timing = side.ask(connection, bodies[number % len(bodies)])
                 took = time.perf_counter() - start

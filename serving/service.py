@@ -17,14 +17,14 @@ from bentoml.exceptions import NotFound
 
 from serving.endpoint.answers import Serving, card_of
 from serving.endpoint.api import make_app
-from serving.endpoint.limits import Guard, read_token
-from serving.endpoint.metrics import Meter
+from serving.endpoint.limits import LimitsMiddleware, read_token
+from serving.endpoint.metrics import MetricsMiddleware
 from serving.inference.segmenter import Segmenter
 
 MODEL = "unet:latest"
 DEVICE = "SEGMENT_DEVICE"  # torch's name of a device, such as cuda; without it, OpenVINO computes
 SECONDS = 600  # a request may take
-LOOK_SECONDS = 1.0  # between two looks for another model
+POLL_SECONDS = 1.0  # between two looks for another model
 
 
 class Current:
@@ -44,7 +44,7 @@ class Current:
 
     def _watch(self) -> None:
         while True:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
             try:
                 folder = find_model(self._home)
                 if folder != self._folder:
@@ -123,5 +123,5 @@ class Segmentation:
         _current = Current()
 
 
-Segmentation.add_asgi_middleware(Meter)  # type: ignore[attr-defined]
-Segmentation.add_asgi_middleware(Guard)  # type: ignore[attr-defined]
+Segmentation.add_asgi_middleware(MetricsMiddleware)  # type: ignore[attr-defined]
+Segmentation.add_asgi_middleware(LimitsMiddleware)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ import pytest
 
 from analysis.evidence import store
 from training.data.pictures import Row, draw_predictions
-from training.study.studies import STUDIES, carried_from_report
+from training.study.studies import STUDIES, baseline_from_report
 from training.study.trial import Trial
 from training.tracking.store import EXPERIMENT
 
@@ -27,12 +27,12 @@ SKILL = {"adam": 0.80, "sgd": 0.74, "rmsprop": 0.70, "adagrad": 0.66, "adamax": 
 def made_up_trials(study: str, seeds: int) -> list[tuple[Trial, bool]]:
     """The study's trials, tiny, and whether each is beyond the report; a search has its four decades."""
     found = []
-    for row in STUDIES[study].rows(carried_from_report(STUDIES[study])):
+    for row in STUDIES[study].rows(baseline_from_report(STUDIES[study])):
         factors = {"epochs": 6, "image_size": 64} | {k: v for k, v in row.factors.items() if k != "epochs"}
         if factors.get("train_percent") == 100:
             continue
         for lr in (1e-4, 1e-3, 1e-2, 1e-1) if STUDIES[study].search_lr else (factors["lr"],):
-            found += [(Trial(**factors | {"lr": lr, "seed": seed}), row.beyond) for seed in range(seeds)]
+            found += [(Trial(**factors | {"lr": lr, "seed": seed}), row.extra) for seed in range(seeds)]
     return found
 
 
@@ -67,7 +67,7 @@ def experiment() -> str:
 def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverged: bool = False) -> str:
     """One finished child run as the training side logs it."""
     client = store.connect()
-    tags = {"role": "trial", "row": "printed", "trial": trial.digest, "collapsed": "false", **tags}
+    tags = {"role": "trial", "row": "published", "trial": trial.digest, "collapsed": "false", **tags}
     tags |= {"device": "cpu", "torch": "0.0", "git_commit": "c0ffee"}
     tags |= {"mlflow.parentRunId": parent, "diverged": str(diverged).lower(), "data_digest": DIGEST, "data": "made_up"}
     curve = made_up_curve(trial, np.random.default_rng(int(trial.digest, 16)))
@@ -88,12 +88,12 @@ def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverg
 def log_made_up_study(study: str, seeds: int = 2) -> str:
     """A parent run with its trials, each with a picture of predictions."""
     client = store.connect()
-    tags = {"study": study, "carry": "report", "protocol": "fixed", "preset": "demo"}
+    tags = {"study": study, "baseline": "report", "protocol": "fixed", "preset": "demo"}
     parent = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
     mask = np.eye(48, dtype=np.uint8)
     picture = draw_predictions([Row(mask[..., None] * 200, mask, mask.astype(np.float32), 1.0)])
-    for trial, beyond in made_up_trials(study, seeds):
-        run_id = log_made_up_trial(trial, tags | {"row": "beyond" if beyond else "printed"}, parent)
+    for trial, extra in made_up_trials(study, seeds):
+        run_id = log_made_up_trial(trial, tags | {"row": "extra" if extra else "published"}, parent)
         path = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
         cv2.imwrite(str(path / "predictions.png"), picture)
     client.set_terminated(parent)

@@ -94,7 +94,7 @@ def deep(pixels: NDArray[np.uint8], dtype: str) -> tuple[NDArray[Any], float | N
 def tiffs() -> Iterator[PictureFile]:
     """Written by tifffile from known pixels."""
     layouts: dict[str, dict[str, Any]] = {
-        "strips": {"rowsperstrip": 7},
+        "thumbnails": {"rowsperstrip": 7},
         "tiles": {"tile": (16, 32)},
         "bigtiff": {"bigtiff": True},
         "big-endian": {"byteorder": ">"},

@@ -15,15 +15,15 @@ from pathlib import Path
 import cv2
 
 from training.command.entry import Parser, run_command, user_path, whole_number
-from training.command.options import FIT_HELP, add_reading, find_reading
+from training.command.options import FIT_HELP, add_reading, read_options
 from training.command.progress import reading_progress
 from training.data import checks
 from training.data.checks.checks import find_problems
 from training.data.checks.findings import ERROR, Finding, describe_data, describe_finding
 from training.data.checks.foreground import is_judged
 from training.data.checks.sheet import draw_sheet
-from training.data.image_set import ImageSet, Unusable
-from training.data.read_options import Reading
+from training.data.image_set import ImageSet, UnusableError
+from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
 from training.study.words import pluralize
@@ -87,10 +87,10 @@ def check(arguments: Sequence[str]) -> int:
 
 def examine(options: argparse.Namespace) -> Examination:
     """Read the folder and check it. Raises ValueError for what is not understood at all."""
-    reading = find_reading(options)
+    reading = read_options(options)
     try:
         images = load_folder(options.data, options.image_size, options.fit, reading, reading_progress(sys.stdout))
-    except Unusable as error:
+    except UnusableError as error:
         wrong = [_unusable(problem) for problem in error.problems]
         shown = _load_tentatively(options, reading)
         lines = describe_data(shown, reading.rule.text) if shown else []
@@ -109,7 +109,7 @@ def examine(options: argparse.Namespace) -> Examination:
     return Examination(data=options.data, lines=[*lines, counts], findings=findings, images=images, split=split)
 
 
-def _load_tentatively(options: argparse.Namespace, reading: Reading) -> ImageSet | None:
+def _load_tentatively(options: argparse.Namespace, reading: ReadOptions) -> ImageSet | None:
     """What can be shown of a set about which something has to be asked first."""
     try:
         return load_folder(options.data, options.image_size, options.fit, reading, tentative=True)

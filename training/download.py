@@ -1,6 +1,6 @@
 """Getting public image sets: `python -m training.download --name dsb2018` fetches, verifies and unpacks one.
 
-Shows address, licence and citation first and keeps them beside the data (SOURCE.md). An interrupted transfer goes on
+Shows address, licence and citation first and keeps them beside the data (SOURCE.md). An interrupted transfer resumes
 where it stopped. The status is 0 when the data lie there, 1 when the transfer failed, 2 when a value cannot be used.
 Nothing here knows how a data folder is read, and nothing is fetched that no person asked for by name.
 """
@@ -30,15 +30,15 @@ PAUSES = (1.0, 3.0, 9.0, 27.0)  # seconds before each further try
 TRANSIENT = (408, 429, 500, 502, 503, 504)  # of HTTP: worth another try
 CHUNK = 1 << 16
 REPAINT_SECONDS = 0.2
-MANY_BYTES = 100_000_000  # a line in a log where the size is unknown
-AGAIN = "run the same command again, it goes on where it stopped"
+BYTES_PER_LINE = 100_000_000  # a line in a log where the size is unknown
+AGAIN = "run the same command again: it resumes where it stopped"
 
 
 class TransferFailed(Exception):
     """What the network did, and not what a person gave."""
 
 
-class Dropped(Exception):
+class DroppedError(Exception):
     """This try failed, the next may not."""
 
 
@@ -117,7 +117,7 @@ def transfer(file: RemoteFile, folder: Path, say: TextIO, pauses: Sequence[float
         try:
             _attempt(file, part, say)
             part.rename(folder / file.name)
-        except (requests.RequestException, Dropped) as dropped:
+        except (requests.RequestException, DroppedError) as dropped:
             error = _reason(dropped)
             if failures == len(pauses):
                 raise TransferFailed(f"{file.address}: {error}; {failures + 1} tries failed; {AGAIN}") from None
@@ -136,7 +136,7 @@ def _reason(error: Exception) -> str:
 def transfer_progress(out: TextIO, name: str, start: int, total: int) -> Callable[[int], None]:
     """Told the bytes there: one rewritten line on a terminal, a line every tenth in a log. total 0: unknown."""
     began, last, painted = time.monotonic(), start, 0.0
-    step = total / 10 if total else MANY_BYTES
+    step = total / 10 if total else BYTES_PER_LINE
 
     def show(done: int) -> None:
         nonlocal last, painted
@@ -155,7 +155,7 @@ def transfer_progress(out: TextIO, name: str, start: int, total: int) -> Callabl
 
 
 def _attempt(file: RemoteFile, part: Path, say: TextIO) -> None:
-    """Fetch what is missing. Raises Dropped or a RequestException for what another try may cure."""
+    """Fetch what is missing. Raises DroppedError or a RequestException for what another try may cure."""
     response, done = _open(file, part)
     with response:
         length = response.headers.get("Content-Length", "")
@@ -172,11 +172,11 @@ def _attempt(file: RemoteFile, part: Path, say: TextIO) -> None:
                 done += len(chunk)
                 show(done)
     if total and done != total:
-        raise Dropped(f"{done:,} of {total:,} bytes came")
+        raise DroppedError(f"{done:,} of {total:,} bytes came")
 
 
 def _open(file: RemoteFile, part: Path) -> tuple[requests.Response, int]:
-    """An answer, and how many bytes of the part it goes on from: 0 unless the server surely has the same file still."""
+    """An answer, and how many bytes of the part it resumes from: 0 unless the server surely has the same file still."""
     try:
         marks = json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))
         have = part.stat().st_size
@@ -203,7 +203,7 @@ def _get(file: RemoteFile, headers: dict[str, str], expected: tuple[int, ...]) -
     response.close()
     answer = f"the server answers {response.status_code} {response.reason}"
     if response.status_code in TRANSIENT:
-        raise Dropped(answer)
+        raise DroppedError(answer)
     raise TransferFailed(f"{file.address}: {answer}; look at the home page above whether the file has moved")
 
 

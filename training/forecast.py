@@ -14,7 +14,7 @@ from training.command.preparation import Prepared, prepare
 from training.command.progress import duration, leave
 from training.execution.jobs import Timing
 from training.study.plan import Settings, make_plan
-from training.study.studies import Study, carried_from_report
+from training.study.studies import Study, baseline_from_report
 from training.study.trial import Trial
 
 MODULE = "training.forecast"
@@ -67,7 +67,7 @@ def measure(prepared: Prepared) -> dict[tuple[str, int], Timing]:
 
 
 def forecast(study: Study, prepared: Prepared, timings: Mapping[tuple[str, int], Timing]) -> Forecast:
-    """A study's trials and what they take. What earlier studies will settle is taken from the report meanwhile."""
+    """A study's trials and what they take. What earlier studies will find is taken from the report meanwhile."""
     trials = _trials(study, prepared.settings)
     seconds = 0.0
     for trial in trials:
@@ -80,7 +80,7 @@ def forecast(study: Study, prepared: Prepared, timings: Mapping[tuple[str, int],
 
 
 def describe(forecasts: Sequence[Forecast], prepared: Prepared) -> list[str]:
-    """A line a study, and the sum."""
+    """One line per study, and the sum."""
     workers = prepared.machine.workers
     lines = ["", f"{'study':<20}{'trials':>8}{'epochs':>9}  time"]
     for one in forecasts:
@@ -93,7 +93,7 @@ def describe(forecasts: Sequence[Forecast], prepared: Prepared) -> list[str]:
 def _trials(study: Study, settings: Settings) -> list[Trial]:
     """As many trials as the study will have; a bisection's later ones are unknown, and its first stand for them."""
     trials = []
-    for search in make_plan(study, carried_from_report(study), settings).searches:
+    for search in make_plan(study, baseline_from_report(study), settings).searches:
         first = search.propose({})
         trials += [first[k % len(first)] for k in range(search.num_trials)]
     return trials

@@ -5,12 +5,11 @@ No verdict is written down here.
 
 import pandas as pd
 
-from analysis.claims import extensions as beyond
-from analysis.claims import losses, optimizers, regularization, schedulers
+from analysis.claims import extensions, losses, optimizers, regularization, schedulers
 from analysis.claims.verdicts import Claim, Verdict
 
 CLAIMS: tuple[Claim, ...] = (*optimizers.CLAIMS, *schedulers.CLAIMS, *regularization.CLAIMS, *losses.CLAIMS)
-ALL_CLAIMS: tuple[Claim, ...] = (*CLAIMS, *beyond.CLAIMS)
+ALL_CLAIMS: tuple[Claim, ...] = (*CLAIMS, *extensions.CLAIMS)
 
 
 def check_claims(table: pd.DataFrame) -> dict[str, Verdict]:

@@ -10,11 +10,11 @@ from analysis.claims.stats import pair
 from analysis.claims.verdicts import Claim, Verdict, arm, claim
 from training.study.studies import STUDIES
 
-FACTORS = STUDIES["beyond"].scientific
+FACTORS = STUDIES["extensions"].scientific
 
 
 def _compare(table: pd.DataFrame, factor: str, value: object, reference: object, margin: float) -> Verdict:
-    rows = arm(table, "beyond")
+    rows = arm(table, "extensions")
     left, right = rows[rows[factor] == value], rows[rows[factor] == reference]
     paired = pair(left, right, match=[name for name in FACTORS if name != factor], compared=factor)
     return from_pairs(paired, pd.concat([left, right]), by_interval(paired, margin=margin))
@@ -25,55 +25,55 @@ def _as_good_as_plateau(code: str, scheduler: str, name: str) -> Claim:
         code,
         f"{name} is at least as good as plateau.",
         f"{name} against plateau, all else equal: the 95 % interval of the mean difference lies above -{TIE}.",
-        seeds_alone=True,
+        single_cell=True,
     )(lambda table: _compare(table, "scheduler", scheduler, "plateau", -TIE))
 
 
 @claim(
-    "beyond.4",
+    "extensions.4",
     "AdamW beats Adam.",
     "AdamW against Adam, with the same number for weight decay: the 95 % interval of the mean difference lies above 0.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def adamw_beats_adam(table: pd.DataFrame) -> Verdict:
     return _compare(table, "optimizer", "adamw", "adam", 0)
 
 
 @claim(
-    "beyond.5",
+    "extensions.5",
     "Training twice as long pays.",
     "Twice the epochs against the settled ones: the 95 % interval of the mean difference lies above 0.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def longer_pays(table: pd.DataFrame) -> Verdict:
-    epochs = arm(table, "beyond")["epochs"]
+    epochs = arm(table, "extensions")["epochs"]
     return _compare(table, "epochs", epochs.max(), epochs.min(), 0)
 
 
 @claim(
-    "beyond.6",
+    "extensions.6",
     "Augmentation pays when training is long enough.",
     "At twice the epochs, training images augmented or not: the 95 % interval of the mean difference lies above 0.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def augmentation_pays(table: pd.DataFrame) -> Verdict:
     return _compare(table, "augment", "train", "none", 0)
 
 
 @claim(
-    "beyond.7",
+    "extensions.7",
     "The full width is worth it.",
     f"64 first channels against 16: the 95 % interval of the mean difference lies above {TIE}.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def full_width_pays(table: pd.DataFrame) -> Verdict:
     return _compare(table, "width", 64, 16, TIE)
 
 
 CLAIMS = (
-    _as_good_as_plateau("beyond.1", "cosine", "Cosine annealing"),
-    _as_good_as_plateau("beyond.2", "onecycle", "One-cycle"),
-    _as_good_as_plateau("beyond.3", "cyclic", "A cyclic schedule"),
+    _as_good_as_plateau("extensions.1", "cosine", "Cosine annealing"),
+    _as_good_as_plateau("extensions.2", "onecycle", "One-cycle"),
+    _as_good_as_plateau("extensions.3", "cyclic", "A cyclic schedule"),
     adamw_beats_adam,
     longer_pays,
     augmentation_pays,

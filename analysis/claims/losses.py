@@ -75,7 +75,7 @@ def dice_poorest(table: pd.DataFrame) -> Verdict:
     "losses.4",
     "The single best run is RMSprop with BCE.",
     f"That cell has the highest val Dice of the study, by at least {TIE}.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def best_loss_and_optimizer(table: pd.DataFrame) -> Verdict:
     wanted: dict[str, object] = {"loss": "bce", "optimizer": "rmsprop"}
@@ -98,7 +98,7 @@ def _repeated_in(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     "losses.5",
     "Weight decay hurt SGD and helped RMSprop.",
     "Switching loss, with decay (losses) against without (schedulers): val Dice falls for SGD and rises for RMSprop.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def decay_by_optimizer(table: pd.DataFrame) -> Verdict:
     """With decay: the losses study. Without: the schedulers study, whose runs have none."""
@@ -120,7 +120,7 @@ def decay_by_optimizer(table: pd.DataFrame) -> Verdict:
     "augmentation.1",
     "Augmentation does not help this small model.",
     f"No way of augmenting gains {TIE} val Dice over none; contradicted when every way does.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def augmentation_no_help(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "augmentation")
@@ -142,7 +142,7 @@ def augmentation_no_help(table: pd.DataFrame) -> Verdict:
     "mask_equalization.1",
     "Histogram equalization of the target masks is very bad.",
     f"It costs at least {VERY_BAD} val Dice; contradicted when it costs less than {TIE}.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def equalization_very_bad(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "mask_equalization")

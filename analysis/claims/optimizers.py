@@ -78,7 +78,7 @@ def switching_beats_bce(table: pd.DataFrame) -> Verdict:
     "training_data.1",
     "RMSprop is poor on little data; Adam and SGD are better, Adam best.",
     "At 20 and 40 %: val Dice of RMSprop < SGD < Adam.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def little_data_order(table: pd.DataFrame) -> Verdict:
     """Section 2's own runs where they exist; the report took Adam and SGD from Fig. 11."""

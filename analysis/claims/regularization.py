@@ -30,7 +30,7 @@ LARGEST_DROPOUT = 0.8
     "weight_decay.1",
     "With much data, validation loss is low with or without weight decay.",
     f"At {MUCH_DATA} %: val loss without decay at most {LOSS_TIE} above that with the best decay.",
-    seeds_alone=True,
+    single_cell=True,
     unit="loss",
 )
 def no_decay_needed(table: pd.DataFrame) -> Verdict:
@@ -47,7 +47,7 @@ def no_decay_needed(table: pd.DataFrame) -> Verdict:
     "weight_decay.2",
     "Little data needs strong weight decay.",
     f"At 20 and 40 %, the decay with the best val Dice is at least {STRONG_DECAY}.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def little_data_strong_decay(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "weight_decay", train_percent=LITTLE_DATA)
@@ -67,7 +67,7 @@ def little_data_strong_decay(table: pd.DataFrame) -> Verdict:
     "weight_decay.3",
     "Too strong a decay underfits when there is much data.",
     f"At {MUCH_DATA} %: train Dice falls with every step to a stronger decay.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def too_strong_underfits(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "weight_decay", train_percent=MUCH_DATA)
@@ -84,7 +84,7 @@ def too_strong_underfits(table: pd.DataFrame) -> Verdict:
     "weight_decay.4",
     "The best is 80 % of the data with weight decay 0.01.",
     f"That cell has the highest val Dice of the study, by at least {TIE}.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def best_decay(table: pd.DataFrame) -> Verdict:
     factors = ["train_percent", "weight_decay"]
@@ -115,7 +115,7 @@ def dropout_too_high(table: pd.DataFrame) -> Verdict:
     "dropout.2",
     "Dropout hurts more, the more training data.",
     f"Dice lost to dropout {SMALLEST_DROPOUT} is larger at most data than at least data, by at least {TIE}.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def dropout_hurts_with_data(table: pd.DataFrame) -> Verdict:
     paired, rows = _dropout_pairs(table, dropout=(0.0, SMALLEST_DROPOUT))

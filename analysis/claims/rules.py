@@ -20,7 +20,7 @@ LITTLE_DATA = (20, 40)  # percent of all images (Fig. 11)
 MUCH_DATA = 80  # percent: the most that leaves validation images
 CONVERGED = 0.5  # Dice from which a run counts as converged; Fig. 2's fall below 0.19 or above 0.66
 TIE = 0.01  # Dice; a single best cell has to lead by this much
-MOST = 0.75  # share of pairs that "in general" asks for
+MIN_WINS = 0.75  # share of pairs that "in general" asks for
 ONE_PAIR = 0.5  # a mean rests on one pair when more than this part of it goes with the pair
 
 
@@ -39,11 +39,11 @@ def above_zero(low: float, high: float) -> Answer:
 
 
 def by_majority(paired: Paired) -> Answer:
-    """Supported when the mean and at least MOST of the pairs are above 0."""
+    """Supported when the mean and at least MIN_WINS of the pairs are above 0."""
     share = paired.wins / len(paired) if len(paired) else math.nan
-    if share >= MOST and paired.effect > 0:
+    if share >= MIN_WINS and paired.effect > 0:
         return "supported"
-    return "contradicted" if share <= 1 - MOST and paired.effect < 0 else "undecided"
+    return "contradicted" if share <= 1 - MIN_WINS and paired.effect < 0 else "undecided"
 
 
 def by_margin(lead: float, margin: float = TIE) -> Answer:

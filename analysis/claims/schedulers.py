@@ -35,7 +35,7 @@ def helps_most(table: pd.DataFrame) -> Verdict:
     "schedulers.2",
     "AdaMax is better without a scheduler.",
     "AdaMax without against each scheduler: the 95 % interval of the mean difference lies above 0.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def adamax_without(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "schedulers", optimizer="adamax")
@@ -48,7 +48,7 @@ def adamax_without(table: pd.DataFrame) -> Verdict:
     "schedulers.3",
     "AdaGrad learns smoothly and early, but reaches a lower optimum.",
     "With a scheduler, AdaGrad converges in fewer epochs than the others' median and to a lower val Dice.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def adagrad_early_but_lower(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "schedulers", scheduler=WITH_SCHEDULER).dropna(subset=["epochs_to_converge", "val_dice"])
@@ -71,7 +71,7 @@ def adagrad_early_but_lower(table: pd.DataFrame) -> Verdict:
     "schedulers.4",
     "Adam and SGD do fine with or without a scheduler.",
     f"For both, val Dice over step, plateau and none spreads by at most {SAME}.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def fine_either_way(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "schedulers", optimizer=("adam", "sgd"))
@@ -89,7 +89,7 @@ def fine_either_way(table: pd.DataFrame) -> Verdict:
     "schedulers.5",
     "RMSprop needs a scheduler, and plateau works best.",
     "RMSprop's val Dice: none < step < plateau.",
-    seeds_alone=True,
+    single_cell=True,
 )
 def rmsprop_needs_one(table: pd.DataFrame) -> Verdict:
     rows = arm(table, "schedulers", optimizer="rmsprop")

@@ -132,7 +132,7 @@ def interquartile_mean(values: ArrayLike) -> float:
 
 
 def cell_means(table: pd.DataFrame, by: Sequence[str], score: str = "val_dice") -> pd.DataFrame:
-    """One row a cell, in order of appearance: mean over its runs, sd (n - 1; nan for one run) and n."""
+    """One row per cell, in order of appearance: mean over its runs, sd (n - 1; nan for one run) and n."""
     groups = table.groupby(list(by), dropna=False, sort=False)[score]
     return groups.agg(mean="mean", sd="std", n="count").reset_index()
 

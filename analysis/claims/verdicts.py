@@ -36,7 +36,7 @@ class Verdict:
     caveats: tuple[str, ...] = ()
 
 
-Decide = Callable[[pd.DataFrame], Verdict]
+Rule = Callable[[pd.DataFrame], Verdict]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Claim:
     code: str  # <study>.<number>
     sentence: str  # the conclusion
     rule: str  # how `decide` decides, in words
-    decide: Decide
-    seeds_alone: bool = False  # the rule compares single cells, so only seeds can say how sure it is
+    decide: Rule
+    single_cell: bool = False  # the rule compares single cells, so only seeds can say how sure it is
     unit: str = "Dice"  # of its effect
 
     @property
@@ -64,15 +64,15 @@ class Claim:
             notes.append(f"rows at {ALL_DATA} % are left out: their validation images are the training images")
         verdict = self._over_seeds(replace(verdict, caveats=(*verdict.caveats, *notes)), table)
         seeds = own["seed"].nunique()  # printed rows do not know theirs
-        if self.seeds_alone and verdict.answer != "undecided" and 0 < seeds < SEEDS_NEEDED:
+        if self.single_cell and verdict.answer != "undecided" and 0 < seeds < SEEDS_NEEDED:
             few = f"seeds alone decide here: {pluralize(seeds, 'seed')} of the {SEEDS_NEEDED} that takes"
             return _undecided(verdict, few)
         return verdict
 
     def _over_seeds(self, verdict: Verdict, table: pd.DataFrame) -> Verdict:
-        """Ask again without each seed in turn: the interval where the rule gives none, and what hangs on one seed."""
+        """Ask again without each seed in turn: the interval where the rule gives none, and what depends on one seed."""
         seeds = sorted(table[table["study"] == self.study]["seed"].dropna().unique())
-        if len(seeds) < 2 or not (self.seeds_alone or math.isnan(verdict.seed_low)):
+        if len(seeds) < 2 or not (self.single_cell or math.isnan(verdict.seed_low)):
             return verdict
         without = {seed: self.decide(table[table["seed"] != seed]) for seed in seeds}
         if math.isnan(verdict.seed_low):
@@ -84,8 +84,8 @@ class Claim:
         if not turned or verdict.answer == "undecided":
             return verdict
         hooks = ("seed " if len(turned) == 1 else "seeds ") + ", ".join(turned)
-        note = f"it hangs on {hooks}, without which the answer is another"
-        if self.seeds_alone and len(seeds) >= SEEDS_NEEDED:
+        note = f"it depends on {hooks}, without which the answer is another"
+        if self.single_cell and len(seeds) >= SEEDS_NEEDED:
             return _undecided(verdict, note)
         return replace(verdict, caveats=(*verdict.caveats, f"the verdict: {note}"))
 
@@ -96,10 +96,10 @@ def _undecided(verdict: Verdict, why: str) -> Verdict:
 
 
 def claim(
-    code: str, sentence: str, rule: str, *, seeds_alone: bool = False, unit: str = "Dice"
-) -> Callable[[Decide], Claim]:
+    code: str, sentence: str, rule: str, *, single_cell: bool = False, unit: str = "Dice"
+) -> Callable[[Rule], Claim]:
     """Make a claim of the function below it, so that the rule in words stands beside the rule in code."""
-    return lambda decide: Claim(code, sentence, rule, decide, seeds_alone, unit)
+    return lambda decide: Claim(code, sentence, rule, decide, single_cell, unit)
 
 
 def edge_caveats(rows: pd.DataFrame) -> list[str]:
@@ -137,7 +137,7 @@ def judge(answer: Answer, text: str, rows: pd.DataFrame, caveats: Iterable[str] 
     caveats = list(caveats)
     cell = [factor for factor in FACTORS if factor not in REPEATS]
     if len(scored) and scored.groupby(cell, dropna=False).size().max() == 1:
-        caveats.append("one run a cell (n = 1)")
+        caveats.append("one run per cell (n = 1)")
     if lost := int(rows["diverged"].sum()):
         caveats.append(f"{pluralize(lost, 'run')} diverged and left no score")
     if empty := int(scored["collapsed"].sum()):

@@ -13,7 +13,7 @@ from analysis.evidence import runs, store
 from analysis.evidence.failures import forget_old_scores, mark_collapsed
 from analysis.evidence.provenance import provenance
 from analysis.evidence.schema import tidy
-from analysis.evidence.thumbnails import Strips, make_strips
+from analysis.evidence.thumbnails import Thumbnails, make_thumbnails
 
 NO_CURVES = ("run_id", "epoch", "val_dice")
 
@@ -23,7 +23,7 @@ class Evidence:
     trials: pd.DataFrame  # of schema.SCHEMA
     curves: pd.DataFrame  # run_id and the columns of epochs.csv
     champion: store.Champion | None
-    load_strips: Callable[[str], Strips | None]  # of a run's predictions
+    load_thumbnails: Callable[[str], Thumbnails | None]  # of a run's predictions
     server: str  # address of the tracking server; empty where it is not known
     provenance: Mapping[str, str]  # of the trials; empty without any
 
@@ -39,7 +39,7 @@ def nothing() -> Evidence:
         trials=tidy([]),
         curves=pd.DataFrame(columns=NO_CURVES),
         champion=None,
-        load_strips=lambda run_id: None,
+        load_thumbnails=lambda run_id: None,
         server="",
         provenance={},
     )
@@ -60,7 +60,7 @@ def from_store(data_digest: str, server: str) -> Evidence:
         trials=mark_collapsed(forget_old_scores(trials, curves), curves),
         curves=curves,
         champion=champion,
-        load_strips=functools.cache(lambda run_id: make_strips(runs.load_predictions(run_id))),
+        load_thumbnails=functools.cache(lambda run_id: make_thumbnails(runs.load_predictions(run_id))),
         server=server or store.tracking_server(),
         provenance=provenance(trials, runs.count_images(trials)),
     )

@@ -11,14 +11,14 @@ from training.study.plan import PRESETS
 from training.study.studies import STUDIES
 from training.study.words import pluralize
 
-USUAL = {"preset": "small", "carry": "report", "protocol": "fixed", "fit": "resize", "fold": 0}  # a study's defaults
-SAID = {  # column: what it is called
+USUAL = {"preset": "small", "baseline": "report", "protocol": "fixed", "fit": "resize", "fold": 0}  # a study's defaults
+LABELS = {  # column: what it is called
     "data": "data",
     "data_digest": "digest of the data",
     "preset": "preset",
     "image_size": "pixels",
     "seed": "seeds",
-    "carry": "carry",
+    "baseline": "baseline",
     "protocol": "protocol",
     "precision": "precision",
     "device": "device",
@@ -32,7 +32,7 @@ def provenance(trials: pd.DataFrame, num_images: int) -> dict[str, str]:
     """What is known of all measured rows, by name; several values with commas. Empty without rows."""
     if trials.empty:
         return {}
-    told = {name: _values(trials[column]) for column, name in SAID.items()}
+    told = {name: _values(trials[column]) for column, name in LABELS.items()}
     told["images"] = str(num_images) if num_images else ""
     trained = trials["trained_run_id"].nunique()
     told["trials"] = f"{pluralize(len(trials), 'trial')} in {_studies(trials)}"
@@ -48,7 +48,7 @@ def commands(trials: pd.DataFrame) -> list[str]:
     """The commands that repeat all of it: `main`, where the studies took over each other's winners."""
     studies = list(trials["study"].unique())
     reported = [name for name in studies if STUDIES[name].figure]
-    if len(reported) > 1 and set(trials["carry"]) == {"measured"}:
+    if len(reported) > 1 and set(trials["baseline"]) == {"measured"}:
         others = [name for name in studies if name not in reported]
         return [
             command("", trials[trials["study"].isin(reported)]),
@@ -67,7 +67,7 @@ def command(name: str, trials: pd.DataFrame) -> str:
     first = trials.iloc[0]
     told: dict[str, Any] = {"data": f"path/to/{first['data']}"}
     for key, usual in USUAL.items():
-        if key == "carry" and not name:
+        if key == "baseline" and not name:
             continue  # `main` always measures
         if pd.notna(first[key]) and first[key] != usual:
             told[key] = f"{first[key]:g}" if isinstance(first[key], float) else first[key]

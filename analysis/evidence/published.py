@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parents[1] / "published"
 COLLAPSED = 1e-3  # Dice below which a run predicts nothing; the report prints 5e-10 for such runs
 
 _PLAIN = {"scheduler": "none", "weight_decay": 0.0, "dropout": 0.0}  # Sections 2 and 3, before they are studied
-_ALL = {"augment": "none", "equalize_masks": False, "width": 16, "carry": "report", "protocol": "report"}
+_ALL = {"augment": "none", "equalize_masks": False, "width": 16, "baseline": "report", "protocol": "report"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def read_printed() -> list[dict[str, Any]]:
     for source in SOURCES:
         table = pd.read_csv(FOLDER / source.file).rename(columns={"learning_rate": "lr"})
         for printed in table.to_dict("records"):
-            known = {"source": "published", "study": source.study, "figure": source.figure, "row": "printed"}
+            known = {"source": "published", "study": source.study, "figure": source.figure, "row": "published"}
             collapsed = printed.get("val_dice", 1.0) < COLLAPSED
             flags = {"collapsed": collapsed, "diverged": False}
             rows.append(

@@ -10,16 +10,16 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from analysis.evidence.schema import FACTORS, FLAGS, SUMMARY, TAGS, tidy
+from analysis.evidence.schema import EARLIER, EARLIER_VALUES, FACTORS, FLAGS, SUMMARY, TAGS, tidy
 from analysis.evidence.store import connect, fetch
 from training.study.studies import STUDIES
 
 PAGE = 1000  # runs a request
-AT_ONCE = 8  # requests; a server answers each from another of its workers
+MAX_CONCURRENT = 8  # requests; a server answers each from another of its workers
 NEWEST_FIRST = "start_time DESC"
 PARENT, REUSED = "mlflow.parentRunId", "reused_from"
 PARAMS, METRICS = tuple(FACTORS), tuple(SUMMARY.values())
-KEPT_TAGS = (*TAGS, *FLAGS, PARENT, REUSED, "role")
+KEPT_TAGS = (*TAGS, *EARLIER, *FLAGS, PARENT, REUSED, "role")
 RENAMED = {metric: column for column, metric in SUMMARY.items()} | {PARENT: "parent_run_id", REUSED: "trained_run_id"}
 
 
@@ -35,8 +35,9 @@ def load_trials(data_digest: str) -> pd.DataFrame:
     parents: dict[str, list[str]] = {name: [] for name in STUDIES}
     for run in _search(client, "tags.role = 'study'", NEWEST_FIRST):
         if run.data.tags.get("data_digest") == data_digest:  # a person's text: no filter of MLflow takes any quote
-            parents[run.data.tags["study"]].append(run.info.run_id)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+            study = run.data.tags["study"]
+            parents[EARLIER_VALUES["study"].get(study, study)].append(run.info.run_id)
+    with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
         studies = list(pool.map(functools.partial(_newest, client), parents.values()))
     return _typed(pd.DataFrame([row for rows in studies for row in rows]))
 
@@ -51,7 +52,7 @@ def load_curves(trials: pd.DataFrame) -> pd.DataFrame:
         return pd.read_csv(path).assign(run_id=run_id) if path else None
 
     known = trials.dropna(subset="run_id")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
         found = list(pool.map(read, zip(known["run_id"], known["trained_run_id"], strict=True)))
     curves = [curve for curve in found if curve is not None]
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["run_id", "epoch", "val_dice"])

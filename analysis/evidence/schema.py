@@ -1,4 +1,4 @@
-"""The one tidy table: a row a trial, a column a field, typed here and nowhere else. Unknown is nan.
+"""The one tidy table: one row per trial, one column per field, typed here and nowhere else. Unknown is nan.
 
 Printed numbers and MLflow runs both come in this schema. Where rows come from, and which are better, this file does
 not know.
@@ -27,7 +27,7 @@ SUMMARY = {  # column: MLflow metric; scores are those of the epoch with the bes
 }
 ADDED = ("val_false_alarms", "val_empty_images")  # that earlier runs and tables have not
 TAGS = (  # of a run, under the same names
-    *("study", "row", "carry", "protocol", "preset", "data", "data_digest"),
+    *("study", "row", "baseline", "protocol", "preset", "data", "data_digest"),
     *("device", "git_commit", "torch", "mlflow"),
 )
 TEXTS = (
@@ -37,6 +37,8 @@ TEXTS = (
     *TAGS,
 )
 FLAGS = ("collapsed", "diverged")
+EARLIER = {"carry": "baseline"}  # what tags and columns were called until 0.1
+EARLIER_VALUES = {"row": {"printed": "published", "beyond": "extra"}, "study": {"beyond": "extensions"}}
 SCHEMA: dict[str, str] = {
     **dict.fromkeys(TEXTS, "str"),
     **dict.fromkeys(FLAGS, "bool"),
@@ -45,11 +47,19 @@ SCHEMA: dict[str, str] = {
 }
 
 
+def modernize(table: pd.DataFrame) -> pd.DataFrame:
+    """A table that an earlier version wrote, or whose runs it logged, under today's names."""
+    for before, name in EARLIER.items():
+        if before in table:
+            table = table.assign(**{name: table[name].fillna(table[before]) if name in table else table[before]})
+    return table.replace({name: values for name, values in EARLIER_VALUES.items() if name in table})
+
+
 def tidy(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
     """A table of SCHEMA. A row that leaves out its flags has none, and one that names no other run was trained itself;
     anything else is unknown.
     """
-    table = pd.DataFrame(rows).reindex(columns=list(SCHEMA))
+    table = modernize(pd.DataFrame(rows)).reindex(columns=list(SCHEMA))
     flags = [name for name, dtype in SCHEMA.items() if dtype == "bool"]
     table[flags] = table[flags].astype(object).where(table[flags].notna(), False).astype(bool)
     table["trained_run_id"] = table["trained_run_id"].where(table["trained_run_id"].notna(), table["run_id"])
@@ -57,5 +67,5 @@ def tidy(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
 
 
 def load_published() -> pd.DataFrame:
-    """The report's printed tables, one row a printed row."""
+    """The report's printed tables, one row per published row."""
     return tidy(read_printed())

@@ -17,9 +17,9 @@ from analysis.evidence.evidence import NO_CURVES, Evidence
 from analysis.evidence.failures import forget_old_scores
 from analysis.evidence.files import write
 from analysis.evidence.provenance import provenance
-from analysis.evidence.schema import ADDED, SCHEMA
+from analysis.evidence.schema import ADDED, SCHEMA, modernize
 from analysis.evidence.store import TEST_COLUMNS, Champion
-from analysis.evidence.thumbnails import Strips, to_webp
+from analysis.evidence.thumbnails import Thumbnails, to_webp
 
 TRIALS, CURVES, PREDICTIONS = "trials.parquet", "curves.parquet", "predictions.parquet"
 CHAMPION, WORST, PROVENANCE = "champion.json", "champion_worst_images.webp", "provenance.json"
@@ -29,17 +29,17 @@ def from_files(folder: Path, server: str) -> Evidence:
     """What `write_files` wrote, here or on another machine."""
     if not (folder / TRIALS).is_file():
         raise ValueError(f"tables={folder}: it has no {TRIALS}; it must be the tables/ folder beside a report")
-    trials = pd.read_parquet(folder / TRIALS)
+    trials = modernize(pd.read_parquet(folder / TRIALS))
     if missing := [name for name in SCHEMA if name not in trials and name not in ADDED]:
         raise ValueError(f"tables={folder}: {TRIALS} lacks {', '.join(missing)}; write that report again")
-    strips = _strips(folder / PREDICTIONS)
+    thumbnails = _thumbnails(folder / PREDICTIONS)
     told = folder / PROVENANCE
     curves = pd.read_parquet(folder / CURVES) if (folder / CURVES).is_file() else pd.DataFrame(columns=NO_CURVES)
     return Evidence(
         trials=forget_old_scores(trials.reindex(columns=list(SCHEMA)).astype(SCHEMA), curves),
         curves=curves,
         champion=_champion(folder),
-        load_strips=strips.get,
+        load_thumbnails=thumbnails.get,
         server=server,
         provenance=json.loads(told.read_text()) if told.is_file() else provenance(trials, 0),
     )
@@ -47,13 +47,13 @@ def from_files(folder: Path, server: str) -> Evidence:
 
 def write_files(folder: Path, found: Evidence, shown: Iterable[str]) -> None:
     """All of it; of the predictions, those of the runs that the page shows."""
-    loaded = {run_id: found.load_strips(run_id) for run_id in dict.fromkeys(shown)}
-    strips = [{"run_id": run_id, **asdict(kept)} for run_id, kept in loaded.items() if kept]
+    loaded = {run_id: found.load_thumbnails(run_id) for run_id in dict.fromkeys(shown)}
+    thumbnails = [{"run_id": run_id, **asdict(kept)} for run_id, kept in loaded.items() if kept]
     write(folder / TRIALS, _parquet(found.trials))
     write(folder / "trials.csv", found.trials.to_csv(index=False))
     write(folder / CURVES, _parquet(found.curves))
-    if strips:
-        write(folder / PREDICTIONS, _parquet(pd.DataFrame(strips)))
+    if thumbnails:
+        write(folder / PREDICTIONS, _parquet(pd.DataFrame(thumbnails)))
     if found.provenance:
         write(folder / PROVENANCE, _json(found.provenance))
     if found.champion:
@@ -75,9 +75,9 @@ def _champion(folder: Path) -> Champion | None:
     return Champion(**known, test_images=images, worst_images=worst.read_bytes() if worst.is_file() else b"")
 
 
-def _strips(path: Path) -> dict[str, Strips]:
+def _thumbnails(path: Path) -> dict[str, Thumbnails]:
     table = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
-    return {str(run_id): Strips(*parts) for run_id, *parts in table.itertuples(index=False)}
+    return {str(run_id): Thumbnails(*parts) for run_id, *parts in table.itertuples(index=False)}
 
 
 def _parquet(table: pd.DataFrame) -> bytes:

@@ -1,4 +1,4 @@
-"""A run's predictions as three small strips: its images, their truth, what it predicts. A picture in, pictures out."""
+"""A run's predictions as three thumbnails: its images, their truth, what it predicts. A picture in, pictures out."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ import numpy as np
 from training.data.images import Pixels
 from training.data.pictures import GAP, cut_predictions
 
-SIDE = 120  # pixels of an image in a strip
-QUALITY = 50  # of WebP: a strip of four takes some 5 KB
+SIDE = 120  # pixels of an image in a thumbnail
+QUALITY = 50  # of WebP: a thumbnail of four takes some 5 KB
 
 
 @dataclass(frozen=True)
-class Strips:
+class Thumbnails:
     """Each the same images side by side, a WebP."""
 
     images: bytes
@@ -21,10 +21,10 @@ class Strips:
     predictions: bytes
 
 
-def make_strips(picture: bytes) -> Strips | None:
+def make_thumbnails(picture: bytes) -> Thumbnails | None:
     """The picture of predictions that a trial keeps, taken apart; None where there is none, or one of another make."""
     rows = cut_predictions(decode(picture)) if picture else []
-    return Strips(*map(_encode, zip(*rows, strict=True))) if rows else None
+    return Thumbnails(*map(_encode, zip(*rows, strict=True))) if rows else None
 
 
 def to_webp(picture: bytes) -> bytes:
@@ -43,5 +43,5 @@ def decode(picture: bytes) -> Pixels:
 def _encode(parts: tuple[Pixels, ...]) -> bytes:
     gap = np.full((SIDE, GAP, 3), 255, np.uint8)
     small = [cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for part in parts]
-    strip = np.concatenate([piece for part in small for piece in (part, gap)][:-1], axis=1)
-    return cv2.imencode(".webp", strip, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1].tobytes()
+    thumbnail = np.concatenate([piece for part in small for piece in (part, gap)][:-1], axis=1)
+    return cv2.imencode(".webp", thumbnail, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1].tobytes()

@@ -14,14 +14,14 @@ from analysis.claims.selection import highest_dice, most_consistent
 from analysis.claims.verdicts import ANSWERS, Claim, Verdict
 from analysis.evidence.evidence import Evidence
 from analysis.evidence.provenance import command
-from analysis.page.pictures import Picture, Strip, study_pictures, study_strips
+from analysis.page.pictures import Picture, Thumbnail, study_pictures, study_thumbnails
 from analysis.page.tables import cell_factors, compare
 from training.study.studies import STUDIES, Study
 from training.study.trial import Trial
 from training.study.words import pluralize
 
 SETTINGS = ("loss", "optimizer", "lr", "scheduler", "weight_decay", "dropout", "train_percent", "augment")
-FEW_EPOCHS = 0.5  # of the report's; below that its conclusions are not really put to the test
+MIN_EPOCHS_SHARE = 0.5  # of the report's; below that its conclusions are not really put to the test
 MIN_TEST_IMAGES = 5  # with foreground; fewer say little of a champion
 GLYPHS = {"supported": "✓", "contradicted": "✗", "undecided": "~", "untested": "·"}
 
@@ -33,7 +33,7 @@ class Row:
     """A line of a study's table, ready to be read."""
 
     cells: tuple[str, ...]
-    beyond: bool
+    extra: bool
     printed: str
     measured: str
     n: str
@@ -78,8 +78,8 @@ class Chapter:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]  # on the printed numbers
     pictures: tuple[Picture, ...]
-    strips: tuple[Strip, ...]  # predictions; empty without runs
-    runs: str  # `12 runs on cells (protocol fixed, carry report)`; empty without runs
+    thumbnails: tuple[Thumbnail, ...]  # predictions; empty without runs
+    runs: str  # `12 runs on cells (protocol fixed, baseline report)`; empty without runs
     short: str  # a warning, where the runs had far fewer epochs than the report's
     command: str
     claims: tuple[Judged, ...]
@@ -115,7 +115,7 @@ def make_chapters(
             rows=tuple(_row(study, row, found) for row in table.to_dict("records")),
             notes=tuple(notes[notes["figure"] == study.figure]["note"]),
             pictures=tuple(study_pictures(study, table, own, curves)),
-            strips=tuple(study_strips(study, table, own, found)),
+            thumbnails=tuple(study_thumbnails(study, table, own, found)),
             runs=_runs(own),
             short=_short(study, own),
             command=command(study.name, own),
@@ -183,13 +183,13 @@ def _runs(trials: pd.DataFrame) -> str:
     spread = f"{epochs.min():.0f}" if epochs.min() == epochs.max() else f"{epochs.min():.0f} to {epochs.max():.0f}"
     return (
         f"{pluralize(len(trials), 'run')} on {first['data']}, {spread} epochs at {first['image_size']:.0f} pixels, "
-        f"protocol {first['protocol']}, carry {first['carry']}"
+        f"protocol {first['protocol']}, baseline {first['baseline']}"
     )
 
 
 def _short(study: Study, trials: pd.DataFrame) -> str:
     longest = trials["epochs"].max()
-    if trials.empty or longest >= FEW_EPOCHS * study.epochs:
+    if trials.empty or longest >= MIN_EPOCHS_SHARE * study.epochs:
         return ""
     return (
         f"At most {longest:.0f} of the report's {study.epochs} epochs: a try-out, too short to judge a conclusion by."
@@ -212,11 +212,11 @@ def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> Row:
         rates = [value_label("lr", row[name]) for name in ("printed_lr", "lr")]
         ratio = row["lr"] / row["printed_lr"]
         difference = f"{TIMES}{ratio:.2g}" if ratio == ratio else DASH
-        return Row(cells, row["beyond"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes), link)
+        return Row(cells, row["extra"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes), link)
     printed = number(row["printed_val_dice"])
     measured = number(mean) + (f" ± {number(sd)}" if sd == sd else "")
     difference = signed(mean - row["printed_val_dice"])
-    return Row(cells, row["beyond"], printed, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
+    return Row(cells, row["extra"], printed, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
 
 
 def _compared(row: Mapping[Any, Any]) -> Compared:

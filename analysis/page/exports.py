@@ -16,8 +16,13 @@ from analysis.page.tables import cell_factors, compare
 from training.study.studies import STUDIES, Study
 
 TEMPLATES = Path(__file__).parent / "templates"
-IN_PRINT = {"printed_val_dice": "printed", "val_dice": "measured", "sd": "sd", "n": "n"}  # columns of a LaTeX table
-IN_PRINT_SEARCH = {"printed_lr": "printed", "lr": "measured", "val_dice": "val Dice", "n": "n"}
+LATEX_COLUMNS = {
+    "printed_val_dice": "printed",
+    "val_dice": "measured",
+    "sd": "sd",
+    "n": "n",
+}
+LATEX_COLUMNS_SEARCH = {"printed_lr": "printed", "lr": "measured", "val_dice": "val Dice", "n": "n"}
 
 
 def render(template: str, content: Mapping[str, Any]) -> str:
@@ -59,7 +64,7 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 def latex(study: Study, table: pd.DataFrame) -> str:
     """The study's table for a paper; needs the package booktabs."""
     by = cell_factors(study)
-    columns = IN_PRINT_SEARCH if study.search_lr else IN_PRINT
+    columns = LATEX_COLUMNS_SEARCH if study.search_lr else LATEX_COLUMNS
     shown = table[[*by, *columns]].copy()
     for factor in by:
         shown[factor] = [value_label(factor, value) for value in shown[factor]]

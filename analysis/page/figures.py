@@ -51,7 +51,7 @@ def colours_of(factor: str, values: Sequence[Any]) -> dict[Any, str]:
 def draw_curves(
     axes: Axes, curves: pd.DataFrame, score: str, colour_by: str, colours: Mapping[Any, str], style_by: str = ""
 ) -> Axes:
-    """A score (val_dice, train_loss, ...) by epoch: a line a cell (the mean over its runs), its runs' range as a band.
+    """A score (val_dice, train_loss, ...) by epoch: one line per cell (its runs' mean), their range as a band.
 
     `curves` holds the epochs of the trials with the trials' factors beside them.
     """
@@ -76,7 +76,7 @@ def draw_curves(
 
 
 def draw_comparison(axes: Axes, table: pd.DataFrame, names: Sequence[str], by_optimizer: bool) -> Axes:
-    """Printed (hollow) beside measured (filled, with sd) validation Dice, a line a row of `tables.compare`."""
+    """Printed (hollow) beside measured (filled, with sd) validation Dice, one line per row of `tables.compare`."""
     for y, (_, row) in enumerate(table.iterrows()):
         colour = OPTIMIZER_COLOURS[row["optimizer"]] if by_optimizer else MUTED
         axes.plot([row["printed_val_dice"], row["val_dice"]], [y, y], color=colour, lw=1.2, alpha=0.5, zorder=2)
@@ -91,7 +91,7 @@ def draw_comparison(axes: Axes, table: pd.DataFrame, names: Sequence[str], by_op
 
 
 def draw_best_learning_rates(axes: Axes, table: pd.DataFrame, factors: Sequence[str]) -> Axes:
-    """Printed (hollow) beside measured (filled) best learning rates, a line a search."""
+    """Printed (hollow) beside measured (filled) best learning rates, one line per search."""
     for y, (_, row) in enumerate(table.iterrows()):
         colour = OPTIMIZER_COLOURS[row["optimizer"]]
         axes.plot([row["printed_lr"], row["lr"]], [y, y], color=colour, lw=1.2, alpha=0.5, zorder=2)
@@ -106,7 +106,7 @@ def draw_best_learning_rates(axes: Axes, table: pd.DataFrame, factors: Sequence[
 
 
 def draw_learning_rates(axes: Axes, trials: pd.DataFrame) -> Axes:
-    """Validation Dice by learning rate, a line an optimizer (the mean over seeds)."""
+    """Validation Dice by learning rate, one line per optimizer (the mean over seeds)."""
     for optimizer, tried in trials.groupby("optimizer", sort=False):
         means = tried.groupby("lr")["val_dice"].mean()
         label = value_label("optimizer", optimizer)

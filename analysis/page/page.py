@@ -31,8 +31,8 @@ def gather(*, published: bool = False, tables: Path | None = None, data_digest: 
     return evidence.from_store(data_digest, server)
 
 
-def write_report(out: Path, found: Evidence, keep: Path | None, *, log: bool) -> Path:
-    """Write the page and its tables into `out`, what they rest on into `keep`, and, with `log`, the page into MLflow.
+def write_report(out: Path, found: Evidence, snapshot_folder: Path | None, *, log: bool) -> Path:
+    """Write the page and its tables into `out`, what they rest on into `snapshot_folder`; with `log`, into MLflow.
 
     Returns the page's path.
     """
@@ -44,8 +44,10 @@ def write_report(out: Path, found: Evidence, keep: Path | None, *, log: bool) ->
     files.write(page, exports.render("report.html", content))
     files.write(out / "report.md", exports.render("report.md", content))
     exports.write_tables(out / "tables", exports.make_tables(published, found.trials, content["verdicts"]))
-    shown = [strip.run_id for chapter in content["chapters"] for strip in chapter.strips if strip.run_id]
-    for folder in [out / "tables", *([keep] if keep else [])]:
+    shown = [
+        thumbnail.run_id for chapter in content["chapters"] for thumbnail in chapter.thumbnails if thumbnail.run_id
+    ]
+    for folder in [out / "tables", *([snapshot_folder] if snapshot_folder else [])]:
         snapshot.write_files(folder, found, shown)
     if log:
         store.log_report(out)

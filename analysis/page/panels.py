@@ -18,7 +18,7 @@ from analysis.claims.labels import factor_label, value_label, variant_label
 from analysis.claims.verdicts import Claim, Verdict
 from analysis.page import figures
 from analysis.page.figures import sorted_values
-from analysis.page.tables import MOST_FACTORS, by_change, cell_factors, cell_names
+from analysis.page.tables import MAX_FACTORS, by_change, cell_factors, cell_names
 from training.study.studies import Study
 
 WIDTH = 7.2  # inches; text is 9 points, so it stays legible at half size
@@ -45,7 +45,7 @@ STYLE = {
     "legend.frameon": False,
     "figure.constrained_layout.wspace": 0.06,
 }
-THEMED = {  # colour as drawn: the page's variable, whose value follows the theme
+CSS_COLOURS = {  # colour as drawn: the page's variable, whose value follows the theme
     figures.INK: "ink",
     figures.MUTED: "muted",
     figures.RULE: "rule",
@@ -69,14 +69,14 @@ def render(make: Callable[[], Figure], title: str) -> str:
         r'(<svg [^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', r'\1style="max-width:\2pt" role="img"', svg, count=1
     )
     svg = svg.replace("'DejaVu Sans', ", "")
-    for colour, name in THEMED.items():
+    for colour, name in CSS_COLOURS.items():
         svg = svg.replace(colour, f"var(--{name}, {colour})")
     return svg.replace(">", f"><title>{title}</title>", 1)
 
 
 def curves_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, score: str) -> Figure:
     """The study's learning curves: a panel a value of one factor, colours for another, dashes for a third."""
-    if len(cell_factors(study)) > MOST_FACTORS:
+    if len(cell_factors(study)) > MAX_FACTORS:
         return variants_figure(study, trials, curves, score)
     colour_by, facet_by, style_by = layout(study)
     data = curves[["run_id", "epoch", score]].merge(trials[["run_id", *cell_factors(study)]], on="run_id")
@@ -181,7 +181,7 @@ def test_images_figure(dice: pd.Series) -> Figure:
 
 
 def comparison_figure(study: Study, table: pd.DataFrame) -> Figure:
-    """Printed beside measured, a line a row of the study's table."""
+    """Printed beside measured, one line per row of the study's table."""
     figure = Figure(figsize=(WIDTH, 0.75 + 0.25 * len(table)), layout="constrained")
     factors = cell_factors(study)
     if study.search_lr:

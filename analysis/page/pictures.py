@@ -18,7 +18,7 @@ from analysis.evidence.store import Champion
 from analysis.evidence.thumbnails import to_webp
 from analysis.page import panels
 from analysis.page.figures import SCORES
-from analysis.page.tables import MOST_FACTORS, cell_factors, cell_names
+from analysis.page.tables import MAX_FACTORS, cell_factors, cell_names
 from training.study.studies import Study
 
 HEAT_MAPS = {  # study: the factor beside the training data
@@ -37,7 +37,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Strip:
+class Thumbnail:
     """A cell's predictions on the study's validation images, side by side."""
 
     label: str
@@ -81,7 +81,7 @@ def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curv
                 what = f"{name[0].upper() + name[1:]} by epoch{where}"
                 caption = f"{what}. A line is the mean over a cell's seeds, a band their range."
                 add(what, caption, _curves(study, shown, curves, score), folded=score != "val_dice")
-    if 1 < len(cell_factors(study)) <= MOST_FACTORS:
+    if 1 < len(cell_factors(study)) <= MAX_FACTORS:
         caption = "What each value allows at best, over all values of the other factors; every run behind it."
         add("isolation", caption, lambda: panels.isolation_figure(study, scored), folded=True)
     return made
@@ -91,21 +91,21 @@ def _curves(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, score: str
     return lambda: panels.curves_figure(study, trials, curves, score)
 
 
-def study_strips(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found: Evidence) -> list[Strip]:
+def study_thumbnails(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found: Evidence) -> list[Thumbnail]:
     """The images, their truth, and what the best run of every cell predicts; nothing where no picture is kept."""
-    strips: list[Strip] = []
+    thumbnails: list[Thumbnail] = []
     names = cell_names(study, table)
     factors = [*cell_factors(study), "lr"] if study.search_lr else cell_factors(study)
     runs = [_best_run(trials, row, factors) for row in table.to_dict("records")]
     highest = max((run["val_dice"] for run in runs if run is not None), default=float("nan"))
     for name, run in zip(names, runs, strict=True):
-        kept = found.load_strips(run["trained_run_id"]) if run is not None else None
+        kept = found.load_thumbnails(run["trained_run_id"]) if run is not None else None
         if run is None or kept is None:
             continue
-        if not strips:
-            strips = [Strip("images", "", _base64(kept.images)), Strip("truth", "", _base64(kept.truth))]
-        strips.append(
-            Strip(
+        if not thumbnails:
+            thumbnails = [Thumbnail("images", "", _base64(kept.images)), Thumbnail("truth", "", _base64(kept.truth))]
+        thumbnails.append(
+            Thumbnail(
                 label=name,
                 dice=number(run["val_dice"]),
                 image=_base64(kept.predictions),
@@ -114,7 +114,7 @@ def study_strips(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found:
                 link=found.link(run["experiment_id"], run["run_id"]),
             )
         )
-    return strips
+    return thumbnails
 
 
 def champion_pictures(champion: Champion | None) -> dict[str, str]:

@@ -9,19 +9,19 @@ from analysis.claims.labels import cell_label, variant_label
 from analysis.claims.optimizers import best_learning_rates
 from analysis.claims.stats import interquartile_mean
 from analysis.evidence.schema import ADDED
-from training.study.studies import Study, carried_from_report
+from training.study.studies import Study, baseline_from_report
 
 PRINTED = ("val_dice", "train_dice", "val_loss", "train_loss", "lr")  # shown as printed_*
 MEANS = ("train_dice", "val_loss", "train_loss", "best_epoch", "epochs_to_converge", "seconds", *ADDED)
 
 
-MOST_FACTORS = 3  # with more, a study changes one thing at a time, and a cell is named by its change
+MAX_FACTORS = 3  # with more, a study changes one thing at a time, and a cell is named by its change
 
 
 def cell_names(study: Study, table: pd.DataFrame) -> list[str]:
     """The rows of `compare` in words."""
     factors, rows = cell_factors(study), table.to_dict("records")
-    if len(factors) > MOST_FACTORS:
+    if len(factors) > MAX_FACTORS:
         return [variant_label(row, rows[0], factors) for row in rows]
     return [cell_label(row, factors) for row in rows]
 
@@ -32,9 +32,9 @@ def cell_factors(study: Study) -> list[str]:
 
 
 def compare(study: Study, published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell, in the report's order: factors, beyond, printed_*, then measured means, sd, iqm, n, runs.
+    """One row per cell, in the report's order: factors, extra, printed_*, then measured means, sd, iqm, n, runs.
 
-    `beyond` marks rows the report has not. `val_dice` is the mean over n runs, `sd` theirs (n - 1; nan for one run),
+    `extra` marks rows the report has not. `val_dice` is the mean over n runs, `sd` theirs (n - 1; nan for one run),
     `iqm` their interquartile mean (nan below four runs); `run_id` is the first of them.
     A learning-rate search shows its best learning rate as `lr`, and n counts the runs at it.
     """
@@ -57,10 +57,10 @@ def _rows(study: Study, by: list[str], measured: pd.DataFrame) -> pd.DataFrame:
     A study that the report has not starts from what others settled, so once it ran, its cells are those that ran.
     """
     listed: list[dict[str, Any]] = [
-        {factor: row.factors[factor] for factor in by} | {"beyond": row.beyond}
-        for row in study.rows(carried_from_report(study))
+        {factor: row.factors[factor] for factor in by} | {"extra": row.extra}
+        for row in study.rows(baseline_from_report(study))
     ]
-    others = measured[by].assign(beyond=True)
+    others = measured[by].assign(extra=True)
     if len(others) and not study.figure:
         return by_change(others, by)
     table = pd.concat([pd.DataFrame(listed).astype(others.dtypes[by].to_dict()), others])

@@ -40,7 +40,7 @@ from serving.endpoint.objects import Format
 from serving.endpoint.strict import UPLOAD_HINT, check_options, describe_strictly
 
 PAGE = Path(__file__).with_name("page.html")
-AT_ONCE = 2  # requests that decode, compute or encode; the others wait
+MAX_CONCURRENT = 2  # requests that decode, compute or encode; the others wait
 IN_MEMORY = 2**24  # bytes of a zip; what is longer goes to disk
 POLICY = (  # the page asks this server only
     "default-src 'none'; img-src 'self' blob: data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -62,7 +62,7 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         redirect_slashes=False,  # which would lack such a prefix
         dependencies=[Depends(check_options)],
     )
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def work(asked: Request, image: UploadFile, name: str, endpoint: str) -> Response:
         timing, begin = Timing(), time.perf_counter()
@@ -117,7 +117,7 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
     async def segment_batch(images: Images, options: Asked, output: Kind = "mask") -> Response:
         """A zip of PNGs, named as the files were; `errors.json` in it says which could not be read, and why."""
         if len(images) > MAX_FILES:
-            raise HTTPException(400, f"images: {len(images)} files; at most {MAX_FILES} a request")
+            raise HTTPException(400, f"images: {len(images)} files; at most {MAX_FILES} per request")
         asked = Request(current(), output, options)
         unread: dict[str, str] = {}
         packed = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 - closed when it was sent

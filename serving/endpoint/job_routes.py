@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Response
 
 from serving.endpoint.answers import Request, Serving, Timing, stream
 from serving.endpoint.fields import ERRORS, JOB, RESULT, Asked, Image, JobKind, errors
-from serving.endpoint.jobs import KEPT_SECONDS, MOST_JOBS, Job, JobFailed, Jobs, Progress, TableFull
+from serving.endpoint.jobs import KEPT_SECONDS, MAX_JOBS, Job, JobFailed, Jobs, Progress, TableFullError
 from serving.endpoint.uploads import check_header
 
 
@@ -19,7 +19,7 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
     def find(name: str) -> Job:
         job = jobs.find(name)
         if job is None:
-            kept = f"results are kept for {KEPT_SECONDS / 60:.0f} minutes, or until {MOST_JOBS} newer jobs came"
+            kept = f"results are kept for {KEPT_SECONDS / 60:.0f} minutes, or until {MAX_JOBS} newer jobs came"
             raise HTTPException(404, f"no job of this name; {kept}")
         return job
 
@@ -41,7 +41,7 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
         try:
             async with gate:
                 job = await asyncio.to_thread(hand_in, await image.read())
-        except TableFull as error:
+        except TableFullError as error:
             raise HTTPException(429, str(error)) from None
         response.headers["location"] = f"jobs/{job.id}"  # from here: a reverse proxy's prefix is not known
         return view(job)

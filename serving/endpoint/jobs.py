@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-MOST_JOBS = 16  # waiting, running and done together
+MAX_JOBS = 16  # waiting, running and done together
 KEPT_SECONDS = 3600.0  # a result
 
 State = Literal["waiting", "running", "done", "failed"]
@@ -27,7 +27,7 @@ class Cancelled(Exception):
     """Raised between two tiles of a job that nobody wants any more."""
 
 
-class TableFull(Exception):
+class TableFullError(Exception):
     """As many jobs wait or run as there may be."""
 
 
@@ -59,13 +59,15 @@ class Jobs:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def submit(self, image: bytes, work: Work) -> Job:
-        """Raises TableFull when no finished job can make room."""
+        """Raises TableFullError when no finished job can make room."""
         with self._lock:
             self._expire()
-            if len(self._table) >= MOST_JOBS:
+            if len(self._table) >= MAX_JOBS:
                 finished = [job for job in self._table.values() if job.ended]
                 if not finished:
-                    raise TableFull(f"{len(self._table)} jobs wait or run; at most {MOST_JOBS} may: try again later")
+                    raise TableFullError(
+                        f"{len(self._table)} jobs wait or run; at most {MAX_JOBS} may: try again later"
+                    )
                 self._forget(min(finished, key=lambda job: job.ended))
             if self._folder is None:  # only a server that is given jobs needs a folder and a thread
                 self._folder = tempfile.TemporaryDirectory(prefix="segment-jobs-")

@@ -11,10 +11,15 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 TOKEN = "SEGMENT_TOKEN"
-OPEN = ("/", "/healthz", "/livez", "/readyz")  # the page holds nothing of the model; what it shows needs the token
+PUBLIC_PATHS = (
+    "/",
+    "/healthz",
+    "/livez",
+    "/readyz",
+)  # the page itself holds nothing of the model
 MAX_BODY = 320 * 2**20  # bytes: 100 megapixels of raw RGB
 SLOW_SECONDS = 20.0  # without a byte
-MOST_REQUESTS = 64  # at once; more are answered 429
+MAX_REQUESTS = 64  # at once; more are answered 429
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -22,11 +27,11 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The rest of the body is not read; the answer was decided."""
 
 
-class Guard:
+class LimitsMiddleware:
     """401 without the token, 429 for one too many, 413 for a body that is too large, 408 for a client that stops."""
 
     def __init__(self, app: App) -> None:
@@ -37,7 +42,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
-        if self.token and scope["path"] not in OPEN and not _authorized(headers, self.token):
+        if self.token and scope["path"] not in PUBLIC_PATHS and not _authorized(headers, self.token):
             cure = "send the header `Authorization: Bearer TOKEN`"
             await refuse(send, 401, f"this server asks for a token; {cure}", [(b"www-authenticate", b"Bearer")])
             return
@@ -45,10 +50,10 @@ class Guard:
         if stated.isdigit() and int(stated) > MAX_BODY:
             await refuse(send, 413, too_large())
             return
-        if scope["path"] in OPEN:
+        if scope["path"] in PUBLIC_PATHS:
             await self._pass(scope, receive, send)
             return
-        if self.active >= MOST_REQUESTS:
+        if self.active >= MAX_REQUESTS:
             detail = f"{self.active} requests are being answered, and no more at once; ask again in a second"
             await refuse(send, 429, detail, [(b"retry-after", b"1")])
             return
@@ -70,11 +75,11 @@ class Guard:
                     message = await receive()
             except TimeoutError:
                 refusal = (408, f"nothing came for {SLOW_SECONDS:.0f} s; send the request again, without a pause")
-                raise Refused from None
+                raise RefusedError from None
             received += len(message.get("body", b""))
             if received > MAX_BODY:
                 refusal = (413, too_large())
-                raise Refused
+                raise RefusedError
             return message
 
         async def answer(message: Message) -> None:
@@ -88,7 +93,7 @@ class Guard:
 
         try:
             await self.app(scope, count, answer)
-        except Refused:
+        except RefusedError:
             if answered:
                 raise
         if refusal and not answered:

@@ -19,7 +19,7 @@ REQUESTS = Counter("segment_requests", "Requests answered", ["endpoint", "status
 LATENCY = Histogram("segment_request_seconds", "Seconds of a request, waiting included", ["endpoint"], buckets=BUCKETS)
 
 
-class Meter:
+class MetricsMiddleware:
     """Stands outermost, so that refusals count, too."""
 
     def __init__(self, app: App) -> None:

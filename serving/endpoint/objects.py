@@ -12,7 +12,7 @@ from training.data.images import Pixels
 
 Format = Literal["geojson", "coco"]
 FOREGROUND = 1  # COCO's category
-MOST_OBJECTS = 20_000
+MAX_OBJECTS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +40,10 @@ def threshold_mask(probability: NDArray[np.float32], threshold: float, min_size:
 
 
 def find_objects(mask: Pixels, probability: NDArray[np.float32]) -> list[Object]:
-    """Every object of a mask of 0 and 1, from the top. Raises ValueError, at once, for more than MOST_OBJECTS."""
+    """Every object of a mask of 0 and 1, from the top. Raises ValueError, at once, for more than MAX_OBJECTS."""
     count, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    if count - 1 > MOST_OBJECTS:
-        raise ValueError(f"{count - 1} objects; at most {MOST_OBJECTS} are listed: give a larger min_size or threshold")
+    if count - 1 > MAX_OBJECTS:
+        raise ValueError(f"{count - 1} objects; at most {MAX_OBJECTS} are listed: give a larger min_size or threshold")
     found = []
     for label in range(1, count):
         x, y, width, height, area = (int(value) for value in stats[label])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.data.checks.foreground import has_foreground
 from training.data.image_set import ImageSet, data_name
-from training.data.read_options import Reading
+from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.study.trial import Trial
 
@@ -39,7 +39,7 @@ class Candidate:
     trial: Trial
     val_dice: float  # best epoch, mean over the validation images with foreground
     images: ImageSet
-    reading: Reading
+    reading: ReadOptions
     train: tuple[int, ...]  # indices into images: at most these were trained on
     val: tuple[int, ...]
     test: tuple[int, ...]
@@ -54,8 +54,8 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
 
     Trials of any image size compete: a run's digest is that of the images as its study read and framed them.
     """
-    sets: dict[tuple[int, str, Reading], ImageSet] = {}
-    readings: dict[str, Reading] = {}
+    sets: dict[tuple[int, str, ReadOptions], ImageSet] = {}
+    readings: dict[str, ReadOptions] = {}
     seen, outdated = set(), []
     for run in find_runs(client, data_name(folder), ELIGIBLE):
         if not leaves_out_empty_images(run):
@@ -63,7 +63,7 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
             continue
         study = run.data.tags["mlflow.parentRunId"]
         if study not in readings:
-            readings[study] = Reading(**_read_json(client, study, "data.json")["reading"])
+            readings[study] = ReadOptions(**_read_json(client, study, "data.json")["reading"])
         made = (int(run.data.params["image_size"]), run.data.params["fit"], readings[study])
         if made not in sets:
             sets[made] = load_folder(folder, *made)

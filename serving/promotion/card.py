@@ -12,7 +12,7 @@ from typing import Any
 
 from training.data.checks.foreground import MIN_IMAGES
 from training.data.image_set import ImageSet
-from training.data.read_options import Reading
+from training.data.read_options import ReadOptions
 from training.study.trial import Trial
 
 LIMITS = {
@@ -78,7 +78,7 @@ def describe_empty(evidence: Evidence) -> str:
     )
 
 
-def preprocessing_json(images: ImageSet, reading: Reading, precision: str) -> str:
+def preprocessing_json(images: ImageSet, reading: ReadOptions, precision: str) -> str:
     """What a caller of the exported model must know. Only facts: the service needs no more than this and the file."""
     facts: dict[str, Any] = {
         "frame": dataclasses.asdict(images.frame),

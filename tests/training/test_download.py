@@ -24,7 +24,7 @@ from training.download import AGAIN, TransferFailed, fetch, main, transfer_progr
 
 ROOT = Path(__file__).parents[2]
 PICTURE = np.random.default_rng(0).bytes(600_000)  # no archive makes it smaller
-AT_ONCE = (0.0, 0.0)  # two more tries, without a pause
+MAX_CONCURRENT = (0.0, 0.0)  # two more tries, without a pause
 
 
 @dataclass
@@ -110,7 +110,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def get(dataset: PublicSet, out: Path, pauses: tuple[float, ...] = AT_ONCE) -> str:
+def get(dataset: PublicSet, out: Path, pauses: tuple[float, ...] = MAX_CONCURRENT) -> str:
     said = io.StringIO()
     fetch(dataset, out, said, pauses)
     return said.getvalue()

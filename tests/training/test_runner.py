@@ -69,7 +69,7 @@ def test_a_trial_s_run_has_its_factors_scores_tags_and_pictures(tmp_path: Path) 
     assert set(run.data.params) == set(Trial.__dataclass_fields__)
     summary = {"best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss"}
     assert summary | {"best_epoch", "epochs_to_converge", "seconds", "val_dice", "train_loss"} <= set(run.data.metrics)
-    expected = {"role": "trial", "study": "losses", "section": "6", "row": "printed", "carry": "report"}
+    expected = {"role": "trial", "study": "losses", "section": "6", "row": "published", "baseline": "report"}
     expected |= {"protocol": "fixed", "data": "discs", "trial": trial.digest, "device": "cpu", "diverged": "false"}
     assert expected.items() <= run.data.tags.items()
     for name in ("data_digest", "split_digest", "git_commit", "process", "heartbeat", "collapsed"):
@@ -98,7 +98,7 @@ def test_the_split_and_the_winner_are_kept_for_the_studies_that_follow(tmp_path:
 @pytest.mark.usefixtures("finished")
 def test_measured_carry_over_names_the_study_that_is_missing(discs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = len(runs(view=ViewType.ALL))
-    assert main(["weight_decay", "--data", str(discs), *SMALL, "--carry", "measured"]) == 2
+    assert main(["weight_decay", "--data", str(discs), *SMALL, "--baseline", "measured"]) == 2
     assert "study learning_rate has no finished run" in capsys.readouterr().err
     assert len(runs(view=ViewType.ALL)) == before
 
@@ -135,7 +135,7 @@ def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
         (["losses", "--seeds", "x"], "'x' is no whole number"),
         (["losses", "--seeds", "0"], "seeds=0 is out of range; it must be at least 1"),
         (["losses", "--image-size", "100"], "image_size=100 is out of range; it must be a multiple of 16"),
-        (["losses", "--carry", "guess"], "carry='guess' is unknown; it must be one of report, measured"),
+        (["losses", "--baseline", "guess"], "baseline='guess' is unknown; it must be one of report, measured"),
         (["losses", "--protocol", "none"], "protocol='none' is unknown; it must be one of fixed, report"),
         (["losses", "--device", "tpu"], "device='tpu' is unknown; it must be auto, cpu or cuda"),
         (["losses", "--deterministic", "yes"], "deterministic='yes' is unknown; it must be true or false"),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-HIDDEN_PIXELS = 2.1e6  # of all batches in flight: as many keep a GPU busy while the host prepares the next launches
-MOST_ON_GPU = 8  # worker processes that `auto` starts there: each takes memory for a context of its own
-COMPILING_PAYS = 100_000  # steps of a worker; estimated: a step saves 1.5 ms, compiling takes a minute or two
+PIXELS_IN_FLIGHT = 2.1e6  # of all batches in flight: as many keep a GPU busy while the host prepares the next launches
+MAX_WORKERS_ON_GPU = 8  # worker processes that `auto` starts there: each takes memory for a context of its own
+MIN_STEPS_TO_COMPILE = 100_000  # steps of a worker; estimated: a step saves 1.5 ms, compiling takes a minute or two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,10 @@ def find_precision(name: str, device: torch.device) -> str:
 
 
 def find_workers(name: str, device: torch.device, batch_pixels: int) -> int:
-    """auto: a process to a core; on a GPU as many as fill it with batches of so many pixels."""
+    """auto: one process per core; on a GPU as many as fill it with batches of so many pixels."""
     cores = os.cpu_count() or 1
     if name == "auto":
-        on_gpu = max(1, min(round(HIDDEN_PIXELS / batch_pixels), MOST_ON_GPU, cores))
+        on_gpu = max(1, min(round(PIXELS_IN_FLIGHT / batch_pixels), MAX_WORKERS_ON_GPU, cores))
         return on_gpu if device.type == "cuda" else cores
     if not name.isdigit() or int(name) < 1:
         raise ValueError(f"workers={name!r}; it must be auto or a whole number of at least 1")
@@ -64,7 +64,7 @@ def find_workers(name: str, device: torch.device, batch_pixels: int) -> int:
 def find_compile(name: str, device: torch.device, steps: float) -> bool:
     """auto: on a GPU that torch can compile for, when a worker has that many steps ahead. On a CPU it does not pay."""
     if name == "auto":
-        return device.type == "cuda" and has_triton() and steps >= COMPILING_PAYS
+        return device.type == "cuda" and has_triton() and steps >= MIN_STEPS_TO_COMPILE
     return name == "true"
 
 

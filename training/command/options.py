@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from training.command.entry import Parser, user_path, whole_number
 from training.data.mask_rule import AUTO
-from training.data.read_options import Reading
-from training.study.plan import CARRIES, PRESETS
+from training.data.read_options import ReadOptions
+from training.study.plan import BASELINES, PRESETS
 from training.study.studies import STUDIES
 from training.study.trial import FOLDS, PRECISIONS, PROTOCOLS
 
-ALL = "all"  # the report's strategy: every study in order, each taking over what the ones before it settled
+ALL = "all"  # the report's strategy: every study in order, each building on the winners before it
 EXECUTORS = ("processes", "ray")
 FIT_HELP = "resize: the whole image, its long side image_size pixels; tile: cut into squares of image_size, uncrushed"
 DESCRIPTION = "Run one study, or all of them: every trial becomes an MLflow run."
@@ -29,7 +29,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--image-size", default="preset", help="pixels, a multiple of 16")
     parser.add_argument("--fit", default="resize", help=FIT_HELP)
     parser.add_argument("--seeds", type=whole_number, default=1, help="runs of every cell")
-    parser.add_argument("--carry", default="report", help=f"{' or '.join(CARRIES)}: where fixed factors come from")
+    parser.add_argument(
+        "--baseline", "--carry", default="report", help=f"{' or '.join(BASELINES)}: whose fixed factors"
+    )
     parser.add_argument("--protocol", default="fixed", help=f"{' or '.join(PROTOCOLS)}: what validates and tests")
     parser.add_argument("--val-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
     parser.add_argument("--test-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
@@ -75,9 +77,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--category", default=AUTO, help="which class of annotations is foreground; all: any of them")
 
 
-def find_reading(options: argparse.Namespace) -> Reading:
+def read_options(options: argparse.Namespace) -> ReadOptions:
     """Raises ValueError for what cannot be used."""
-    return Reading(
+    return ReadOptions(
         group=options.group,
         mask_suffix=options.mask_suffix,
         mask_threshold=options.mask_threshold,

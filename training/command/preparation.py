@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from typing import TYPE_CHECKING
 
-from training.command.options import ALL, find_reading
+from training.command.options import ALL, read_options
 from training.command.progress import reading_progress
 from training.data.checks.checks import find_problems
 from training.data.checks.findings import describe_data, describe_finding, refuse_errors
 from training.data.checks.foreground import check_foreground
 from training.data.image_set import ImageSet
-from training.data.read_options import Reading
+from training.data.read_options import ReadOptions
 from training.data.reading import load_folder, look
 from training.data.split import Split, make_split
 from training.study.plan import Settings, estimate_work, find_train_percents, find_widest
@@ -35,7 +35,7 @@ class Prepared:
     settings: Settings
     studies: list[Study]
     images: ImageSet
-    reading: Reading
+    reading: ReadOptions
     split: Split  # with the largest training set; each trial trains on its share of it
     warnings: list[str]
     machine: "Machine"
@@ -77,14 +77,14 @@ def prepare(options: argparse.Namespace) -> Prepared:
         image_size=options.image_size,
         fit=options.fit,
         seeds=options.seeds,
-        carry="measured" if options.study == ALL else options.carry,
+        baseline="measured" if options.study == ALL else options.baseline,
         protocol=options.protocol,
         precision="fp32",  # until torch is there to be asked
         val_percent=options.val_percent,
         test_percent=options.test_percent,
         fold=options.fold,
     )
-    reading = find_reading(options)
+    reading = read_options(options)
     look(options.data, reading)
     _start_forkserver()
     from training.command.machine import (

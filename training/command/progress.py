@@ -1,6 +1,6 @@
 """What a person sees while studies run: which study, which trial of how many, the Dice now, the time left.
 
-On a terminal the last line is rewritten at every epoch; in a log there is one line a finished trial.
+On a terminal the last line is rewritten at every epoch; in a log there is one line per finished trial.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import NoReturn, TextIO
 from training.study.plan import trial_work
 from training.study.trial import Trial
 
-MANY_IMAGES = 500  # fewer are read in a moment
+MIN_IMAGES_SHOWN = 500  # fewer are read in a moment
 
 
 @dataclass
@@ -74,7 +74,7 @@ def reading_progress(out: TextIO) -> Callable[[int, int], None]:
         if out.isatty():
             out.write(f"\r\x1b[Kreading images: {done} of {total}" + ("\n" if done == total else ""))
             out.flush()
-        elif total >= MANY_IMAGES and done * 10 // total > (done - 1) * 10 // total:
+        elif total >= MIN_IMAGES_SHOWN and done * 10 // total > (done - 1) * 10 // total:
             out.write(f"reading images: {done} of {total}\n")
             out.flush()
 

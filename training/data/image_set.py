@@ -18,7 +18,7 @@ from training.data.images import Pixels
 from training.data.prepared import map_arrays
 
 SHOWN_PROBLEMS = 20
-MANY = 4  # files of which the same is said: they are merged
+MAX_SAME = 4  # files of which the same is said: they are merged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ def data_name(data: Path) -> str:
     return data.resolve().stem if data.is_file() else data.resolve().name
 
 
-class Unusable(ValueError):
+class UnusableError(ValueError):
     """Files that cannot be trained on; `problems` has one line for each, or one for many of which the same is true."""
 
     def __init__(self, data: Path, problems: list[str]) -> None:
@@ -133,7 +133,7 @@ def merge_problems(problems: list[str]) -> list[str]:
         files.setdefault(wrong if separator else problem, []).append(name if separator else "")
     merged = []
     for wrong, names in files.items():
-        if len(names) < MANY:
+        if len(names) < MAX_SAME:
             merged += [f"{name}: {wrong}" if name else wrong for name in names]
         else:
             merged.append(f"{names[0]} and {len(names) - 1} more files: {wrong}")

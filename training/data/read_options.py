@@ -9,7 +9,7 @@ from training.data.run_lengths import RUN_ORDERS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class ReadOptions:
     """As a person writes it, AUTO for: look. Raises ValueError for what cannot be used."""
 
     group: str = AUTO  # a column of the csv, or a regular expression on the stem

@@ -18,14 +18,14 @@ from training.data.copies import SIDE, Copies, find_copies, thumbnail
 from training.data.decisions.decisions import Decisions, decide
 from training.data.decisions.set_of_pairs import SetOfPairs
 from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_parts
-from training.data.image_set import ImageFacts, ImageSet, Unusable, data_name
+from training.data.image_set import ImageFacts, ImageSet, UnusableError, data_name
 from training.data.images import Header, to_channels
 from training.data.layouts.archive import open_archive
 from training.data.layouts.layouts import find_groups, find_layout
 from training.data.layouts.pairs import Layout, Pair, mask_files
 from training.data.mask_rule import AUTO, show_values
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts
-from training.data.read_options import Reading
+from training.data.read_options import ReadOptions
 from training.data.samples import read_pair
 from training.data.split import join_copies, join_identical
 from training.data.survey import reason, survey
@@ -34,14 +34,14 @@ VERSION = 4  # of what is prepared; a change of reading or framing makes it anot
 MEMORY_SHARE = 0.8  # of the free memory that a set may take
 
 
-def look(data: Path, reading: Reading, tentative: bool = False) -> Layout:
-    """Which image belongs to which mask. Raises ValueError for what is not understood, Unusable with all problems.
+def look(data: Path, reading: ReadOptions, tentative: bool = False) -> Layout:
+    """Which image belongs to which mask. Raises ValueError for what is not understood, UnusableError with all problems.
 
     tentative: as far as it goes, whatever has to be asked.
     """
     layout = find_layout(open_archive(data), _given(reading.mask_suffix), _given(reading.category))
     if layout.problems and not (tentative and layout.pairs):
-        raise Unusable(data, list(layout.problems))
+        raise UnusableError(data, list(layout.problems))
     reading.refuse_unused(layout)
     return layout
 
@@ -50,7 +50,7 @@ def load_folder(
     data: Path,
     image_size: int,
     fit: str = "resize",
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
     on_image: Callable[[int, int], None] | None = None,
     tentative: bool = False,
 ) -> ImageSet:
@@ -58,7 +58,7 @@ def load_folder(
 
     on_image: told (images read, images in all) after each; not called when the set was prepared before.
     tentative: read on where something has to be asked, as if it were the usual; to be shown, not to be trained on.
-    Raises ValueError for a folder that is not understood, and Unusable with every file that cannot be used.
+    Raises ValueError for a folder that is not understood, and UnusableError with every file that cannot be used.
     """
     layout = look(data, reading, tentative)
     groups = find_groups(open_archive(data), layout.pairs, _given(reading.group))
@@ -111,11 +111,11 @@ def _prepare(
     frame: Frame,
     counts: list[int],
     shape: tuple[int, int, int, int],
-    reading: Reading,
+    reading: ReadOptions,
     decisions: Decisions,
     on_image: Callable[[int, int], None] | None,
 ) -> None:
-    """Decode every pair into a new entry of the cache. Raises Unusable, and leaves no entry then."""
+    """Decode every pair into a new entry of the cache. Raises UnusableError, and leaves no entry then."""
     ends = np.cumsum(counts).tolist()
     thumbnails = np.zeros((len(pairs), SIDE, SIDE), np.uint8)
 
@@ -143,7 +143,7 @@ def _prepare(
             if on_image:
                 on_image(number, len(pairs))
         if problems:
-            raise Unusable(data, problems)
+            raise UnusableError(data, problems)
         if not any(facts.foreground for facts in seen):
             raise ValueError(_why_empty(data, reading, seen))
         if absent := reading.rule.absent(named for facts in seen for named in facts.named_values):
@@ -162,9 +162,9 @@ def _prepare(
 
 
 def _decide(
-    data: Path, pairs: tuple[Pair, ...], headers: Mapping[Path, Header], reading: Reading, tentative: bool
+    data: Path, pairs: tuple[Pair, ...], headers: Mapping[Path, Header], reading: ReadOptions, tentative: bool
 ) -> Decisions:
-    """Raises Unusable with what has to be asked."""
+    """Raises UnusableError with what has to be asked."""
     decisions, problems = decide(
         SetOfPairs(
             pairs=pairs,
@@ -177,7 +177,7 @@ def _decide(
         )
     )
     if problems and not tentative:
-        raise Unusable(data, problems)
+        raise UnusableError(data, problems)
     return decisions
 
 
@@ -193,7 +193,7 @@ def _check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int)
         )
 
 
-def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: Reading, tentative: bool) -> str:
+def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: ReadOptions, tentative: bool) -> str:
     """Names what a prepared set is made from: the bytes of the files and how they are read."""
     digest = hashlib.sha256(repr((VERSION, frame, reading.rule, reading.white, *_how(reading), tentative)).encode())
     for pair in layout.pairs:
@@ -203,7 +203,7 @@ def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: Readi
     return digest.hexdigest()[:32]
 
 
-def _why_empty(data: Path, reading: Reading, seen: Sequence[ImageFacts]) -> str:
+def _why_empty(data: Path, reading: ReadOptions, seen: Sequence[ImageFacts]) -> str:
     if reading.rule.decides:
         return f"data={data}: where {reading.rule.text}, every mask is empty; {_values_of(seen)}"
     return f"data={data}: every mask is empty; at least one needs foreground (any value above 0)"
@@ -213,7 +213,7 @@ def _values_of(seen: Sequence[ImageFacts]) -> str:
     return f"the masks hold {show_values(sorted({value for facts in seen for value in facts.mask_values}))}"
 
 
-def _how(reading: Reading) -> tuple[str, ...]:
+def _how(reading: ReadOptions) -> tuple[str, ...]:
     """The other options that pixels depend on."""
     return reading.channels, reading.orientation, reading.rle_order
 

@@ -18,7 +18,7 @@ from training.data.images import Pixels
 from training.data.layouts.pairs import FRACTIONS
 
 MIN_POINTS = 8  # of an outline that says how it was made
-MOST_TRACED = 0.9  # share of these that must look traced
+MIN_TRACED = 0.9  # share of these that must look traced
 ROUNDED = 0.01  # pixels; by which a whole number that was stored as a fraction may be off
 MAX_DISTORTION = 0.02  # by which the two sides may be scaled differently: sizes are whole pixels
 
@@ -80,7 +80,7 @@ def are_traced(segmentations: Iterable[str]) -> bool:
     telling = [
         traced for polygon in polygons if len(polygon) >= MIN_POINTS and (traced := _is_traced(polygon)) is not None
     ]
-    return bool(telling) and sum(telling) >= MOST_TRACED * len(telling)
+    return bool(telling) and sum(telling) >= MIN_TRACED * len(telling)
 
 
 def _is_traced(polygon: NDArray[np.float64]) -> bool | None:

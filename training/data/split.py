@@ -17,7 +17,7 @@ from training.study.trial import FOLDS, PROTOCOLS
 
 SPLIT_SEED = 0  # one split for all trials and studies
 STRATA = 5  # fifths of the groups by foreground share
-FEWEST = 10  # images that 10 % of can be held out
+MIN_GROUPS = 10  # images that 10 % of can be held out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +68,8 @@ def make_split(
     if not split.train or not split.val or (protocol == "fixed" and not split.test):
         raise ValueError(
             f"{num_images} images in {len(ring)} groups are too few to hold out {test_percent} % for test and "
-            f"{val_percent} % for validation and train on {train_percent} %; add images (at least {FEWEST} groups), or "
-            "raise val_percent and test_percent"
+            f"{val_percent} % for validation and train on {train_percent} %; add images (at least {MIN_GROUPS} groups) "
+            "or raise val_percent and test_percent"
         )
     return split
 
@@ -128,7 +128,7 @@ def _ring(groups: Sequence[str], foreground: Sequence[float]) -> list[list[int]]
     places: dict[str, float] = {}
     empty = [name for name in names if not any(foreground[i] for i in members[name])]
     others = names[len(empty) :]
-    strata = min(STRATA, len(others)) if not empty else min(STRATA, max(1, len(others) // FEWEST))
+    strata = min(STRATA, len(others)) if not empty else min(STRATA, max(1, len(others) // MIN_GROUPS))
     ranked = np.array_split(np.array(others, dtype=object), strata)
     for stratum in [np.array(empty, dtype=object), *ranked] if empty else ranked:
         shift = generator.random()

@@ -5,13 +5,13 @@ from collections import Counter
 from pathlib import Path
 
 from training.data.decisions.set_of_pairs import in_parallel
-from training.data.image_set import Unusable
+from training.data.image_set import UnusableError
 from training.data.images import Header, read_header
 from training.data.layouts.pairs import Layout, mask_files
 
 
 def survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, str]]:
-    """The header and the hash of every file. Raises Unusable."""
+    """The header and the hash of every file. Raises UnusableError."""
 
     def look(path: Path) -> tuple[str, Header | str]:
         try:
@@ -31,7 +31,7 @@ def survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, s
         if header.pages > 1 and uses[path] == 1
     ]
     if problems:
-        raise Unusable(data, problems)
+        raise UnusableError(data, problems)
     return headers, {path: content for path, (content, _) in seen.items()}
 
 

@@ -12,15 +12,15 @@ from training.command.progress import Progress
 from training.execution.jobs import Outcome
 from training.execution.pool import Pool
 from training.execution.ray_pool import RayPool
-from training.execution.study_run import DiskFull, Session, Workers, run_trials
+from training.execution.study_run import DiskFullError, Session, Workers, run_trials
 from training.execution.summary import NO_WINNER, describe_outcome, describe_study, find_undecided, find_winners
 from training.study.plan import describe, estimate_work, make_plan
 from training.study.search import mean_score
-from training.study.studies import Carried, Study, carried_from_report, carried_from_winners
+from training.study.studies import Baseline, Study, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
 from training.tracking import mlflow_run, runs, store
 from training.tracking.lease import Heartbeat
-from training.tracking.retry import is_full, may_pass
+from training.tracking.retry import is_full, is_transient
 
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
 
@@ -34,7 +34,7 @@ def run_studies(prepared: Prepared, module: str) -> int:
     client, experiment_id = runs.connect()
     mlflow_run.own_run(client, module)
     winners: dict[str, list[Trial]] = {}
-    if settings.carry == "measured" and len(studies) == 1:
+    if settings.baseline == "measured" and len(studies) == 1:
         digest = prepared.images.digest
         winners = runs.load_winners(client, studies[0].needs, digest, settings.protocol)
     runs.describe_experiment(client, experiment_id)
@@ -53,7 +53,7 @@ def run_studies(prepared: Prepared, module: str) -> int:
     except KeyboardInterrupt:
         session.pool.kill()
         runs.end_own_runs(client)
-        progress.say("\nstopped; what is finished stays, and the same command goes on from here")
+        progress.say("\nstopped; what is finished stays; resume with the same command")
         return INTERRUPTED
     except SystemExit:
         session.pool.close()
@@ -63,7 +63,7 @@ def run_studies(prepared: Prepared, module: str) -> int:
         session.pool.kill()
         if not (stopped := _why_stopped(error)):
             raise
-        progress.say(f"\nerror: {stopped}; what is finished stays, and the same command goes on from here")
+        progress.say(f"\nerror: {stopped}; what is finished stays; resume with the same command")
         return 1
     session.pool.close()
     if missing:
@@ -84,9 +84,11 @@ def _run_studies(session: Session, winners: dict[str, list[Trial]]) -> list[str]
     parent = _begin_main(session) if len(studies) > 1 else ""
     with Heartbeat(session.client, parent) if parent else nullcontext():
         for position, study in enumerate(studies, start=1):
-            carried = carried_from_winners(winners) if settings.carry == "measured" else carried_from_report(study)
+            baseline = (
+                baseline_from_winners(winners) if settings.baseline == "measured" else baseline_from_report(study)
+            )
             where = f"{position}/{len(studies)}" if len(studies) > 1 else ""
-            winners[study.name], failed = run_study(session, study, carried, parent, where)
+            winners[study.name], failed = run_study(session, study, baseline, parent, where)
             missing += [
                 f"{study.name}: {describe(one.trial, study.scientific, settings.seeds)}: {describe_outcome(one)}"
                 for one in failed
@@ -98,9 +100,9 @@ def _run_studies(session: Session, winners: dict[str, list[Trial]]) -> list[str]
 
 def _why_stopped(error: Exception) -> str:
     """In words, for what is no mistake of ours; else nothing."""
-    if is_full(error) or isinstance(error, DiskFull):
+    if is_full(error) or isinstance(error, DiskFullError):
         return f"the disk is full ({str(error).splitlines()[0][:200]}); free some space"
-    if may_pass(error):
+    if is_transient(error):
         return f"the tracking store cannot be reached ({str(error).splitlines()[0][:200]})"
     if "must be in the 'active' state" in str(error):
         return f"a run or its experiment was deleted meanwhile ({str(error).splitlines()[0][:200]}); restore it"
@@ -112,10 +114,10 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 
 def run_study(
-    session: Session, study: Study, carried: Carried, parent: str, where: str
+    session: Session, study: Study, baseline: Baseline, parent: str, where: str
 ) -> tuple[list[Trial], list[Outcome]]:
     """Run one study to its end. Its winners, one for each of its searches, and the trials that failed."""
-    plan = make_plan(study, carried, session.settings)
+    plan = make_plan(study, baseline, session.settings)
     session.progress.begin_study(where, study.name, study.question, plan.num_trials)
     for reason in plan.left_out:
         session.progress.say(f"  left out: {reason}")

@@ -1,6 +1,6 @@
 """The worker processes as their caller sees them: jobs go in, outcomes and news of epochs come out.
 
-Each process has the images on its device and one thread to a core (workers.py is its side). A process that
+Each process has the images on its device and one thread per core (workers.py is its side). A process that
 dies takes its own trial with it, and no other.
 """
 

@@ -1,6 +1,6 @@
-"""The trials of one study: those that somebody trained already are taken over, those that are missing are trained.
+"""The trials of one study: those that somebody trained already are reused, those that are missing are trained.
 
-Whatever stopped a study, the same command goes on with it: nothing is remembered but what the store holds. Two
+Whatever stopped a study, the same command resumes it: nothing is remembered but what the store holds. Two
 processes may run the same study at once; each trains what the other does not.
 """
 
@@ -22,7 +22,7 @@ from training.network.checkpoint import drop_checkpoint
 from training.study.plan import Plan, Settings, describe, trial_work
 from training.study.trial import Trial
 from training.tracking import runs
-from training.tracking.lease import Known, end_dead_runs, look_up
+from training.tracking.lease import TrialRuns, end_stale_runs, look_up
 from training.tracking.retry import is_full
 
 if TYPE_CHECKING:  # what is asked of MLflow is asked through training/tracking
@@ -30,10 +30,10 @@ if TYPE_CHECKING:  # what is asked of MLflow is asked through training/tracking
     from mlflow.entities import Run
 
 CHECKPOINTS = Path("mlruns/checkpoints")  # of trials that are being trained
-LOOK_AGAIN_SECONDS = 2.0  # after a trial that another process trains
+POLL_SECONDS = 2.0  # after a trial that another process trains
 
 
-class DiskFull(Exception):
+class DiskFullError(Exception):
     """Nothing more can be written; what was written is whole."""
 
 
@@ -64,7 +64,7 @@ class Session:
     @functools.cached_property
     def tags(self) -> dict[str, str]:
         return {
-            "carry": self.settings.carry,
+            "baseline": self.settings.baseline,
             "protocol": self.settings.protocol,
             "preset": self.settings.preset,
             "data": self.prepared.images.name,
@@ -113,15 +113,15 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:
             if not waits:
                 session.progress.say(f"  waiting for {len(missing)} trial(s) that another process trains")
             waits = True
-            time.sleep(LOOK_AGAIN_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
-def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Known]) -> dict[Trial, Outcome]:
+def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, TrialRuns]) -> dict[Trial, Outcome]:
     """Outcomes of the trials that need no training: trained before, or failed as often as they may."""
     there: dict[Trial, Outcome] = {}
-    taken_over = 0
+    reused = 0
     for trial, found in known.items():
-        end_dead_runs(session.client, found.dead)
+        end_stale_runs(session.client, found.dead)
         if found.finished:
             drop_checkpoint(_checkpoint(session.hash_of(trial)))  # its process may have died before it could
             there[trial] = _outcome_of(trial, found.finished)
@@ -130,14 +130,14 @@ def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Known
             name = _name(session, plan, trial)
             tags = _tags(session, plan, trial)
             runs.log_reused(session.client, session.experiment_id, name, found.finished, tags, parent)
-            taken_over += 1
+            reused += 1
         elif len(found.failed) > session.prepared.retries:
             reason = found.failed[-1].data.tags.get("failure", "").strip().splitlines() or ["for no known reason"]
             cure = f"failed before, retries={len(found.failed)} trains it again"
             there[trial] = _outcome_of(trial, found.failed[-1], f"{cure}: {reason[-1]}")
     session.progress.skip(there)
-    if taken_over:
-        session.progress.say(f"  {taken_over} trial(s) were trained before and are taken over")
+    if reused:
+        session.progress.say(f"  {reused} trial(s) were trained before and are reused")
     for trial, outcome in there.items():
         if outcome.failure:
             session.progress.say(f"  {_name(session, plan, trial)}  {describe_outcome(outcome)}")
@@ -156,12 +156,12 @@ def _train(session: Session, plan: Plan, parent: str, trials: list[Trial]) -> It
 def _note_failure(session: Session, outcome: Outcome) -> bool:
     """End the run of a worker that died. Whether its trial was done all the same: then nothing failed.
 
-    Raises DiskFull where no other trial could be written either.
+    Raises DiskFullError where no other trial could be written either.
     """
     if is_full(Exception(outcome.failure)):
-        raise DiskFull(outcome.failure)
+        raise DiskFullError(outcome.failure)
     known = look_up(session.client, session.hash_of(outcome.trial))
-    end_dead_runs(session.client, known.dead, "FAILED")
+    end_stale_runs(session.client, known.dead, "FAILED")
     return known.finished is not None
 
 
@@ -202,7 +202,7 @@ def _checkpoint(digest: str) -> Path:
 
 
 def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:
-    row = "beyond" if trial in plan.beyond else "printed"
+    row = "extra" if trial in plan.extra else "published"
     return session.tags | {"study": plan.study.name, "section": plan.study.section, "row": row}
 
 

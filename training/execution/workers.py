@@ -29,7 +29,7 @@ from training.network.step import Step, compile_step, forward_pass
 from training.network.unet import UNet
 from training.study.trial import Trial
 from training.tracking import store
-from training.tracking.lease import Heartbeat, LeaseLost, claim, end_dead_runs, look_up, process_exists
+from training.tracking.lease import Heartbeat, LeaseLost, claim, end_stale_runs, look_up, process_exists
 from training.tracking.trial_run import TrialRun
 
 MEASURED_BATCHES = 4
@@ -85,7 +85,7 @@ def end_with(caller: str) -> None:
 def run(job: Job) -> Outcome:
     client = store.connect()
     known = look_up(client, job.result_hash)
-    end_dead_runs(client, known.dead)
+    end_stale_runs(client, known.dead)
     if known.finished or known.training:
         return Outcome.skip(job.trial)
     tags = job.tags | {"result_hash": job.result_hash}

@@ -25,22 +25,22 @@ class Counts:
     values: Float[Tensor, "6 n"]
 
     @property
-    def hit(self) -> Float[Tensor, " n"]:
+    def tp(self) -> Float[Tensor, " n"]:
         """Truly foreground and predicted so."""
         return self.values[0]
 
     @property
-    def false(self) -> Float[Tensor, " n"]:
+    def fp(self) -> Float[Tensor, " n"]:
         """Predicted only."""
         return self.values[1]
 
     @property
-    def missed(self) -> Float[Tensor, " n"]:
+    def fn(self) -> Float[Tensor, " n"]:
         """True only."""
         return self.values[2]
 
     @property
-    def soft_hit(self) -> Float[Tensor, " n"]:
+    def soft_tp(self) -> Float[Tensor, " n"]:
         """|PT|"""
         return self.values[3]
 
@@ -57,7 +57,7 @@ class Counts:
     @property
     def has_foreground(self) -> Bool[Tensor, " n"]:
         """In truth."""
-        return self.hit + self.missed > 0
+        return self.tp + self.fn > 0
 
     @property
     def is_empty(self) -> Bool[Tensor, " n"]:
@@ -67,7 +67,7 @@ class Counts:
     @property
     def false_alarm(self) -> Bool[Tensor, " n"]:
         """Foreground is predicted in an image that has none."""
-        return self.is_empty & (self.false > 0)
+        return self.is_empty & (self.fp > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +97,10 @@ def count(logits: Float[Tensor, "n 1 h w"], masks: UInt8[Tensor, "n 1 h w"]) -> 
     inside, truth = masks != OUTSIDE, masks == 1
     prediction = (logits > 0) & inside
     probability = logits.float().sigmoid() * inside
-    hit, predicted, true = (_sum(part) for part in (prediction & truth, prediction, truth))
-    soft_hit = _sum(probability * truth)
+    tp, predicted, true = (_sum(part) for part in (prediction & truth, prediction, truth))
+    soft_tp = _sum(probability * truth)
     soft_all = _sum(probability) + true
-    return Counts(torch.stack([hit, predicted - hit, true - hit, soft_hit, soft_all, _sum(inside)]))
+    return Counts(torch.stack([tp, predicted - tp, true - tp, soft_tp, soft_all, _sum(inside)]))
 
 
 def concatenate(counts: list[Counts]) -> Counts:
@@ -117,7 +117,7 @@ def pool(counts: Counts, owners: Int64[Tensor, " n"], images: tuple[int, ...]) -
 
 def dice_per_image(counts: Counts) -> Float[Tensor, " n"]:
     """2 |PT| / (|P| + |T|); nan of an image without foreground, whatever is predicted there."""
-    dice = _ratio(2 * counts.hit, 2 * counts.hit + counts.false + counts.missed)
+    dice = _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
     return torch.where(counts.has_foreground, dice, torch.nan)
 
 
@@ -130,7 +130,7 @@ def summarize(counts: Counts) -> Float[Tensor, " 10"]:
 
     The precision of an image in which nothing is predicted is 1, and the global Dice where there is nothing at all.
     """
-    hit, false, missed, true = counts.hit, counts.false, counts.missed, counts.hit + counts.missed
+    tp, fp, fn, true = counts.tp, counts.fp, counts.fn, counts.tp + counts.fn
 
     def mean(values: Tensor) -> Tensor:
         """Over the images that have foreground."""
@@ -139,14 +139,14 @@ def summarize(counts: Counts) -> Float[Tensor, " 10"]:
     return torch.stack(
         [
             mean(dice_per_image(counts)),
-            _ratio(2 * hit.sum(), 2 * hit.sum() + false.sum() + missed.sum()),
-            mean((2 * counts.soft_hit + SMOOTHING) / (counts.soft_all + SMOOTHING)),
-            mean(_ratio(hit, hit + false + missed)),
-            mean(_ratio(hit, hit + false)),
-            mean(_ratio(hit, true)),
+            _ratio(2 * tp.sum(), 2 * tp.sum() + fp.sum() + fn.sum()),
+            mean((2 * counts.soft_tp + SMOOTHING) / (counts.soft_all + SMOOTHING)),
+            mean(_ratio(tp, tp + fp + fn)),
+            mean(_ratio(tp, tp + fp)),
+            mean(_ratio(tp, true)),
             counts.is_empty.sum().float(),
             counts.false_alarm.sum().float(),
-            100 * (hit + false).sum() / counts.pixels.sum().clamp(min=1),
+            100 * (tp + fp).sum() / counts.pixels.sum().clamp(min=1),
             mean(2 * true / (counts.pixels + true)),
         ]
     )

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.study.search import Search
-from training.study.studies import Carried, Row, Study, carried_from_report
+from training.study.studies import Baseline, Row, Study, baseline_from_report
 from training.study.trial import PROTOCOLS, Trial
 
-CARRIES = ("report", "measured")
+BASELINES = ("report", "measured")
 EVALUATION_COST = 0.35  # of a training image's; for estimates of the time left only
 WIDTH_COST = 1.5  # the power of the width that a step takes, likewise; between memory traffic (1) and arithmetic (2)
 
@@ -43,7 +43,7 @@ class Settings:
     image_size: str  # pixels, or "preset"
     fit: str
     seeds: int
-    carry: str
+    baseline: str
     protocol: str
     precision: str
     val_percent: int
@@ -53,7 +53,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, value, allowed in (
             ("preset", self.preset, tuple(PRESETS)),
-            ("carry", self.carry, CARRIES),
+            ("baseline", self.baseline, BASELINES),
             ("protocol", self.protocol, PROTOCOLS),
         ):
             if value not in allowed:
@@ -98,7 +98,7 @@ class Plan:
 
     study: Study
     searches: list[Search]
-    beyond: frozenset[Trial]
+    extra: frozenset[Trial]
     left_out: list[str]
 
     @property
@@ -106,14 +106,14 @@ class Plan:
         return sum(search.num_trials for search in self.searches)
 
 
-def make_plan(study: Study, carried: Carried, settings: Settings) -> Plan:
-    """The study's searches under these settings, with what earlier studies settled."""
+def make_plan(study: Study, baseline: Baseline, settings: Settings) -> Plan:
+    """The study's searches under these settings, from a baseline."""
     room = settings.largest_train_percent
-    rows = list(study.rows(carried))
+    rows = list(study.rows(baseline))
     fitting = [row for row in rows if row.factors.get("train_percent", 0) <= room]  # the others take what there is
     kept = [row for row in fitting if not math.isnan(row.factors.get("lr", 0))]
     searches = [_search(study, row, settings) for row in kept]
-    beyond = [trial for row, search in zip(kept, searches, strict=True) if row.beyond for trial in search.propose({})]
+    extra = [trial for row, search in zip(kept, searches, strict=True) if row.extra for trial in search.propose({})]
     left_out = sorted({row.factors["train_percent"] for row in rows if row not in fitting})
     unsearched = sorted({f"{row.factors['optimizer']}" for row in fitting if row not in kept})
     reasons = [
@@ -123,15 +123,15 @@ def make_plan(study: Study, carried: Carried, settings: Settings) -> Plan:
     ]
     reasons += [
         f"optimizer={name}: the study learning_rate found no learning rate with which it predicts any foreground; more "
-        "epochs may find one, and carry=report takes the report's"
+        "epochs may find one, and baseline=report takes the report's"
         for name in unsearched
     ]
-    return Plan(study=study, searches=searches, beyond=frozenset(beyond), left_out=reasons)
+    return Plan(study=study, searches=searches, extra=frozenset(extra), left_out=reasons)
 
 
 def estimate_work(study: Study, settings: Settings) -> float:
-    """Image passes of all the study's trials, in percent of the data set; what is carried over does not change it."""
-    plan = make_plan(study, carried_from_report(study), settings)
+    """Image passes of all the study's trials, in percent of the data set; the baseline does not change it."""
+    plan = make_plan(study, baseline_from_report(study), settings)
     return sum(search.num_trials * trial_work(search.propose({})[0]) for search in plan.searches)
 
 
@@ -143,13 +143,13 @@ def trial_work(trial: Trial) -> float:
 
 def find_widest(studies: Iterable[Study], settings: Settings) -> Trial:
     """The trial that takes the most memory."""
-    plans = (make_plan(study, carried_from_report(study), settings) for study in studies)
+    plans = (make_plan(study, baseline_from_report(study), settings) for study in studies)
     return max((search.propose({})[0] for plan in plans for search in plan.searches), key=lambda trial: trial.width)
 
 
 def find_train_percents(studies: Iterable[Study], settings: Settings) -> set[int]:
     """How much these studies train on."""
-    plans = (make_plan(study, carried_from_report(study), settings) for study in studies)
+    plans = (make_plan(study, baseline_from_report(study), settings) for study in studies)
     return {search.propose({})[0].train_percent for plan in plans for search in plan.searches}
 
 

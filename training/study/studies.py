@@ -3,7 +3,7 @@
 Ten are the report's; the eleventh is what it had no time for.
 
 A study is a table of rows; a row is the factors of one cell of the report's figure. Rows the report has not (declared
-`beyond`) test what its text only says. Nothing here runs anything.
+`extra`) test what its text only says. Nothing here runs anything.
 """
 
 import math
@@ -20,8 +20,8 @@ PERCENTS = (20, 40, 60, 80, 100)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Carried:
-    """What the earlier studies settled. The defaults are the report's."""
+class Baseline:
+    """What the earlier studies found best. The defaults are the report's."""
 
     loss: str = "switching"
     optimizer: str = "adam"
@@ -44,7 +44,7 @@ class Row:
     """One cell of a study: Trial fields that differ from the defaults, and whether the report printed it."""
 
     factors: Mapping[str, Any]
-    beyond: bool = False
+    extra: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +54,11 @@ class Study:
     figure: str  # the report's table, or its picture where there is no table; empty likewise
     question: str
     scientific: tuple[str, ...]  # the factors it varies, in table order (the tuning playbook's word)
-    rows: Callable[[Carried], Iterable[Row]]
+    rows: Callable[[Baseline], Iterable[Row]]
     epochs: int  # the report's; a row may say otherwise
     report_lrs: LearningRates = field(default_factory=dict)  # printed beside the figure
-    needs: tuple[str, ...] = ()  # the studies whose winners carry=measured takes, in order
-    settles: tuple[str, ...] = ()  # the fields that later studies take from its winner
+    needs: tuple[str, ...] = ()  # the studies whose winners baseline=measured takes, in order
+    fixes: tuple[str, ...] = ()  # the fields that later studies take from its winner
     search_lr: bool = False  # each row is the start of a DecadeSearch
 
     def search(self, row: Row, base: Mapping[str, Any], *, seeds: int, bisect: bool) -> Search:
@@ -69,120 +69,120 @@ class Study:
         return Grid(tuple(trial.replace(seed=seed) for seed in range(seeds)))
 
 
-def carried_from_report(study: Study) -> Carried:
-    return Carried(lrs=study.report_lrs)
+def baseline_from_report(study: Study) -> Baseline:
+    return Baseline(lrs=study.report_lrs)
 
 
-def carried_from_winners(winners: Mapping[str, list[Trial]]) -> Carried:
-    """What the winners of earlier studies settle, later studies over earlier ones."""
-    settled: dict[str, Any] = {}
+def baseline_from_winners(winners: Mapping[str, list[Trial]]) -> Baseline:
+    """What the winners of earlier studies fix, later studies over earlier ones."""
+    fixed: dict[str, Any] = {}
     lrs: dict[tuple[str, ...], float] = {}
     for name in (name for name in STUDIES if name in winners):
         for trial in winners[name]:
             if STUDIES[name].search_lr:
                 lrs[trial.loss, trial.optimizer] = trial.lr
-            settled |= {factor: getattr(trial, factor) for factor in STUDIES[name].settles if factor != "lr"}
-    return Carried(lrs=lrs, **settled)
+            fixed |= {factor: getattr(trial, factor) for factor in STUDIES[name].fixes if factor != "lr"}
+    return Baseline(lrs=lrs, **fixed)
 
 
-def _learning_rate(carried: Carried) -> Iterable[Row]:
+def _learning_rate(baseline: Baseline) -> Iterable[Row]:
     for loss in ("bce", "switching"):
         for optimizer in REPORT_OPTIMIZERS:
             yield Row({"loss": loss, "optimizer": optimizer, "lr": DecadeSearch.DECADES[0]})
 
 
-def _optimizers(carried: Carried) -> Iterable[Row]:
+def _optimizers(baseline: Baseline) -> Iterable[Row]:
     for loss in ("bce", "switching"):
         for optimizer in REPORT_OPTIMIZERS:
             yield Row({"loss": loss, "optimizer": optimizer, "lr": 1e-4})
 
 
-def _training_data(carried: Carried) -> Iterable[Row]:
+def _training_data(baseline: Baseline) -> Iterable[Row]:
     for optimizer in ("rmsprop", "adam", "sgd"):
         for percent in PERCENTS:
-            lr = carried.lr("switching", optimizer)
+            lr = baseline.lr("switching", optimizer)
             factors = {"loss": "switching", "optimizer": optimizer, "lr": lr, "train_percent": percent}
-            yield Row(factors, beyond=optimizer != "rmsprop")
+            yield Row(factors, extra=optimizer != "rmsprop")
 
 
-def _schedulers(carried: Carried) -> Iterable[Row]:
+def _schedulers(baseline: Baseline) -> Iterable[Row]:
     for scheduler in ("step", "plateau", "none"):
         for optimizer in ("adam", "adagrad", "adamax", "rmsprop", "sgd"):
-            lr = carried.lr("switching", optimizer, scheduler)
+            lr = baseline.lr("switching", optimizer, scheduler)
             yield Row({"loss": "switching", "optimizer": optimizer, "scheduler": scheduler, "lr": lr})
 
 
-def _schedulers_by_data(carried: Carried) -> Iterable[Row]:
+def _schedulers_by_data(baseline: Baseline) -> Iterable[Row]:
     for optimizer in ("adam", "sgd"):
         for percent in (20, 40, 80, 100):
             for scheduler in ("step", "plateau"):
                 factors: dict[str, Any] = {"loss": "switching", "optimizer": optimizer, "scheduler": scheduler}
-                factors |= {"train_percent": percent, "lr": carried.lr("switching", optimizer, scheduler)}
+                factors |= {"train_percent": percent, "lr": baseline.lr("switching", optimizer, scheduler)}
                 yield Row(factors | ({"epochs": 300} if percent == 20 else {}))
 
 
-def _fixed(carried: Carried) -> dict[str, Any]:
-    """All that the studies from weight decay on take over; each then varies one factor of it."""
+def _fixed(baseline: Baseline) -> dict[str, Any]:
+    """What the studies from weight decay on build on; each then varies one factor of it."""
     return {
-        "loss": carried.loss,
-        "optimizer": carried.optimizer,
-        "scheduler": carried.scheduler,
-        "lr": carried.lr(carried.loss, carried.optimizer, carried.scheduler),
-        "weight_decay": carried.weight_decay,
-        "dropout": carried.dropout,
-        "augment": carried.augment,
+        "loss": baseline.loss,
+        "optimizer": baseline.optimizer,
+        "scheduler": baseline.scheduler,
+        "lr": baseline.lr(baseline.loss, baseline.optimizer, baseline.scheduler),
+        "weight_decay": baseline.weight_decay,
+        "dropout": baseline.dropout,
+        "augment": baseline.augment,
     }
 
 
-def _weight_decay(carried: Carried) -> Iterable[Row]:
+def _weight_decay(baseline: Baseline) -> Iterable[Row]:
     for percent in (20, 40, 60, 80):
         for weight_decay in (0.1, 0.01, 0.001, 0.0):
             factors = {"train_percent": percent, "weight_decay": weight_decay}
-            yield Row(_fixed(carried) | factors, beyond=weight_decay == 0)
+            yield Row(_fixed(baseline) | factors, extra=weight_decay == 0)
 
 
-def _dropout(carried: Carried) -> Iterable[Row]:
+def _dropout(baseline: Baseline) -> Iterable[Row]:
     for percent in (20, 40, 60, 80):
         for dropout in (0.2, 0.5, 0.8, 0.0):
             factors = {"train_percent": percent, "dropout": dropout}
-            yield Row(_fixed(carried) | factors, beyond=dropout in (0.8, 0.0))
+            yield Row(_fixed(baseline) | factors, extra=dropout in (0.8, 0.0))
 
 
-def _losses(carried: Carried) -> Iterable[Row]:
+def _losses(baseline: Baseline) -> Iterable[Row]:
     for loss in ("switching", "bce", "inverse_dice", "dice"):
         for optimizer in ("adam", "rmsprop", "sgd"):
-            lr = carried.lr(loss, optimizer, carried.scheduler)
-            yield Row(_fixed(carried) | {"loss": loss, "optimizer": optimizer, "lr": lr})
+            lr = baseline.lr(loss, optimizer, baseline.scheduler)
+            yield Row(_fixed(baseline) | {"loss": loss, "optimizer": optimizer, "lr": lr})
 
 
-def _augmentation(carried: Carried) -> Iterable[Row]:
+def _augmentation(baseline: Baseline) -> Iterable[Row]:
     for augment in ("none", "train", "both"):
-        yield Row(_fixed(carried) | {"augment": augment}, beyond=augment == "train")
+        yield Row(_fixed(baseline) | {"augment": augment}, extra=augment == "train")
 
 
-def _mask_equalization(carried: Carried) -> Iterable[Row]:
+def _mask_equalization(baseline: Baseline) -> Iterable[Row]:
     for equalize_masks in (False, True):
-        yield Row(_fixed(carried) | {"equalize_masks": equalize_masks}, beyond=not equalize_masks)
+        yield Row(_fixed(baseline) | {"equalize_masks": equalize_masks}, extra=not equalize_masks)
 
 
-def _beyond(carried: Carried) -> Iterable[Row]:
-    """What was settled, and one thing changed at a time. AdamW takes Adam's learning rate, and is met by Adam."""
-    settled = _fixed(carried) | {"augment": "none", "epochs": BEYOND_EPOCHS, "width": Trial.width}
-    adam = {"lr": carried.lr(carried.loss, "adam", carried.scheduler)}
+def _extensions(baseline: Baseline) -> Iterable[Row]:
+    """The baseline, with one thing changed at a time. AdamW takes Adam's learning rate, and is met by Adam."""
+    fixed = _fixed(baseline) | {"augment": "none", "epochs": EXTENSION_EPOCHS, "width": Trial.width}
+    adam = {"lr": baseline.lr(baseline.loss, "adam", baseline.scheduler)}
     changes: list[dict[str, Any]] = [
         *(
             {"scheduler": name}
-            for name in dict.fromkeys([carried.scheduler, "plateau", "cosine", "onecycle", "cyclic"])
+            for name in dict.fromkeys([baseline.scheduler, "plateau", "cosine", "onecycle", "cyclic"])
         ),
-        *({"optimizer": name} | adam for name in ("adam", "adamw") if name != carried.optimizer),
-        *({"epochs": 2 * BEYOND_EPOCHS, "augment": augment} for augment in ("none", "train")),
+        *({"optimizer": name} | adam for name in ("adam", "adamw") if name != baseline.optimizer),
+        *({"epochs": 2 * EXTENSION_EPOCHS, "augment": augment} for augment in ("none", "train")),
         {"width": 4 * Trial.width},
     ]
     for change in changes:
-        yield Row(settled | change, beyond=True)
+        yield Row(fixed | change, extra=True)
 
 
-BEYOND_EPOCHS = 200
+EXTENSION_EPOCHS = 200
 _ADAM: LearningRates = {(loss, "adam"): 1e-3 for loss in LOSSES}
 _UP_TO_DROPOUT = ("learning_rate", "schedulers", "weight_decay", "dropout")
 
@@ -195,7 +195,7 @@ _ALL = (
         scientific=("loss", "optimizer", "lr"),
         rows=_learning_rate,
         epochs=50,  # not stated; "within a current number of epochs"
-        settles=("lr",),
+        fixes=("lr",),
         search_lr=True,
     ),
     Study(
@@ -239,7 +239,7 @@ _ALL = (
             ("switching", "sgd"): 1e-1,
         },
         needs=("learning_rate",),
-        settles=("optimizer", "scheduler"),
+        fixes=("optimizer", "scheduler"),
     ),
     Study(
         name="schedulers_by_data",
@@ -262,7 +262,7 @@ _ALL = (
         epochs=200,
         report_lrs=_ADAM,
         needs=("learning_rate", "schedulers"),
-        settles=("weight_decay",),
+        fixes=("weight_decay",),
     ),
     Study(
         name="dropout",
@@ -274,7 +274,7 @@ _ALL = (
         epochs=200,
         report_lrs=_ADAM,
         needs=("learning_rate", "schedulers", "weight_decay"),
-        settles=("dropout",),
+        fixes=("dropout",),
     ),
     Study(
         name="losses",
@@ -286,7 +286,7 @@ _ALL = (
         epochs=200,
         report_lrs={("switching", "adam"): 1e-3, ("switching", "rmsprop"): 1e-4, ("switching", "sgd"): 1e-2},
         needs=_UP_TO_DROPOUT,
-        settles=("loss", "optimizer"),
+        fixes=("loss", "optimizer"),
     ),
     Study(
         name="augmentation",
@@ -298,7 +298,7 @@ _ALL = (
         epochs=200,
         report_lrs=_ADAM,
         needs=(*_UP_TO_DROPOUT, "losses"),
-        settles=("augment",),
+        fixes=("augment",),
     ),
     Study(
         name="mask_equalization",
@@ -312,13 +312,13 @@ _ALL = (
         needs=(*_UP_TO_DROPOUT, "losses", "augmentation"),
     ),
     Study(
-        name="beyond",
+        name="extensions",
         section="",
         figure="",
         question="What do later schedules, AdamW, longer training with augmentation and the full width add?",
         scientific=("optimizer", "scheduler", "augment", "epochs", "width"),
-        rows=_beyond,
-        epochs=BEYOND_EPOCHS,
+        rows=_extensions,
+        epochs=EXTENSION_EPOCHS,
         report_lrs=_ADAM,
         needs=(*_UP_TO_DROPOUT, "losses"),
     ),

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from training.tracking.provenance import now, this_place, this_process
-from training.tracking.retry import may_pass
+from training.tracking.retry import is_transient
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-LEASE, ASKED, HELD = "lease", "asked", "held"  # a tag and its values
+LEASE, REQUESTED, HELD = "lease", "asked", "held"  # a tag and its values
 BEAT_SECONDS = 20.0
 STALE_SECONDS = 120.0  # without a beat, a process of another place is taken for dead; clocks must agree to a minute
 CLOCK_SECONDS = 5.0  # by which a process's own start may seem to move when the clock is set
 ASK_SECONDS = 0.2
-GONE = "its process ended without a word: killed, out of memory, or the machine went down"
+PROCESS_DIED = "its process ended without a word: killed, out of memory, or the machine went down"
 
 
 class LeaseLost(Exception):
@@ -34,7 +34,7 @@ class LeaseLost(Exception):
 
 
 @dataclass(frozen=True)
-class Known:
+class TrialRuns:
     """What the store knows of a trial: runs that trained it."""
 
     finished: "Run | None"
@@ -43,7 +43,7 @@ class Known:
     failed: "list[Run]"
 
 
-def look_up(client: "MlflowClient", result_hash: str) -> Known:
+def look_up(client: "MlflowClient", result_hash: str) -> TrialRuns:
     """The runs of a trial, whichever study, experiment and machine they belong to."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments, f"tags.result_hash = '{result_hash}'", order_by=["start_time ASC"])
@@ -52,7 +52,7 @@ def look_up(client: "MlflowClient", result_hash: str) -> Known:
     training = [run for run in running if is_alive(run.data.tags)]
     dead = [run for run in running if run not in training]
     failed = [run for run in runs if run.info.status == "FAILED"]
-    return Known(finished[0] if finished else None, training, dead, failed)
+    return TrialRuns(finished[0] if finished else None, training, dead, failed)
 
 
 def claim(client: "MlflowClient", result_hash: str, run_id: str) -> bool:
@@ -75,11 +75,11 @@ def claim(client: "MlflowClient", result_hash: str, run_id: str) -> bool:
         time.sleep(ASK_SECONDS)
 
 
-def end_dead_runs(client: "MlflowClient", runs: "Iterable[Run]", status: str = "KILLED") -> list[str]:
+def end_stale_runs(client: "MlflowClient", runs: "Iterable[Run]", status: str = "KILLED") -> list[str]:
     """End those of our runs that are RUNNING though their process is gone; the ids of these."""
     dead = [run for run in runs if run.info.status == "RUNNING" and not is_alive(run.data.tags)]
     for run in dead:
-        client.set_tag(run.info.run_id, "failure", GONE)
+        client.set_tag(run.info.run_id, "failure", PROCESS_DIED)
         client.set_terminated(run.info.run_id, status)
     return [run.info.run_id for run in dead]
 
@@ -136,5 +136,5 @@ class Heartbeat:
                     return
                 self._client.set_tag(self._run_id, "heartbeat", now())
             except Exception as error:
-                if not may_pass(error):
+                if not is_transient(error):
                     raise

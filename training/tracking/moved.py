@@ -16,10 +16,10 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from training.tracking.retry import PatientClient, is_full, may_pass, reason_of
+from training.tracking.retry import RetryingClient, is_full, is_transient, reason_of
 
 
-class Client(PatientClient):
+class Client(RetryingClient):
     """Reads artifacts of runs whose folder was moved, too."""
 
     def __init__(self, client: MlflowClient, database: Path | None) -> None:
@@ -39,7 +39,7 @@ class Client(PatientClient):
                 return str(get_artifact_repository(moved.as_uri()).download_artifacts(path, dst_path))
             return str(self._call("download_artifacts", run_id, path, dst_path))
         except (OSError, MlflowException) as error:
-            if may_pass(error) or is_full(error):
+            if is_transient(error) or is_full(error):
                 raise
             place = moved or self._call("get_run", run_id).info.artifact_uri
             raise ValueError(

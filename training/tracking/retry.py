@@ -1,4 +1,4 @@
-"""A store that is away for a while: calls to MLflow wait and try again, for PATIENCE_SECONDS, before they give up.
+"""A store that is away for a while: calls to MLflow wait and try again, for RETRY_SECONDS, before they give up.
 
 Says which errors pass by themselves (a locked database, a server that restarts) and which do not (a full disk), and
 says aloud that it waits.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 T = TypeVar("T")
-PATIENCE_SECONDS = float(os.environ.get("UNET_STUDIES_PATIENCE_SECONDS", "600"))
+RETRY_SECONDS = float(os.environ.get("UNET_STUDIES_RETRY_SECONDS", "600"))
 LONGEST_PAUSE = 10.0
 SILENT_SECONDS = 4.0  # of waiting, before it is said
 NOTICE_SECONDS = 30.0  # between two notices of a process, whose threads wait side by side
@@ -34,16 +34,16 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 _noticed = -NOTICE_SECONDS
 
 
-def patiently(call: Callable[[], T]) -> T:
+def with_retries(call: Callable[[], T]) -> T:
     """What the call returns, tried again while its error may pass. Raises the last error once patience is over."""
     start, pause = time.monotonic(), 0.2
-    deadline = start + PATIENCE_SECONDS
+    deadline = start + RETRY_SECONDS
     while True:
         try:
             return call()
         except Exception as error:
             now = time.monotonic()
-            if not may_pass(error) or now + pause > deadline:
+            if not is_transient(error) or now + pause > deadline:
                 raise
             if now - start > SILENT_SECONDS:
                 _notice(error, deadline - now)
@@ -74,7 +74,7 @@ def reason_of(error: BaseException) -> str:
     return (caused[1] if caused else first).rsplit("Error(", 1)[-1].rsplit(": ", 1)[-1].strip("\"'() ")[:200]
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same call may go through a little later."""
     if is_full(error):
         return False
@@ -89,14 +89,14 @@ def is_full(error: BaseException) -> bool:
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(word in str(error) for word in FULL)
 
 
-class PatientClient:
-    """Stands for an MlflowClient; each of its calls is made patiently."""
+class RetryingClient:
+    """Stands for an MlflowClient; each of its calls is made with_retries."""
 
     def __init__(self, client: "MlflowClient") -> None:
         self._client = client
 
     def _call(self, name: str, *args: Any) -> Any:
-        return patiently(lambda: getattr(self._client, name)(*args))
+        return with_retries(lambda: getattr(self._client, name)(*args))
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
@@ -105,6 +105,6 @@ class PatientClient:
 
         @functools.wraps(method)
         def call(*args: Any, **options: Any) -> Any:
-            return patiently(lambda: method(*args, **options))
+            return with_retries(lambda: method(*args, **options))
 
         return call

@@ -16,10 +16,10 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
 
 from training.data.image_set import ImageSet, data_name
-from training.data.read_options import Reading
+from training.data.read_options import ReadOptions
 from training.study.trial import Trial
 from training.tracking import store
-from training.tracking.lease import end_dead_runs
+from training.tracking.lease import end_stale_runs
 from training.tracking.mlflow_run import adopt, own_run
 from training.tracking.provenance import provenance, this_process
 from training.tracking.saved_view import TAG, saved_view, view_link
@@ -79,7 +79,7 @@ def end_run(client: MlflowClient, run_id: str, failed: bool = False) -> None:
 def end_all_dead(client: MlflowClient) -> list[str]:
     """End whatever processes that are gone left RUNNING, in every experiment; the ids of these runs."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return end_dead_runs(client, client.search_runs(experiments, "attributes.status = 'RUNNING'"))
+    return end_stale_runs(client, client.search_runs(experiments, "attributes.status = 'RUNNING'"))
 
 
 def end_own_runs(client: MlflowClient) -> None:
@@ -107,7 +107,7 @@ def log_reused(client: MlflowClient, experiment_id: str, name: str, trained: Run
 
 
 def describe_study(client: MlflowClient, run_id: str, markdown: str, winners: Sequence[Trial]) -> None:
-    """What one reads on the parent's page, and what later studies take over."""
+    """What one reads on the parent's page, and what later studies build on."""
     client.set_tag(run_id, "mlflow.note.content", markdown)
     client.log_dict(run_id, {"winners": [dataclasses.asdict(trial) for trial in winners]}, "winners.json")
 
@@ -123,7 +123,7 @@ def log_reading(
     client: MlflowClient,
     run_id: str,
     images: ImageSet,
-    reading: Reading,
+    reading: ReadOptions,
     warnings: Sequence[str],
     split: dict[str, list[str]],
 ) -> None:
@@ -161,15 +161,15 @@ def load_winners(client: MlflowClient, names: Sequence[str], data_digest: str, p
         found = client.search_runs(experiments, query, max_results=1, order_by=["start_time DESC"])
         if not found:
             raise ValueError(
-                f"carry=measured: study {name} has no finished run on these images (digest {data_digest}) under "
-                f"protocol={protocol}; run `mlflow run . -e {name} ...` first, or use carry=report"
+                f"baseline=measured: study {name} has no finished run on these images (digest {data_digest}) under "
+                f"protocol={protocol}; run `mlflow run . -e {name} ...` first, or use baseline=report"
             )
         with tempfile.TemporaryDirectory() as folder:
             path = client.download_artifacts(found[0].info.run_id, "winners.json", folder)
             winners[name] = [Trial(**fields) for fields in json.loads(Path(path).read_text())["winners"]]
         if not winners[name]:
             raise ValueError(
-                f"carry=measured: study {name} has no winner on these images, because none of its trials predicts any "
-                "foreground that is there; run it again with more epochs, or use carry=report"
+                f"baseline=measured: study {name} has no winner on these images, because none of its trials predicts "
+                "any foreground that is there; run it again with more epochs, or use baseline=report"
             )
     return winners

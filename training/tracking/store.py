@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from training.tracking.errors import StoreError
 from training.tracking.moved import Client, follow_move, sqlite_file
-from training.tracking.retry import may_pass, patiently, reason_of, shown
+from training.tracking.retry import is_transient, reason_of, shown, with_retries
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 EXPERIMENT = "unet-studies"
@@ -46,14 +46,14 @@ def connect_to(uri: str) -> MlflowClient:
     try:
         mlflow.set_tracking_uri(uri)
         if database is None:
-            return cast("MlflowClient", Client(patiently(MlflowClient), None))
+            return cast("MlflowClient", Client(with_retries(MlflowClient), None))
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{database}.lock"):  # processes that meet a fresh file would all make its tables, and all fail
-            return cast("MlflowClient", Client(patiently(MlflowClient), database.resolve()))
+            return cast("MlflowClient", Client(with_retries(MlflowClient), database.resolve()))
     except OSError as error:
         raise StoreError(f"{shown(uri)}: it cannot be written ({error.strerror}); {CHOICES}") from None
     except MlflowException as error:
-        if may_pass(error):
+        if is_transient(error):
             raise
         raise StoreError(f"{shown(uri)}: {str(error).splitlines()[0]} ({CHOICES})") from None
 

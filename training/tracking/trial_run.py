@@ -24,9 +24,9 @@ from training.network.engine import Epoch, find_best
 from training.network.unet import UNet, save_model
 from training.study.trial import Trial
 from training.tracking.learning_curve import draw_learning_curve
-from training.tracking.lease import ASKED, LEASE, LeaseLost
+from training.tracking.lease import LEASE, REQUESTED, LeaseLost
 from training.tracking.provenance import now
-from training.tracking.retry import may_pass
+from training.tracking.retry import is_transient
 from training.tracking.runs import Tags, begin_run, end_run
 
 SEND_SECONDS = 10.0
@@ -41,7 +41,7 @@ class TrialRun:
         self, client: MlflowClient, experiment_id: str, name: str, trial: Trial, tags: Tags, parent: str
     ) -> None:
         """`tags` holds result_hash: the run asks for that trial (training/tracking/lease.py)."""
-        tags = {**tags, "role": "trial", "trial": trial.digest, LEASE: ASKED}
+        tags = {**tags, "role": "trial", "trial": trial.digest, LEASE: REQUESTED}
         self.client, self.trial, self.name = client, trial, name
         self.run_id = begin_run(client, experiment_id, name, tags, parent)
         params = [Param(field, str(value)) for field, value in dataclasses.asdict(trial).items()]
@@ -124,7 +124,7 @@ class TrialRun:
         try:
             self._send()
         except Exception as error:
-            if not may_pass(error):
+            if not is_transient(error):
                 raise  # seen in the worker's output; `finish` meets it again
 
     def _send(self) -> None:

@@ -104,15 +104,15 @@ def consistent(adam: float, rmsprop: float) -> Rows:
 
 def changed(gain: float, **change: Any) -> Rows:
     settled = {"scheduler": "plateau", "epochs": 20, "width": 16}
-    return six([row("beyond", 0.6, **settled), row("beyond", 0.6 + gain, **{**settled, **change})])
+    return six([row("extensions", 0.6, **settled), row("extensions", 0.6 + gain, **{**settled, **change})])
 
 
 def longer(gain: float) -> Rows:
     return six(
         [
-            row("beyond", 0.6, epochs=40, width=16),
-            row("beyond", 0.6 + gain, epochs=40, width=16, augment="train"),
-            row("beyond", 0.6, epochs=20, width=16),
+            row("extensions", 0.6, epochs=40, width=16),
+            row("extensions", 0.6 + gain, epochs=40, width=16, augment="train"),
+            row("extensions", 0.6, epochs=20, width=16),
         ]
     )
 
@@ -186,13 +186,13 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
         for cost in (0.3, 0.0)
     ),  # type: ignore[dict-item]
     "summary.1": (consistent(0.05, 0.2), consistent(0.2, 0.05)),
-    "beyond.1": (changed(0.0, scheduler="cosine"), changed(-0.1, scheduler="cosine")),
-    "beyond.2": (changed(0.1, scheduler="onecycle"), changed(-0.1, scheduler="onecycle")),
-    "beyond.3": (changed(0.0, scheduler="cyclic"), changed(-0.1, scheduler="cyclic")),
-    "beyond.4": (changed(0.1, optimizer="adamw"), changed(-0.1, optimizer="adamw")),
-    "beyond.5": (changed(0.1, epochs=40), changed(-0.1, epochs=40)),
-    "beyond.6": (longer(0.1), longer(-0.1)),
-    "beyond.7": (changed(0.1, width=64), changed(0.0, width=64)),
+    "extensions.1": (changed(0.0, scheduler="cosine"), changed(-0.1, scheduler="cosine")),
+    "extensions.2": (changed(0.1, scheduler="onecycle"), changed(-0.1, scheduler="onecycle")),
+    "extensions.3": (changed(0.0, scheduler="cyclic"), changed(-0.1, scheduler="cyclic")),
+    "extensions.4": (changed(0.1, optimizer="adamw"), changed(-0.1, optimizer="adamw")),
+    "extensions.5": (changed(0.1, epochs=40), changed(-0.1, epochs=40)),
+    "extensions.6": (longer(0.1), longer(-0.1)),
+    "extensions.7": (changed(0.1, width=64), changed(0.0, width=64)),
 }
 
 

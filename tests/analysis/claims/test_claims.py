@@ -208,7 +208,7 @@ def test_seeds_pair_with_themselves_and_count_as_one_cell() -> None:
     found = verdict("mask_equalization.1", rows)
     assert (found.pairs, found.n) == (1, 6)
     assert found.low == pytest.approx(found.high)  # every seed loses just as much
-    assert "one run a cell (n = 1)" not in found.caveats
+    assert "one run per cell (n = 1)" not in found.caveats
 
 
 def test_a_diverged_run_forms_no_pair_and_is_told() -> None:
@@ -350,7 +350,7 @@ def test_a_verdict_that_hangs_on_one_seed_is_undecided() -> None:
     rows[-1]["val_dice"] = 0.61
     found = verdict("weight_decay.2", rows)
     assert found.answer == "undecided"
-    assert "would be supported, but it hangs on seed 0, without which the answer is another" in found.caveats
+    assert "would be supported, but it depends on seed 0, without which the answer is another" in found.caveats
 
 
 def test_an_interval_over_few_pairs_is_said_to_be_too_narrow() -> None:

@@ -7,7 +7,7 @@ import pytest
 from analysis.evidence.provenance import command, commands, provenance
 from analysis.evidence.schema import tidy
 
-RUN = {"study": "losses", "data": "cells", "preset": "small", "carry": "report", "protocol": "fixed", "seed": 0}
+RUN = {"study": "losses", "data": "cells", "preset": "small", "baseline": "report", "protocol": "fixed", "seed": 0}
 RUN |= {"image_size": 128, "epochs": 20, "fit": "resize", "fold": 0, "started": "2026-05-04T12:00:00"}
 
 
@@ -19,7 +19,7 @@ RUN |= {"image_size": 128, "epochs": 20, "fit": "resize", "fold": 0, "started": 
         ({"image_size": 64}, " -P image_size=64"),
         ({"epochs": 3}, " -P epochs=3"),
         ({"protocol": "report", "fold": 2}, " -P protocol=report -P fold=2"),
-        ({"carry": "measured", "fit": "tile"}, " -P carry=measured -P fit=tile"),
+        ({"baseline": "measured", "fit": "tile"}, " -P baseline=measured -P fit=tile"),
     ],
 )
 def test_the_command_names_what_is_not_usual(changed: dict[str, Any], words: str) -> None:
@@ -32,10 +32,10 @@ def test_before_a_study_was_run_the_command_asks_for_a_folder() -> None:
 
 def test_studies_that_took_over_each_others_winners_are_one_command() -> None:
     rows = [
-        RUN | {"study": name, "carry": "measured", "seed": seed} for name in ("losses", "dropout") for seed in (0, 1)
+        RUN | {"study": name, "baseline": "measured", "seed": seed} for name in ("losses", "dropout") for seed in (0, 1)
     ]
     assert commands(tidy(rows)) == ["mlflow run . -P data=path/to/cells -P seeds=2"]
-    assert len(commands(tidy([row | {"carry": "report"} for row in rows]))) == 2
+    assert len(commands(tidy([row | {"baseline": "report"} for row in rows]))) == 2
 
 
 def test_provenance_names_every_value_and_leaves_out_what_is_unknown() -> None:

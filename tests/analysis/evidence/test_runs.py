@@ -21,7 +21,7 @@ from servers import postgresql, tracking_server
 
 from analysis.evidence import evidence, runs, store
 from analysis.evidence.schema import SCHEMA, load_published, tidy
-from analysis.page.pictures import study_strips
+from analysis.page.pictures import study_thumbnails
 from analysis.page.tables import compare
 from training.study.studies import STUDIES
 from training.study.trial import Trial
@@ -180,7 +180,7 @@ def test_a_trial_that_was_not_trained_again_shows_the_epochs_and_the_picture_of_
     study = STUDIES["mask_equalization"]
     found = evidence.from_store(DIGEST, "")
     table = compare(study, load_published(), found.trials)
-    assert len(study_strips(study, table, found.trials, found)) == 2 + len(reused)
+    assert len(study_thumbnails(study, table, found.trials, found)) == 2 + len(reused)
 
 
 def log_reused(original: str, parent: str) -> None:

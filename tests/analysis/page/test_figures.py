@@ -121,18 +121,20 @@ def test_the_test_images_are_sorted_with_mean_interval_and_the_worst_named(axes:
 def test_where_a_study_changes_one_thing_at_a_time_a_panel_shows_a_change_before_the_settled_cell() -> None:
     settled = {"optimizer": "adam", "scheduler": "plateau", "augment": "none", "epochs": 2, "width": 16}
     cells = [settled | {"width": 64}, settled | {"scheduler": "cosine"}, settled, settled | {"epochs": 4}]
-    trials = tidy([{"study": "beyond", "run_id": str(k), "val_dice": 0.5, **cell} for k, cell in enumerate(cells)])
+    trials = tidy([{"study": "extensions", "run_id": str(k), "val_dice": 0.5, **cell} for k, cell in enumerate(cells)])
     curves = pd.DataFrame(
         [(str(k), e, 0.1 * e) for k in range(4) for e in (1, 2)], columns=["run_id", "epoch", "val_dice"]
     )
-    figure = panels.curves_figure(STUDIES["beyond"], trials, curves, "val_dice")
+    figure = panels.curves_figure(STUDIES["extensions"], trials, curves, "val_dice")
     assert [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes] == [
         "scheduler cosine",
         "epochs 4",
         "width (channels) 64",
     ]
     assert all(len(axes.lines) == 2 for axes in figure.axes)
-    assert cell_names(STUDIES["beyond"], compare(STUDIES["beyond"], load_published(), trials))[0] == "as settled"
+    assert (
+        cell_names(STUDIES["extensions"], compare(STUDIES["extensions"], load_published(), trials))[0] == "as settled"
+    )
 
 
 def test_svg_carries_text_as_text_and_colours_as_variables_of_the_page() -> None:

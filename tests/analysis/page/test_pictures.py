@@ -10,13 +10,13 @@ import pytest
 
 from analysis.evidence import evidence
 from analysis.evidence.schema import load_published, tidy
-from analysis.evidence.thumbnails import Strips, make_strips
-from analysis.page.pictures import study_pictures, study_strips
+from analysis.evidence.thumbnails import Thumbnails, make_thumbnails
+from analysis.page.pictures import study_pictures, study_thumbnails
 from analysis.page.tables import compare
 from training.data.framing import OUTSIDE
 from training.data.images import Pixels
 from training.data.pictures import PANEL, Row, cut_predictions, draw_predictions, outline
-from training.study.studies import STUDIES, carried_from_report
+from training.study.studies import STUDIES, baseline_from_report
 
 
 def picture(*sizes: tuple[int, int]) -> Pixels:
@@ -73,12 +73,12 @@ def test_an_outline_tints_foreground_and_greys_what_does_not_count() -> None:
 
 def test_a_picture_of_another_make_is_not_cut() -> None:
     assert cut_predictions(np.zeros((100, 100, 3), np.uint8)) == []
-    assert make_strips(cv2.imencode(".png", np.zeros((100, 100, 3), np.uint8))[1].tobytes()) is None
-    assert make_strips(b"") is None
+    assert make_thumbnails(cv2.imencode(".png", np.zeros((100, 100, 3), np.uint8))[1].tobytes()) is None
+    assert make_thumbnails(b"") is None
 
 
 def runs_of(study: str) -> list[dict[str, object]]:
-    rows = STUDIES[study].rows(carried_from_report(STUDIES[study]))
+    rows = STUDIES[study].rows(baseline_from_report(STUDIES[study]))
     known = {"source": "measured", "study": study, "seed": 0, "val_dice": 0.5, "epochs": 20, "seconds": 9.0}
     return [known | row.factors | {"run_id": str(k), "experiment_id": "1"} for k, row in enumerate(rows)]
 
@@ -88,20 +88,20 @@ def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked
     trials = tidy([*cells, cells[3] | {"seed": 1, "val_dice": 0.9, "run_id": "best"}])
     asked = []
 
-    def load_strips(run_id: str) -> Strips | None:
+    def load_thumbnails(run_id: str) -> Thumbnails | None:
         asked.append(run_id)
-        return make_strips(cv2.imencode(".png", picture((64, 64), (30, 90)))[1].tobytes())
+        return make_thumbnails(cv2.imencode(".png", picture((64, 64), (30, 90)))[1].tobytes())
 
     found = dataclasses.replace(
-        evidence.nothing(), trials=trials, load_strips=load_strips, server="http://mlflow.example"
+        evidence.nothing(), trials=trials, load_thumbnails=load_thumbnails, server="http://mlflow.example"
     )
     study = STUDIES["losses"]
-    strips = study_strips(study, compare(study, load_published(), trials), trials, found)
-    assert [strip.label for strip in strips[:3]] == ["images", "truth", "switching loss, Adam"]
-    assert len(strips) == 2 + 12
+    thumbnails = study_thumbnails(study, compare(study, load_published(), trials), trials, found)
+    assert [thumbnail.label for thumbnail in thumbnails[:3]] == ["images", "truth", "switching loss, Adam"]
+    assert len(thumbnails) == 2 + 12
     assert "best" in asked
     assert "3" not in asked
-    (best,) = (strip for strip in strips if strip.best)
+    (best,) = (thumbnail for thumbnail in thumbnails if thumbnail.best)
     assert (best.dice, best.link) == ("0.900", "http://mlflow.example/#/experiments/1/runs/best")
     shape = cv2.imdecode(np.frombuffer(base64.b64decode(best.image), np.uint8), cv2.IMREAD_COLOR).shape
     assert shape == (120, 2 * 120 + 6, 3)
@@ -111,7 +111,7 @@ def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked
 def test_every_study_has_its_figures_with_and_without_runs(name: str) -> None:
     study, nothing = STUDIES[name], evidence.nothing()
     empty = study_pictures(study, compare(study, load_published(), tidy([])), tidy([]), nothing.curves)
-    assert len(empty) == (name not in ("augmentation", "mask_equalization", "beyond"))
+    assert len(empty) == (name not in ("augmentation", "mask_equalization", "extensions"))
     rows = runs_of(name)
     if study.search_lr:
         rows = [row | {"lr": lr, "run_id": f"{row['run_id']} {lr}"} for row in rows for lr in (1e-4, 1e-3)]

@@ -35,8 +35,8 @@ def test_the_table_has_the_printed_rows_in_the_printed_order(study: str, figure:
 def test_rows_the_report_has_not_are_marked_and_have_no_printed_number() -> None:
     table = compare(STUDIES["dropout"], load_published(), tidy([]))
     assert list(table["dropout"][:4]) == [0.2, 0.5, 0.8, 0.0]
-    assert list(table["beyond"][:4]) == [False, False, True, True]
-    assert table["printed_val_dice"].isna().equals(table["beyond"])
+    assert list(table["extra"][:4]) == [False, False, True, True]
+    assert table["printed_val_dice"].isna().equals(table["extra"])
 
 
 def test_a_measured_cell_is_the_mean_over_its_seeds_with_sd_and_n() -> None:

@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from serving.endpoint import jobs
 from serving.endpoint.answers import Serving, card_of
 from serving.endpoint.api import make_app
-from serving.endpoint.jobs import MOST_JOBS, JobFailed, Jobs, Progress, TableFull
+from serving.endpoint.jobs import MAX_JOBS, JobFailed, Jobs, Progress, TableFullError
 from serving.inference.segmenter import Segmenter
 
 WAIT = 60.0  # seconds, for what takes one
@@ -98,8 +98,8 @@ def test_the_table_is_full_when_nothing_in_it_is_done_and_forgets_the_oldest_tha
         return b"", ""
 
     table = Jobs()
-    made = [table.submit(b"x", wait) for _ in range(MOST_JOBS)]
-    with pytest.raises(TableFull, match="16 jobs wait or run; at most 16 may"):
+    made = [table.submit(b"x", wait) for _ in range(MAX_JOBS)]
+    with pytest.raises(TableFullError, match="16 jobs wait or run; at most 16 may"):
         table.submit(b"x", echo)
     go_on.set()
     wait_for(lambda: all(job.state == "done" for job in made))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from serving.endpoint import limits as guard
-from serving.endpoint.limits import Guard
+from serving.endpoint.limits import LimitsMiddleware
 from serving.endpoint.metrics import kind
 
 
@@ -50,7 +50,7 @@ def ask(
         sent.append(message)
 
     scope = {"type": "http", "path": path, "headers": [(k.encode(), v.encode()) for k, v in (headers or {}).items()]}
-    asyncio.run(Guard(app)(scope, receive, send))
+    asyncio.run(LimitsMiddleware(app)(scope, receive, send))
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"], "one answer"
     return sent[0]["status"], sent[1]["body"].decode()
 
@@ -126,7 +126,7 @@ def test_a_token_that_nobody_could_send_stops_the_server_and_never_opens_it(
 ) -> None:
     monkeypatch.setenv("SEGMENT_TOKEN", configured)
     with pytest.raises(ValueError, match=f"SEGMENT_TOKEN {words}"):
-        Guard(echo)
+        LimitsMiddleware(echo)
 
 
 def test_without_a_token_set_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_without_a_token_set_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_one_request_too_many_is_answered_429_and_health_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "MOST_REQUESTS", 2)
+    monkeypatch.setattr(guard, "MAX_REQUESTS", 2)
     go_on = asyncio.Event()
 
     async def wait(scope: Any, receive: Any, send: Any) -> None:
@@ -146,7 +146,7 @@ def test_one_request_too_many_is_answered_429_and_health_still_answers(monkeypat
         return {"type": "http.request", "body": b"x", "more_body": False}
 
     async def all_of_them() -> list[tuple[int, str]]:
-        guarded, seen = Guard(wait), []
+        guarded, seen = LimitsMiddleware(wait), []
 
         async def one(path: str) -> None:
             async def send(message: Any) -> None:

@@ -32,7 +32,7 @@ from training.execution.summary import describe_outcome, describe_study, find_un
 from training.network.engine import Epoch, make_model
 from training.runner import main
 from training.study.plan import Settings, make_plan
-from training.study.studies import STUDIES, Carried, carried_from_report, carried_from_winners
+from training.study.studies import STUDIES, Baseline, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
 from training.tracking import runs as tracking
 from training.tracking.trial_run import TrialRun
@@ -40,7 +40,7 @@ from training.tracking.trial_run import TrialRun
 CASE = ROOT.parent / "shared" / "cases" / "23-mostly-empty" / "data"
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=64)
 SETTINGS = Settings(
-    preset="demo", epochs="1", image_size="64", fit="resize", seeds=1, carry="report", protocol="fixed",
+    preset="demo", epochs="1", image_size="64", fit="resize", seeds=1, baseline="report", protocol="fixed",
     precision="fp32", val_percent=10, test_percent=10, fold=0,
 )  # fmt: skip
 EPOCH = Epoch(
@@ -76,7 +76,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
 
 def outcomes_of(study: str, dices: list[float], **known: int) -> list[Outcome]:
     """Of the study's trials; the Dice 0 is of one that predicts nothing."""
-    plan = make_plan(STUDIES[study], carried_from_report(STUDIES[study]), SETTINGS)
+    plan = make_plan(STUDIES[study], baseline_from_report(STUDIES[study]), SETTINGS)
     trials = [trial for search in plan.searches for trial in search.propose({})]
     return [
         Outcome(trial=trial, dice=dice, best_epoch=1, seconds=1, collapsed=dice == 0, **known)
@@ -142,7 +142,7 @@ def test_a_study_is_refused_before_any_run_exists_where_no_validation_image_has_
 
 
 def test_a_trial_that_predicts_nothing_does_not_win_and_a_study_of_such_has_no_winner() -> None:
-    plan = make_plan(STUDIES["losses"], carried_from_report(STUDIES["losses"]), SETTINGS)
+    plan = make_plan(STUDIES["losses"], baseline_from_report(STUDIES["losses"]), SETTINGS)
     one = outcomes_of("losses", [0.0, 0.3, 0.2, math.nan])
     assert find_winners(plan, one) == [one[1].trial]
     assert find_undecided(plan, one) == []
@@ -153,7 +153,7 @@ def test_a_trial_that_predicts_nothing_does_not_win_and_a_study_of_such_has_no_w
 
 
 def test_a_trial_that_predicts_nothing_in_the_end_scores_0_whatever_an_earlier_epoch_had() -> None:
-    plan = make_plan(STUDIES["losses"], carried_from_report(STUDIES["losses"]), SETTINGS)
+    plan = make_plan(STUDIES["losses"], baseline_from_report(STUDIES["losses"]), SETTINGS)
     first, second = outcomes_of("losses", [0.9, 0.2])
     assert find_winners(plan, [dataclasses.replace(first, collapsed=True), second]) == [second.trial]
 
@@ -161,7 +161,7 @@ def test_a_trial_that_predicts_nothing_in_the_end_scores_0_whatever_an_earlier_e
 def test_false_alarms_stand_beside_the_dice() -> None:
     (outcome,) = outcomes_of("losses", [0.5], empty_images=5, false_alarms=2)
     assert "val Dice 0.500 (false alarms on 2 of 5 empty images) in epoch 1" in describe_outcome(outcome)
-    plan = make_plan(STUDIES["losses"], carried_from_report(STUDIES["losses"]), SETTINGS)
+    plan = make_plan(STUDIES["losses"], baseline_from_report(STUDIES["losses"]), SETTINGS)
     table = describe_study(plan, [outcome], [], 1)
     assert "| val Dice | false alarms on 5 empty | best epoch |" in table
     assert "| 0.5000 | 2 | 1 |" in table
@@ -170,12 +170,12 @@ def test_false_alarms_stand_beside_the_dice() -> None:
 
 def test_an_optimizer_whose_search_found_no_learning_rate_is_left_out_of_later_studies_with_the_reason() -> None:
     found = [TRIAL.replace(loss="switching", optimizer=name) for name in ("adam", "adagrad", "adamax", "rmsprop")]
-    plan = make_plan(STUDIES["schedulers"], carried_from_winners({"learning_rate": found}), SETTINGS)
+    plan = make_plan(STUDIES["schedulers"], baseline_from_winners({"learning_rate": found}), SETTINGS)
     trials = [trial for search in plan.searches for trial in search.propose({})]
     assert {trial.optimizer for trial in trials} == {"adam", "adagrad", "adamax", "rmsprop"}
     (reason,) = plan.left_out
     assert reason.startswith("optimizer=sgd: the study learning_rate found no learning rate")
-    assert math.isnan(Carried().lr("bce", "adam"))
+    assert math.isnan(Baseline().lr("bce", "adam"))
 
 
 # the promotion

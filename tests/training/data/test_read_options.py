@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.data.layouts.pairs import Layout, MaskFile, MaskSource, ObjectFiles, Pair, RunLengths, Shapes
-from training.data.read_options import Reading
+from training.data.read_options import ReadOptions
 
 FILE = Path("a.png")
 SOURCES: dict[str, MaskSource] = {
@@ -35,7 +35,7 @@ def layout(kind: str) -> Layout:
 )
 def test_what_means_nothing_is_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Reading(**options)
+        ReadOptions(**options)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_means_nothing_is_refused(options: dict[str, str], message: str) ->
     ],
 )
 def test_an_option_that_would_be_left_aside_is_refused(kind: str, option: str, value: str) -> None:
-    reading = Reading(**{option: value})
+    reading = ReadOptions(**{option: value})
     with pytest.raises(ValueError, match=f"{option}={value} has no use here: .*a layout of {kind}; leave it out"):
         reading.refuse_unused(layout(kind))
 
@@ -65,4 +65,4 @@ def test_an_option_that_would_be_left_aside_is_refused(kind: str, option: str, v
     ],
 )
 def test_an_option_that_decides_something_passes(kind: str, options: dict[str, str]) -> None:
-    Reading(**options).refuse_unused(layout(kind))
+    ReadOptions(**options).refuse_unused(layout(kind))

@@ -17,9 +17,9 @@ import training.data.reading
 from training.data.checks.checks import find_problems
 from training.data.checks.findings import refuse_errors
 from training.data.framing import OUTSIDE
-from training.data.image_set import ImageSet, Unusable
+from training.data.image_set import ImageSet, UnusableError
 from training.data.images import read_image
-from training.data.read_options import Reading
+from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.data.split import make_split
 
@@ -47,7 +47,7 @@ def make_folder(folder: Path, count: int = 12) -> Path:
     return folder
 
 
-def load_checked(folder: Path, reading: Reading = Reading(), fit: str = "resize") -> ImageSet:  # noqa: B008
+def load_checked(folder: Path, reading: ReadOptions = ReadOptions(), fit: str = "resize") -> ImageSet:  # noqa: B008
     """As a study does before its first run."""
     images = load_folder(folder, 32, fit, reading)
     split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
@@ -106,15 +106,15 @@ def test_the_cache_goes_by_content_and_not_by_name_or_time(tmp_path: Path) -> No
     assert load_folder(copy, 32).entry == first.entry
     write(folder / "masks" / "a00.png", 255 - DISC)
     assert load_folder(folder, 32).entry != first.entry
-    assert load_folder(copy, 32, reading=Reading(mask_values="0")).entry != first.entry
-    assert load_folder(copy, 32, reading=Reading(group=r"a(\d)")).entry == first.entry, "groups are no pixels"
+    assert load_folder(copy, 32, reading=ReadOptions(mask_values="0")).entry != first.entry
+    assert load_folder(copy, 32, reading=ReadOptions(group=r"a(\d)")).entry == first.entry, "groups are no pixels"
 
 
 def test_a_reading_that_fails_leaves_nothing_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = make_folder(tmp_path / "cells")
     write(folder / "masks" / "a05.png", DISC[:10])
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableError):
         load_folder(folder, 32)
     assert list((tmp_path / "cache" / "unet-studies").iterdir()) == []
 
@@ -148,7 +148,7 @@ def test_all_files_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None
     for index in range(30):
         write(folder / "masks" / f"a{index:02d}.png", DISC[: 10 + index])
     with pytest.raises(
-        Unusable, match=r"(?s)data=.*cells: 30 problem\(s\)\n  - .*a00\.png: image is 48x64 but.*and 10 more"
+        UnusableError, match=r"(?s)data=.*cells: 30 problem\(s\)\n  - .*a00\.png: image is 48x64 but.*and 10 more"
     ):
         load_folder(folder, 32)
 
@@ -157,7 +157,7 @@ def test_what_is_wrong_with_many_files_is_said_once(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "cells", 40)
     for index in range(30):
         write(folder / "masks" / f"a{index:02d}.png", DISC[:10])
-    with pytest.raises(Unusable, match=r"1 problem\(s\)\n  - .*a00\.png and 29 more files: image is 48x64 but"):
+    with pytest.raises(UnusableError, match=r"1 problem\(s\)\n  - .*a00\.png and 29 more files: image is 48x64 but"):
         load_folder(folder, 32)
 
 
@@ -286,108 +286,120 @@ def nothing(folder: Path) -> None:
 
 TRANSPARENT = np.dstack([DISC, DISC, DISC, DISC])
 NOT_WHOLE = r"a03\.\w+: (this is no image that can be read|its pixels cannot be decoded)"
-BAD: dict[str, tuple[Callable[[Path], object], Reading, str]] = {
-    "no such folder": (shutil.rmtree, Reading(), "there is no such folder"),
-    "an empty folder": (remove("images", "masks"), Reading(), r"data=.*cells"),
-    "images without a masks folder": (remove("masks"), Reading(), r"mask"),
-    "masks without an images folder": (remove("images"), Reading(), r"images"),
-    "an image without a mask": (remove("masks/a03.png"), Reading(), r"a03"),
-    "a mask without an image": (remove("images/a03.png"), Reading(), r"a03"),
+BAD: dict[str, tuple[Callable[[Path], object], ReadOptions, str]] = {
+    "no such folder": (shutil.rmtree, ReadOptions(), "there is no such folder"),
+    "an empty folder": (remove("images", "masks"), ReadOptions(), r"data=.*cells"),
+    "images without a masks folder": (remove("masks"), ReadOptions(), r"mask"),
+    "masks without an images folder": (remove("images"), ReadOptions(), r"images"),
+    "an image without a mask": (remove("masks/a03.png"), ReadOptions(), r"a03"),
+    "a mask without an image": (remove("images/a03.png"), ReadOptions(), r"a03"),
     "two masks for one image": (
         lambda folder: [write(folder / "masks" / f"a03{end}.png", DISC) for end in ("_seg", "_mask")],
-        Reading(),
+        ReadOptions(),
         r"a03.*mask_suffix=",
     ),
-    "two images of one stem": (lambda folder: write(folder / "images" / "a03.bmp", DISC), Reading(), r"a03"),
-    "a mask of another size": (mask(DISC[:20]), Reading(), r"image is 48x64 but its mask is 20x64"),
+    "two images of one stem": (lambda folder: write(folder / "images" / "a03.bmp", DISC), ReadOptions(), r"a03"),
+    "a mask of another size": (mask(DISC[:20]), ReadOptions(), r"image is 48x64 but its mask is 20x64"),
     "a three-level mask": (
         mask(levels(0, 128, 255)),
-        Reading(),
+        ReadOptions(),
         r"a03\.png: .*3 values \(0, 128, 255\).*mask_threshold",
     ),
     "a smoothed mask": (
         mask(cv2.GaussianBlur(DISC, (0, 0), 2)),
-        Reading(),
+        ReadOptions(),
         r"a03\.png: .*values \(0, 1, .*mask_thresh",
     ),
-    "a mask without 0": (mask(levels(1, 2)), Reading(), r"2 values \(1, 2\).*mask_values=2"),
+    "a mask without 0": (mask(levels(1, 2)), ReadOptions(), r"2 values \(1, 2\).*mask_values=2"),
     "a mask of many colours": (
         mask(np.dstack([levels(0, 255, 0), levels(0, 0, 255), levels(0, 9, 9)])),
-        Reading(),
+        ReadOptions(),
         r"3 values \(000000, .*mask_values=ff0000",
     ),
-    "classes numbered like objects": (all_masks(levels(0, 1, 2)), Reading(), r"may be classes, or numbered objects"),
-    "masks that are all empty": (all_masks(DISC * 0), Reading(), "every mask is empty"),
-    "a partly transparent mask": (mask(TRANSPARENT), Reading(), "partly transparent"),
+    "classes numbered like objects": (
+        all_masks(levels(0, 1, 2)),
+        ReadOptions(),
+        r"may be classes, or numbered",
+    ),
+    "masks that are all empty": (all_masks(DISC * 0), ReadOptions(), "every mask is empty"),
+    "a partly transparent mask": (mask(TRANSPARENT), ReadOptions(), "partly transparent"),
     "a mask of 16-bit colours": (
         mask(np.dstack([DISC, DISC // 2, DISC]).astype(np.uint16)),
-        Reading(),
+        ReadOptions(),
         "a mask has 1 channel, or 3 of 8 bits",
     ),
-    "a truncated png": (lambda folder: truncate(folder, "images/a03.png"), Reading(), NOT_WHOLE),
-    "a truncated mask": (lambda folder: truncate(folder, "masks/a03.png"), Reading(), NOT_WHOLE),
-    "a truncated jpg": (replace_image(".jpg", 0.7), Reading(), NOT_WHOLE),
-    "a truncated tif": (replace_image(".tif", 0.7), Reading(), NOT_WHOLE),
-    "a truncated bmp": (replace_image(".bmp", 0.7), Reading(), NOT_WHOLE),
-    "a truncated webp": (replace_image(".webp", 0.7), Reading(), NOT_WHOLE),
+    "a truncated png": (lambda folder: truncate(folder, "images/a03.png"), ReadOptions(), NOT_WHOLE),
+    "a truncated mask": (lambda folder: truncate(folder, "masks/a03.png"), ReadOptions(), NOT_WHOLE),
+    "a truncated jpg": (replace_image(".jpg", 0.7), ReadOptions(), NOT_WHOLE),
+    "a truncated tif": (replace_image(".tif", 0.7), ReadOptions(), NOT_WHOLE),
+    "a truncated bmp": (replace_image(".bmp", 0.7), ReadOptions(), NOT_WHOLE),
+    "a truncated webp": (replace_image(".webp", 0.7), ReadOptions(), NOT_WHOLE),
     "a text file named png": (
         lambda folder: (folder / "images" / "a03.png").write_text("these are words"),
-        Reading(),
+        ReadOptions(),
         r"a03\.png: this is no image that can be read; give a whole png",
     ),
     "a file without bytes": (
         lambda folder: (folder / "masks" / "a03.png").write_bytes(b""),
-        Reading(),
+        ReadOptions(),
         "no image that",
     ),
     "100 megapixels": (
         lambda folder: write(folder / "images" / "a03.png", np.zeros((10_001, 10_000), np.uint8)),
-        Reading(),
+        ReadOptions(),
         r"a03\.png: the image has 10000x10001 = 100 megapixels; at most 100",
     ),
-    "a header that promises 10,000 megapixels": (bmp_bomb, Reading(), "100000x100000 = 10000 megapixels"),
-    "floating-point pixels": (floats, Reading(), r"float numbers up to .* no file says which value stands for white"),
+    "a header that promises 10,000 megapixels": (bmp_bomb, ReadOptions(), "100000x100000 = 10000 megapixels"),
+    "floating-point pixels": (
+        floats,
+        ReadOptions(),
+        r"float numbers up to .* no file says which value stands",
+    ),
     "16 bits above image_max": (
         lambda folder: write(folder / "images" / "a03.png", np.full(DISC.shape, 5000, np.uint16)),
-        Reading(image_max="4095"),
+        ReadOptions(image_max="4095"),
         r"a03\.png: a pixel is 5000, but image_max=4095",
     ),
-    "an animated image": (animated, Reading(), r"a03\.gif: the file holds 3 pages or frames where one is meant"),
-    "stacks of unequal length": (stacks, Reading(), r"stack"),
-    "a symlink that loops": (loop, Reading(), r"symbolic link"),
-    "a symlink to nowhere": (dangling, Reading(), r"a03"),
-    "a folder named like an image": (folder_as_image, Reading(), r"a03"),
-    "an object of another size": (as_objects, Reading(), r"image is 48x64 but its mask is 20x64"),
-    "run lengths outside the image": (as_runs("3070 9"), Reading(), r"train\.csv: a run of '3070 9' ends outside"),
+    "an animated image": (animated, ReadOptions(), r"a03\.gif: the file holds 3 pages or frames where one is meant"),
+    "stacks of unequal length": (stacks, ReadOptions(), r"stack"),
+    "a symlink that loops": (loop, ReadOptions(), r"symbolic link"),
+    "a symlink to nowhere": (dangling, ReadOptions(), r"a03"),
+    "a folder named like an image": (folder_as_image, ReadOptions(), r"a03"),
+    "an object of another size": (as_objects, ReadOptions(), r"image is 48x64 but its mask is 20x64"),
+    "run lengths outside the image": (as_runs("3070 9"), ReadOptions(), r"train\.csv: a run of '3070 9' ends outside"),
     "run lengths that are no pairs": (
         as_runs("1 2 3"),
-        Reading(),
+        ReadOptions(),
         r"train\.csv: run lengths are pairs of a start",
     ),
-    "run lengths that are no numbers": (as_runs("1 two"), Reading(), r"train\.csv: run lengths are whole numbers"),
+    "run lengths that are no numbers": (as_runs("1 two"), ReadOptions(), r"train\.csv: run lengths are whole numbers"),
     "a COCO polygon of three points and a half": (
         as_coco(3, "[[1, 2, 3, 4, 5, 6, 7]]"),
-        Reading(),
+        ReadOptions(),
         r"instances\.json: .*neither polygons of at least three points",
     ),
-    "a COCO shape of an unknown image": (as_coco(99, "[[1, 1, 9, 1, 9, 9]]"), Reading(), r"99"),
+    "a COCO shape of an unknown image": (as_coco(99, "[[1, 1, 9, 1, 9, 9]]"), ReadOptions(), r"99"),
     "broken COCO json": (
         lambda folder: (shutil.rmtree(folder / "masks"), (folder / "instances.json").write_text('{"images": [')),
-        Reading(),
+        ReadOptions(),
         r"instances\.json|mask",
     ),
-    "a csv that names a missing file": (as_csv("image,mask", "images/zz.png,masks/a11.png"), Reading(), r"zz\.png"),
-    "a csv that names an image twice": (as_csv("image,mask", "images/a00.png,masks/a11.png"), Reading(), r"a00\.png"),
-    "a group that is no expression": (nothing, Reading(group="a(["), r"group='a\(\['"),
-    "a group that does not match": (nothing, Reading(group=r"patient(\d+)"), r"a00"),
-    "one group for all": (nothing, Reading(group="^a"), r"group"),
-    "too few groups": (nothing, Reading(group=r"a(\d)"), "too few"),
+    "a csv that names a missing file": (as_csv("image,mask", "images/zz.png,masks/a11.png"), ReadOptions(), r"zz\.png"),
+    "a csv that names an image twice": (
+        as_csv("image,mask", "images/a00.png,masks/a11.png"),
+        ReadOptions(),
+        r"a00\.png",
+    ),
+    "a group that is no expression": (nothing, ReadOptions(group="a(["), r"group='a\(\['"),
+    "a group that does not match": (nothing, ReadOptions(group=r"patient(\d+)"), r"a00"),
+    "one group for all": (nothing, ReadOptions(group="^a"), r"group"),
+    "too few groups": (nothing, ReadOptions(group=r"a(\d)"), "too few"),
     "identical images in two groups": (
         copies_in_two_groups,
-        Reading(group="patient"),
+        ReadOptions(group="patient"),
         r"two groups though identical \(a01, b01\)",
     ),
-    "an unknown mask suffix": (nothing, Reading(mask_suffix="_truth"), r"_truth"),
+    "an unknown mask suffix": (nothing, ReadOptions(mask_suffix="_truth"), r"_truth"),
 }
 
 
@@ -411,7 +423,7 @@ def test_bad_input_is_refused_by_name(tmp_path: Path, kind: str) -> None:
 )
 def test_options_that_mean_nothing_are_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Reading(**options)
+        ReadOptions(**options)
 
 
 def test_there_are_more_than_30_kinds_of_bad_input() -> None:
@@ -419,11 +431,11 @@ def test_there_are_more_than_30_kinds_of_bad_input() -> None:
 
 
 REAL = {
-    "dsb2018_histo": (107, 105, Reading()),  # two pictures are there at two magnifications
-    "dsb2018_fluo": (541, 540, Reading()),  # one embryo is there twice, a moment apart
-    "chase_db1": (28, 14, Reading(group="child")),
-    "original/dsb2018": (46, 46, Reading()),
-    "original/CHASEDB1": (28, 14, Reading(group=r"Image_(\d+)")),
+    "dsb2018_histo": (107, 105, ReadOptions()),  # two pictures are there at two magnifications
+    "dsb2018_fluo": (541, 540, ReadOptions()),  # one embryo is there twice, a moment apart
+    "chase_db1": (28, 14, ReadOptions(group="child")),
+    "original/dsb2018": (46, 46, ReadOptions()),
+    "original/CHASEDB1": (28, 14, ReadOptions(group=r"Image_(\d+)")),
 }
 
 

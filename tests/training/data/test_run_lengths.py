@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from training.data.image_set import Unusable
-from training.data.read_options import Reading
+from training.data.image_set import UnusableError
+from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.data.run_lengths import KAGGLE, RUN_ORDERS, decode_runs, likely_orders
 
@@ -61,10 +61,10 @@ def test_of_square_pictures_the_pixels_tell_it(tmp_path: Path, name: str) -> Non
 
 def test_square_pictures_of_noise_tell_nothing_and_their_owner_is_asked(tmp_path: Path) -> None:
     folder = square_folder(tmp_path, "rows", noise=True)
-    with pytest.raises(Unusable, match=r"train\.csv: it cannot be told .*rle_order=columns .*rle_order=rows"):
+    with pytest.raises(UnusableError, match=r"train\.csv: it cannot be told .*rle_order=columns .*rle_order=rows"):
         load_folder(folder, 64)
-    assert load_folder(folder, 64, reading=Reading(rle_order="rows")).masks[0][45, 15] == 1
-    assert load_folder(folder, 64, reading=Reading(rle_order="columns")).masks[0][15, 45] == 1
+    assert load_folder(folder, 64, reading=ReadOptions(rle_order="rows")).masks[0][45, 15] == 1
+    assert load_folder(folder, 64, reading=ReadOptions(rle_order="columns")).masks[0][15, 45] == 1
 
 
 def test_without_any_run_kaggle_s_order_is_taken() -> None:

@@ -17,7 +17,7 @@ from servers import TrackingServer, postgresql, tracking_server
 from studies_in_processes import Studies, wait_until
 
 from training.tracking import retry as patience
-from training.tracking.retry import is_full, may_pass, patiently
+from training.tracking.retry import is_full, is_transient, with_retries
 
 EPOCHS = ("--epochs", "60")
 
@@ -57,14 +57,14 @@ def test_a_server_that_was_away_misses_nothing(backend: str, discs: Path, tmp_pa
 def test_when_patience_is_over_what_was_trained_is_kept_and_sent_later(
     server: TrackingServer, discs: Path, tmp_path: Path
 ) -> None:
-    studies = Studies(tmp_path, discs, server.url, UNET_STUDIES_PATIENCE_SECONDS="2")
+    studies = Studies(tmp_path, discs, server.url, UNET_STUDIES_RETRY_SECONDS="2")
     process = studies.start("mask_equalization", *EPOCHS)
     wait_until(lambda: any(run.data.metrics for run in studies.training()), process)
     server.kill()
     said = process.communicate(timeout=300)[0]
     assert process.returncode == 1
     assert "cannot be reached" in said
-    assert "the same command goes on from here" in said
+    assert "resume with the same command" in said
     kept = list((tmp_path / "mlruns" / "checkpoints").glob("*.safetensors"))
     assert kept
     server.start()
@@ -105,19 +105,19 @@ def test_what_passes_is_tried_again_and_what_does_not_is_raised_at_once(monkeypa
         return "there"
 
     busy = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
-    assert may_pass(busy)
-    assert patiently(lambda: away(busy, 2)) == "there"
+    assert is_transient(busy)
+    assert with_retries(lambda: away(busy, 2)) == "there"
     assert len(calls) == 3
     full = MlflowException("(sqlite3.OperationalError) database or disk is full", error_code=TEMPORARILY_UNAVAILABLE)
     assert is_full(full)
     calls.clear()
     with pytest.raises(MlflowException, match="disk is full"):
-        patiently(lambda: away(full, 9))
+        with_retries(lambda: away(full, 9))
     assert len(calls) == 1
-    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "RETRY_SECONDS", 0.5)
     with pytest.raises(MlflowException, match="locked"):
-        patiently(lambda: away(busy, 99))
-    assert not may_pass(ValueError("wrong"))
+        with_retries(lambda: away(busy, 99))
+    assert not is_transient(ValueError("wrong"))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a small disk: a full one was not tried")
@@ -132,7 +132,7 @@ def test_a_full_disk_stops_with_a_message_and_the_study_goes_on_when_there_is_ro
         status, said = studies.run("losses", "--epochs", "1")
         assert status == 1
         assert "error: the disk is full" in said
-        assert "the same command goes on from here" in said
+        assert "resume with the same command" in said
         assert "Traceback" not in said
         subprocess.run(["mount", "-o", "remount,size=400m", str(small)], check=True)
         status, said = studies.run("losses", "--epochs", "1", "--retries", "9")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.command.machine import MOST_ON_GPU, Machine, find_workers
+from training.command.machine import MAX_WORKERS_ON_GPU, Machine, find_workers
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
 from training.execution.jobs import EpochDone, Job, Outcome
@@ -80,7 +80,7 @@ def test_as_many_workers_as_cores_or_as_fill_a_gpu() -> None:
     assert find_workers("auto", cpu, 8 * 128**2) == cores
     assert find_workers("auto", gpu, 32 * 256**2) == 1
     assert find_workers("auto", gpu, 16 * 256**2) == min(2, cores)
-    assert find_workers("auto", gpu, 64**2) == min(MOST_ON_GPU, cores)
+    assert find_workers("auto", gpu, 64**2) == min(MAX_WORKERS_ON_GPU, cores)
     assert find_workers("3", gpu, 1) == 3
     for wrong in ("0", "-1", "many", "1.5"):
         with pytest.raises(ValueError, match=r"workers=.*; it must be auto or a whole number of at least 1"):

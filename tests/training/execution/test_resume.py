@@ -31,7 +31,7 @@ def test_a_study_started_again_trains_nothing_and_comes_to_the_same(undisturbed:
     before = undisturbed.scores()
     status, said = undisturbed.run("losses", "--epochs", "2")
     assert status == 0
-    assert "12 trial(s) were trained before and are taken over" in said
+    assert "12 trial(s) were trained before and are reused" in said
     assert set(undisturbed.times_trained().values()) == {1}
     assert undisturbed.scores() == before
     first, second = undisturbed.runs("tags.role = 'study' and tags.study = 'losses'")
@@ -49,7 +49,7 @@ def test_only_what_is_missing_is_trained(undisturbed: Studies) -> None:
     """More seeds: those that are there stay."""
     status, said = undisturbed.run("mask_equalization", *LONG, "--seeds", "2")
     assert status == 0
-    assert "2 trial(s) were trained before and are taken over" in said
+    assert "2 trial(s) were trained before and are reused" in said
     assert set(undisturbed.times_trained().values()) == {1}
     seeds = [run.data.params["seed"] for run in undisturbed.trained() if run.data.tags["study"] == "mask_equalization"]
     assert sorted(seeds) == ["0", "0", "1", "1"]
@@ -82,7 +82,7 @@ def test_a_long_trial_that_was_stopped_goes_on_from_its_checkpoint_to_the_same_e
     said = process.communicate(timeout=60)[0]
     assert process.returncode == status
     if number != signal.SIGKILL:
-        assert "the same command goes on from here" in said
+        assert "resume with the same command" in said
         assert {run.info.status for run in studies.runs()} == {"KILLED"}
     wait_until(lambda: not workers_of(process))
 

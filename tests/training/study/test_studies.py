@@ -8,7 +8,7 @@ import pytest
 
 from training.study.plan import PRESETS, Plan, Settings, estimate_work, find_widest, make_plan
 from training.study.search import Results, Search
-from training.study.studies import REPORT_STUDIES, STUDIES, Carried, Study, carried_from_report, carried_from_winners
+from training.study.studies import REPORT_STUDIES, STUDIES, Baseline, Study, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
 
 PUBLISHED = Path(__file__).parents[3] / "analysis" / "published"
@@ -26,13 +26,13 @@ SCORES = ["train_loss", "val_loss", "train_dice", "val_dice"]
 
 def settings(**changes: object) -> Settings:
     values: dict[str, object] = {"preset": "report", "epochs": "preset", "image_size": "preset", "seeds": 1}
-    values |= {"carry": "report", "protocol": "report", "precision": "fp32"}
+    values |= {"baseline": "report", "protocol": "report", "precision": "fp32"}
     values |= {"val_percent": 10, "test_percent": 10, "fold": 0, "fit": "resize"}
     return Settings(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def plan(name: str, **changes: object) -> Plan:
-    return make_plan(STUDIES[name], carried_from_report(STUDIES[name]), settings(**changes))
+    return make_plan(STUDIES[name], baseline_from_report(STUDIES[name]), settings(**changes))
 
 
 def trials(plan: Plan) -> list[Trial]:
@@ -43,7 +43,7 @@ def trials(plan: Plan) -> list[Trial]:
 def test_every_printed_row_is_a_trial_and_the_rest_is_declared_beyond(name: str) -> None:
     table = pd.read_csv(PUBLISHED / TABLES[name]).drop(columns=SCORES).rename(columns={"learning_rate": "lr"})
     made = plan(name)
-    printed = [trial for trial in trials(made) if trial not in made.beyond]
+    printed = [trial for trial in trials(made) if trial not in made.extra]
     assert len(printed) == len(table)
     rows = {tuple(row) for row in table.itertuples(index=False)}
     assert {tuple(getattr(trial, factor) for factor in table.columns) for trial in printed} == rows
@@ -58,18 +58,18 @@ def test_the_learning_rate_study_searches_what_figure_1_lists() -> None:
 
 
 def test_rows_beyond_the_report_are_those_its_text_speaks_of() -> None:
-    assert {trial.weight_decay for trial in plan("weight_decay").beyond} == {0.0}
-    assert {trial.dropout for trial in plan("dropout").beyond} == {0.8, 0.0}
-    assert {trial.optimizer for trial in plan("training_data").beyond} == {"adam", "sgd"}
-    assert {trial.augment for trial in plan("augmentation").beyond} == {"train"}
+    assert {trial.weight_decay for trial in plan("weight_decay").extra} == {0.0}
+    assert {trial.dropout for trial in plan("dropout").extra} == {0.8, 0.0}
+    assert {trial.optimizer for trial in plan("training_data").extra} == {"adam", "sgd"}
+    assert {trial.augment for trial in plan("augmentation").extra} == {"train"}
     assert [trial.augment for trial in trials(plan("augmentation"))] == ["none", "train", "both"]
     assert [trial.equalize_masks for trial in trials(plan("mask_equalization"))] == [False, True]
 
 
 def test_beyond_changes_one_thing_at_a_time() -> None:
-    made = plan("beyond")
+    made = plan("extensions")
     found = trials(made)
-    assert set(found) == set(made.beyond), "none of it is printed"
+    assert set(found) == set(made.extra), "none of it is printed"
     settled = found[0]
     changes = [{name for name, value in vars(trial).items() if value != getattr(settled, name)} for trial in found]
     schedules = [set(), {"scheduler"}, {"scheduler"}, {"scheduler"}]
@@ -80,8 +80,8 @@ def test_beyond_changes_one_thing_at_a_time() -> None:
 
 def test_beyond_starts_from_what_was_settled_and_meets_plateau_and_adam() -> None:
     lrs = {("switching", "sgd"): 0.1, ("switching", "adam"): 1e-3}
-    carried = Carried(optimizer="sgd", scheduler="none", lrs=lrs)
-    found = trials(make_plan(STUDIES["beyond"], carried, settings()))
+    baseline = Baseline(optimizer="sgd", scheduler="none", lrs=lrs)
+    found = trials(make_plan(STUDIES["extensions"], baseline, settings()))
     assert [trial.scheduler for trial in found[:2]] == ["none", "plateau"]
     pair = {trial.optimizer: trial.lr for trial in found if trial.optimizer != "sgd"}
     assert pair == {"adam": 1e-3, "adamw": 1e-3}
@@ -89,7 +89,7 @@ def test_beyond_starts_from_what_was_settled_and_meets_plateau_and_adam() -> Non
 
 @pytest.mark.parametrize(("changes", "epochs"), [({"preset": "small"}, {20, 40}), ({"epochs": "7"}, {7, 14})])
 def test_twice_as_long_is_twice_whatever_the_study_s_epochs_are(changes: dict[str, object], epochs: set[int]) -> None:
-    assert {trial.epochs for trial in trials(plan("beyond", **changes))} == epochs
+    assert {trial.epochs for trial in trials(plan("extensions", **changes))} == epochs
 
 
 def test_the_widest_trial_is_what_memory_has_to_hold() -> None:
@@ -124,7 +124,7 @@ def test_seeds_repeat_every_cell() -> None:
         ("epochs", "0"),
         ("image_size", "100"),
         ("seeds", 0),
-        ("carry", "guess"),
+        ("baseline", "guess"),
         ("protocol", "none"),
         ("val_percent", 0),
         ("test_percent", 90),
@@ -146,7 +146,7 @@ def test_where_more_is_held_out_every_study_trains_on_what_is_left() -> None:
     assert {trial.train_percent for search in shares.searches for trial in search.propose({})} == {20, 40, 60}
 
 
-def run_to_the_end(study: Study, carried: Carried) -> list[Trial]:
+def run_to_the_end(study: Study, baseline: Baseline) -> list[Trial]:
     """The study's winners in a world where AdaGrad, lr 0.02, the step schedule and weak weight decay are best."""
 
     def dice(trial: Trial) -> float:
@@ -160,7 +160,7 @@ def run_to_the_end(study: Study, carried: Carried) -> list[Trial]:
             results |= {trial: dice(trial) for trial in proposed}
         return results
 
-    searches = make_plan(study, carried, settings(carry="measured", protocol="fixed")).searches
+    searches = make_plan(study, baseline, settings(baseline="measured", protocol="fixed")).searches
     if study.search_lr:
         return [max(finish(search).items(), key=lambda item: item[1])[0] for search in searches]
     results = {trial: score for search in searches for trial, score in finish(search).items()}
@@ -170,16 +170,16 @@ def run_to_the_end(study: Study, carried: Carried) -> list[Trial]:
 def test_carried_values_are_the_winners_of_the_studies_before() -> None:
     winners: dict[str, list[Trial]] = {}
     for name, study in STUDIES.items():
-        winners[name] = run_to_the_end(study, carried_from_winners(winners))
-    carried = carried_from_winners({name: winners[name] for name in STUDIES["losses"].needs})
-    assert (carried.optimizer, carried.scheduler, carried.weight_decay, carried.dropout) == (
+        winners[name] = run_to_the_end(study, baseline_from_winners(winners))
+    baseline = baseline_from_winners({name: winners[name] for name in STUDIES["losses"].needs})
+    assert (baseline.optimizer, baseline.scheduler, baseline.weight_decay, baseline.dropout) == (
         "adagrad",
         "step",
         0.001,
         0,
     )
-    assert carried.lr("switching", "adagrad") == 0.02
-    assert carried.lr("dice", "adagrad") == 0.02, "a loss that was not searched takes switching's"
+    assert baseline.lr("switching", "adagrad") == 0.02
+    assert baseline.lr("dice", "adagrad") == 0.02, "a loss that was not searched takes switching's"
     assert winners["dropout"][0].weight_decay == 0.001
 
 
@@ -187,4 +187,4 @@ def test_a_study_needs_only_studies_before_it() -> None:
     names = list(STUDIES)
     for position, study in enumerate(STUDIES.values()):
         assert set(study.needs) <= set(names[:position])
-        assert all(factor in Trial.__dataclass_fields__ for factor in (*study.scientific, *study.settles))
+        assert all(factor in Trial.__dataclass_fields__ for factor in (*study.scientific, *study.fixes))

@@ -13,7 +13,7 @@ from mlflow.entities import ViewType
 
 from training.tracking import lease
 from training.tracking import runs as tracking
-from training.tracking.lease import Heartbeat, LeaseLost, claim, end_dead_runs, is_alive, look_up
+from training.tracking.lease import Heartbeat, LeaseLost, claim, end_stale_runs, is_alive, look_up
 from training.tracking.provenance import this_process
 
 ROOT = Path(__file__).parents[3]
@@ -103,7 +103,7 @@ def test_a_run_whose_process_is_gone_is_ended_and_its_trial_free(store: tuple[Ml
 def test_a_run_that_is_not_ours_is_left_alone(store: tuple[MlflowClient, str]) -> None:
     client, experiment = store
     foreign = client.create_run(experiment)
-    assert end_dead_runs(client, [client.get_run(foreign.info.run_id)]) == []
+    assert end_stale_runs(client, [client.get_run(foreign.info.run_id)]) == []
 
 
 def test_a_process_of_this_machine_is_looked_up_and_one_of_another_judged_by_its_beat() -> None:

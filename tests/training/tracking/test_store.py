@@ -19,7 +19,7 @@ from training.tracking import retry as patience
 from training.tracking import runs as tracking
 from training.tracking import store
 from training.tracking.errors import StoreError
-from training.tracking.retry import patiently, reason_of
+from training.tracking.retry import reason_of, with_retries
 
 SECONDS = 12  # of which the processor's load takes some
 
@@ -230,7 +230,7 @@ def test_a_store_that_goes_away_is_waited_for_aloud(
             raise ConnectionError("Connection refused")
         return "there"
 
-    assert patiently(call) == "there"
+    assert with_retries(call) == "there"
     said = capsys.readouterr().err.splitlines()
     assert said[0] == (
         "the tracking store at http://somewhere:5000 does not answer (Connection refused); trying again for 10 minutes "

@@ -18,7 +18,7 @@ from training.study.words import pluralize
 
 DARK = 64  # of 255: no pixel of any image is brighter
 COPY_WORDS = {"copy": "saved anew", "turned": "flipped or turned", "crop": "cropped or overlapping"}
-MANY_SUBJECTS = 0.7  # subjects an image; above it names say little about who belongs together
+MAX_SUBJECTS = 0.7  # subjects an image; above it names say little about who belongs together
 NAME_RULES = (r"(.+\d)[A-Za-z]$", r"(.+\d)[_-]\d+$")  # the eye of patient_12L, the tile of slide_3_7
 
 
@@ -170,7 +170,7 @@ def _unstated_groups(images: ImageSet) -> Finding | None:
         matches = [re.search(rule, stem) for stem in images.stems]
         subjects = [match[1] if match else stem for match, stem in zip(matches, images.stems, strict=True)]
         members = Counter(subjects)
-        if 3 <= len(members) <= MANY_SUBJECTS * images.num_images:
+        if 3 <= len(members) <= MAX_SUBJECTS * images.num_images:
             break
     else:
         return None

@@ -12,7 +12,7 @@ from training.data.mask_rule import show_value
 from training.data.masks import IGNORE_LABEL
 from training.study.words import pluralize, shorten
 
-FEW_CLASSES = 4  # masks that all hold the same few values: classes more likely than objects
+MAX_CLASSES = 4  # masks that all hold the same few values: classes more likely than objects
 FULL_SCALE = (255, 65535)  # what 8 and 16 bits call white: the same foreground
 TRAINS_BADLY_BELOW = 0.002  # foreground share of the set
 HIDES_MUCH = 0.5  # share of the pixels that do not count
@@ -36,7 +36,7 @@ def _class_masks(images: ImageSet) -> Finding | None:
     """Objects numbered 1, 2, ... and classes look alike; but the number of objects varies."""
     found = [k for k, facts in enumerate(images.facts) if facts.mask_kind == "objects" and facts.num_values > 2]
     counts = {images.facts[k].num_values for k in found}
-    if len(found) < 2 or len(counts) > 1 or max(counts) > FEW_CLASSES:
+    if len(found) < 2 or len(counts) > 1 or max(counts) > MAX_CLASSES:
         return None
     values = ", ".join(map(str, images.facts[found[0]].mask_values))
     return Finding(
@@ -52,7 +52,7 @@ def _few_numbers(images: ImageSet) -> Finding | None:
     """As above, where the counts vary: a few objects in each image, or a few classes of which some are missing."""
     found = [k for k, facts in enumerate(images.facts) if facts.mask_kind == "objects" and facts.num_values > 2]
     counts = {images.facts[k].num_values for k in found}
-    if not found or max(counts) > FEW_CLASSES or (len(counts) == 1 and len(found) > 1):
+    if not found or max(counts) > MAX_CLASSES or (len(counts) == 1 and len(found) > 1):
         return None
     return Finding(
         severity=WARNING,

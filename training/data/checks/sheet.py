@@ -33,7 +33,7 @@ def choose(images: ImageSet, odd: Sequence[str]) -> list[int]:
 
 
 def draw_sheet(images: ImageSet, odd: Sequence[str]) -> Pixels:
-    """(h, w, 3) RGB: a cell an image, its mask tinted and outlined, its name, size and foreground share below it."""
+    """(h, w, 3) RGB: one cell per image, its mask tinted and outlined, its name, size and foreground share below it."""
     chosen = choose(images, odd)
     cells = [_cell(images, index, images.stems[index] in odd) for index in chosen]
     columns = min(COLUMNS, len(cells))

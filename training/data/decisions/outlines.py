@@ -13,7 +13,7 @@ from training.data.shapes import are_traced, farthest, in_pixels
 
 MAX_OUTLINES = 2000  # that are looked at to tell how all were made
 BEYOND = 1.05  # of a side: farther than drawing over the edge goes
-MANY_BEYOND = 0.1  # share of the images
+MAX_BEYOND = 0.1  # share of the images
 MUCH = 0.15  # mean gain in R^2 by another scale that is no accident
 SCALED = 40  # pairs that are tried at another scale
 
@@ -48,7 +48,7 @@ def check_scale(asked: SetOfPairs, placing: MaskPlacing) -> None:
         if is_sure(gains) and math.fsum(gains) > MUCH * len(gains):
             break
     else:
-        if beyond < MANY_BEYOND * len(reach):
+        if beyond < MAX_BEYOND * len(reach):
             return
     table = drawn[0].mask.path  # type: ignore[union-attr]
     raise ValueError(

@@ -40,7 +40,7 @@ def find_by_ids(data: Path, category: str) -> Layout | None:
             found.problems.append(f"{folder}: it has no masks, and no csv of run lengths names it")
     if table:
         note_unused_runs(found, table, runs)
-    name = f"DSB-2018: a folder an image, a file an object ({len(found.pairs) - written} images)"
+    name = f"DSB-2018: one folder per image, one file per object ({len(found.pairs) - written} images)"
     return found.layout(name + (f", and run lengths in {table.name} ({written})" if table and written else ""))
 
 

@@ -25,7 +25,7 @@ from training.study.words import shorten
 
 __all__ = ["KNOWN", "find_groups", "find_layout"]
 
-MOST_FOLDERS = 3  # before a stem that repeats
+MAX_FOLDERS = 3  # before a stem that repeats
 Finder = Callable[[Path], Layout | None]
 
 KNOWN = (
@@ -111,7 +111,7 @@ def _by_json(folder: Path, category: str) -> Layout | None:
 
 def _with_unique_stems(layout: Layout, root: Path) -> Layout:
     """Stems that repeat get as many of their folders before them as tell them apart."""
-    for depth in range(MOST_FOLDERS + 1):
+    for depth in range(MAX_FOLDERS + 1):
         pairs = [replace(pair, stem=_longer_stem(pair, root, depth)) for pair in layout.pairs]
         if len({pair.stem for pair in pairs}) == len(pairs):
             return replace(layout, pairs=tuple(sorted(pairs, key=lambda pair: pair.stem)))

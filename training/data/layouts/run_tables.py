@@ -1,4 +1,4 @@
-"""Masks as run lengths in a csv, Kaggle's way: a row an object, or a row an image and class.
+"""Masks as run lengths in a csv, Kaggle's way: one row per object, or one per image and class.
 
 The texts are handed on as they are; in which order their pixels run is decided where they are drawn.
 """

@@ -58,7 +58,7 @@ def find_sides(data: Path, mask_suffix: str) -> Layout | None:
     """images/ and masks/ one level lower, as in train/ and test/: all together, because a split is made here."""
     found = Findings()
     sides = {place: folder_named(place, IMAGE_FOLDERS) for place in list_folders(data)}
-    places = [place for place, side in sides.items() if side and len(list_images(side)) > 1]  # else a folder an image
+    places = [place for place, side in sides.items() if side and len(list_images(side)) > 1]  # else a folder per image
     by_hand = any(folder_named(place, BY_HAND) for place in places)
     for place in places:
         layout = find_two_folders(place, mask_suffix)

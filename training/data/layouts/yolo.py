@@ -61,7 +61,7 @@ def find_by_yolo(folder: Path, category: str) -> Layout | None:
         found.notes.append(
             f"{pluralize(len(alone), 'image')} left out: no labels belong to their folder ({shorten(alone)})"
         )
-    return found.layout("YOLO: outlines in a text an image")
+    return found.layout("YOLO: outlines in one text per image")
 
 
 def _is_labels(path: Path, root: Path) -> bool:

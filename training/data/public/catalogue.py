@@ -76,7 +76,7 @@ CATALOGUE: dict[str, PublicSet] = {
             ),
             files=(RemoteFile(address=f"{_BROAD}/BBBC038/stage1_train.zip", sha256=""),),
             options=(),
-            advice="a folder an image: <id>/images holds it, <id>/masks a file an object; this layout is recognized",
+            advice="one folder per image: <id>/images holds it, <id>/masks one file per object; this is recognized",
         ),
         PublicSet(
             name="bbbc039",

@@ -11,8 +11,8 @@ import pytest
 
 from training.data.checks.checks import find_problems
 from training.data.checks.findings import ERROR, WARNING, Finding, describe_data, describe_finding, refuse_errors
-from training.data.image_set import ImageSet, Unusable
-from training.data.read_options import Reading
+from training.data.image_set import ImageSet, UnusableError
+from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
 
@@ -40,7 +40,7 @@ def healthy(folder: Path, stems: list[str]) -> Path:
 STEMS = [f"cell{chr(97 + k)}" for k in range(24)]
 
 
-def findings(folder: Path, reading: Reading = Reading()) -> list[Finding]:  # noqa: B008 - frozen
+def findings(folder: Path, reading: ReadOptions = ReadOptions()) -> list[Finding]:  # noqa: B008 - frozen
     images = load_folder(folder, 48, reading=reading)  # their own size: a point is not lost
     return but_for_size(find_problems(images, split_of(images)))
 
@@ -240,8 +240,8 @@ def test_255_beside_1_is_asked_about_and_each_answer_is_taken(tmp_path: Path) ->
     assert "255 in 4" in found.title
     for option in ("mask_threshold=0", "mask_values=1", "ignore_value=255"):
         assert option in found.meaning
-    assert findings(folder, Reading(mask_threshold="0")) == []
-    ignoring = load_folder(folder, 32, reading=Reading(ignore_value="255"))
+    assert findings(folder, ReadOptions(mask_threshold="0")) == []
+    ignoring = load_folder(folder, 32, reading=ReadOptions(ignore_value="255"))
     assert set(np.unique(ignoring.masks[:4])) == {0, 2}
     assert "0.7 % of the pixels do not count" in describe_data(ignoring, "")[2] or ignoring.facts[0].ignored > 0
 
@@ -253,9 +253,9 @@ def test_255_in_a_mask_of_0_and_1_is_never_foreground_in_silence(tmp_path: Path)
     mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     mask[0] = 255
     cv2.imwrite(str(path), mask)
-    with pytest.raises(Unusable, match=r"3 values \(0, 1, 255\).*ignore_value=255 .*does not count"):
+    with pytest.raises(UnusableError, match=r"3 values \(0, 1, 255\).*ignore_value=255 .*does not count"):
         load_folder(folder, 32)
-    images = load_folder(folder, 32, reading=Reading(ignore_value="255"))
+    images = load_folder(folder, 32, reading=ReadOptions(ignore_value="255"))
     assert images.facts[0].ignored == pytest.approx(1 / 32)
     assert images.facts[0].foreground == pytest.approx((mask == 1).sum() / (31 * 48))
 
@@ -310,8 +310,8 @@ def test_dark_images_of_8_bits_are_found_and_the_meaning_does_not_say_they_have_
 def test_classes_are_no_error_once_somebody_said_which_are_foreground(tmp_path: Path) -> None:
     folder = healthy(tmp_path, STEMS)
     number_discs(folder)
-    assert findings(folder, Reading(mask_values="1")) == []
-    assert findings(folder, Reading(mask_threshold="0")) == []
+    assert findings(folder, ReadOptions(mask_values="1")) == []
+    assert findings(folder, ReadOptions(mask_threshold="0")) == []
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(
     (found,) = findings(folder)
     assert f"the names look like {subjects} subjects" in found.title
     assert f"group='{rule}'" in found.meaning
-    images = load_folder(folder, 32, reading=Reading(group=rule))
+    images = load_folder(folder, 32, reading=ReadOptions(group=rule))
     assert len(set(images.groups)) == subjects
     assert images.grouped
     assert but_for_size(find_problems(images, split_of(images))) == []
@@ -351,7 +351,7 @@ def test_an_image_in_two_groups_is_an_error_that_stops(tmp_path: Path) -> None:
         copy(folder, part, "cella", "copy")
     rows = "".join(f"{stem},p{k}\n" for k, stem in enumerate([*STEMS, "copy"]))
     (folder / "index.csv").write_text("stem,patient\n" + rows)
-    images = load_folder(folder, 32, reading=Reading(group="patient"))
+    images = load_folder(folder, 32, reading=ReadOptions(group="patient"))
     found = find_problems(images, split_of(images))
     assert (found[0].severity, set(found[0].stems)) == (ERROR, {"cella", "copy"})
     with pytest.raises(ValueError, match="training on it would be wrong\n  - error: 2 images would be on two sides"):
@@ -360,7 +360,7 @@ def test_an_image_in_two_groups_is_an_error_that_stops(tmp_path: Path) -> None:
 
 def test_a_split_that_parts_a_group_is_an_error(tmp_path: Path) -> None:
     folder = healthy(tmp_path, [f"p{k}{eye}" for k in range(12) for eye in "LR"])
-    images = load_folder(folder, 32, reading=Reading(group=r"p(\d+)"))
+    images = load_folder(folder, 32, reading=ReadOptions(group=r"p(\d+)"))
     parted = Split(train=tuple(range(1, 20)), val=(0, 20, 21), test=(22, 23))
     (found,) = but_for_size(find_problems(images, parted))
     assert (found.severity, set(found.stems)) == (ERROR, set(images.stems[:2]))
@@ -401,7 +401,7 @@ def test_every_kind_of_mask_and_every_note_is_described(tmp_path: Path) -> None:
     healthy(folder / "masks_2nd", ["a"])
     rows = "".join(f"{stem},{k // 2}\n" for k, stem in enumerate(STEMS))
     (folder / "index.csv").write_text("stem,slide\n" + rows)
-    images = load_folder(folder, 16, "tile", Reading(group="slide"))
+    images = load_folder(folder, 16, "tile", ReadOptions(group="slide"))
     assert describe_data(images, "")[1:] == [
         "24 images, 12 groups, grey, 48x32 (24); tile to 16x16 pixels, 144 tiles",
         "masks: 0 is background, 255 foreground (20 masks); empty (2 masks); "
@@ -419,21 +419,21 @@ def test_a_value_that_no_mask_holds_is_refused_with_those_there_are(tmp_path: Pa
         ({"mask_threshold": "300"}, "where foreground is every value above 300 .mask_threshold., every mask is empty"),
     ):
         with pytest.raises(ValueError, match=rf"{what}; the masks hold 0, 255"):
-            load_folder(folder, 32, reading=Reading(**options))
+            load_folder(folder, 32, reading=ReadOptions(**options))
 
 
 def test_options_about_files_that_are_not_there_are_refused(tmp_path: Path) -> None:
     folder = healthy(tmp_path, STEMS)
-    with pytest.raises(Unusable, match="image_max=4095 has no use here: all images have 8 bits"):
-        load_folder(folder, 32, reading=Reading(image_max="4095"))
-    with pytest.raises(Unusable, match="orientation=apply has no use here: no file carries an orientation tag"):
-        load_folder(folder, 32, reading=Reading(orientation="apply"))
+    with pytest.raises(UnusableError, match="image_max=4095 has no use here: all images have 8 bits"):
+        load_folder(folder, 32, reading=ReadOptions(image_max="4095"))
+    with pytest.raises(UnusableError, match="orientation=apply has no use here: no file carries an orientation tag"):
+        load_folder(folder, 32, reading=ReadOptions(orientation="apply"))
 
 
 def test_masks_of_another_scale_are_not_emptied_by_a_threshold_in_silence(tmp_path: Path) -> None:
     folder = healthy(tmp_path, STEMS)
     set_foreground(folder, STEMS[:3], 1)
-    (found,) = [one for one in findings(folder, Reading(mask_threshold="127")) if one.severity == ERROR]
+    (found,) = [one for one in findings(folder, ReadOptions(mask_threshold="127")) if one.severity == ERROR]
     assert (found.title, found.stems) == (
         "3 masks of two values (0, 1) have none above mask_threshold",
         tuple(STEMS[:3]),

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from training.data.decisions.orientation import Fit, decide_orientation
-from training.data.image_set import ImageSet, Unusable
+from training.data.image_set import ImageSet, UnusableError
 from training.data.images import Pixels
-from training.data.read_options import Reading
+from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 
 TAG = 0x0112
@@ -65,7 +65,7 @@ def check(images: ImageSet, square: bool = True) -> None:
 
 
 def load(root: Path, square: bool = True, **options: str) -> ImageSet:
-    return load_folder(root, 64 if square else 96, reading=Reading(**options))
+    return load_folder(root, 64 if square else 96, reading=ReadOptions(**options))
 
 
 @pytest.mark.parametrize("square", [True, False])
@@ -130,7 +130,7 @@ def test_masks_that_fit_either_way_are_asked_about_and_the_option_decides(tmp_pa
         save(tmp_path / "images" / stem, noise, 3, ".png")
         save(tmp_path / "masks" / stem, picture(index, True)[1], 1, ".png")
     with pytest.raises(
-        Unusable, match=r"12 images or masks carry an orientation tag .*orientation=apply.*orientation=ignore"
+        UnusableError, match=r"12 images or masks carry an orientation tag .*orientation=apply.*orientation=ignore"
     ):
         load(tmp_path)
     first = picture(0, True)[1] // 255
@@ -142,14 +142,16 @@ def test_a_set_of_which_some_masks_fit_the_other_way_is_refused_by_name(tmp_path
     folder(tmp_path, 3, mask_tag=1, mask_as_seen=False)
     for index in (3, 7):
         save(tmp_path / "masks" / STEMS[index], picture(index, True)[1], 1, ".png")
-    with pytest.raises(Unusable, match=r"2 masks fit their picture as seen \(cell_03, cell_07\) and 10 fit the stored"):
+    with pytest.raises(
+        UnusableError, match=r"2 masks fit their picture as seen \(cell_03, cell_07\) and 10 fit the stored"
+    ):
         load(tmp_path)
 
 
 def test_sizes_that_contradict_each_other_are_named(tmp_path: Path) -> None:
     folder(tmp_path, 6, mask_tag=1, mask_as_seen=False, square=False)
     save(tmp_path / "masks" / STEMS[4], picture(4, False)[1], 1, ".png")
-    with pytest.raises(Unusable, match=r"1 mask fit their picture as seen \(cell_04\).*by their sizes"):
+    with pytest.raises(UnusableError, match=r"1 mask fit their picture as seen \(cell_04\).*by their sizes"):
         load(tmp_path, False)
 
 
@@ -213,5 +215,5 @@ def test_outlines_of_a_picture_of_another_size_are_refused_whatever_the_json_say
             shape = {"id": len(content["annotations"]), "image_id": index, "category_id": 1}
             content["annotations"].append({**shape, "segmentation": [(scale * outline).ravel().tolist()]})
     (tmp_path / "annotations.json").write_text(json.dumps(content))
-    with pytest.raises(Unusable, match="outlines do not fit the size of their pictures"):
+    with pytest.raises(UnusableError, match="outlines do not fit the size of their pictures"):
         load(tmp_path, False)

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 
 from training.data.decisions.ranges import Span, find_range
-from training.data.image_set import ImageSet, Unusable
-from training.data.read_options import Reading
+from training.data.image_set import ImageSet, UnusableError
+from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 
 
@@ -64,7 +64,7 @@ def folder(root: Path, levels: list[int], dtype: type = np.uint16, suffix: str =
 
 
 def load(root: Path, **options: str) -> ImageSet:
-    return load_folder(root, 48, reading=Reading(**options))
+    return load_folder(root, 48, reading=ReadOptions(**options))
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".png"])
@@ -101,6 +101,6 @@ def test_8_bit_files_beside_12_bit_ones_keep_their_own_white(tmp_path: Path) -> 
 
 def test_floats_above_1_are_asked_about_before_anything_is_read(tmp_path: Path) -> None:
     folder(tmp_path, [300, 400], np.float32)
-    with pytest.raises(Unusable, match=r"float numbers up to 400.*image_max=1023"):
+    with pytest.raises(UnusableError, match=r"float numbers up to 400.*image_max=1023"):
         load(tmp_path)
     assert int(load(tmp_path, image_max="400").images.max()) == 255

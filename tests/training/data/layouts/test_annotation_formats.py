@@ -170,7 +170,7 @@ def test_outlines_of_yolo_lie_in_labels_or_beside(tmp_path: Path, image: str, la
     text(tmp_path / "README.txt", "a set of cells")
     text(tmp_path / "classes.txt", "cell")
     layout = find_layout(tmp_path)
-    assert (layout.name, layout.problems, layout.notes) == ("YOLO: outlines in a text an image", (), ())
+    assert (layout.name, layout.problems, layout.notes) == ("YOLO: outlines in one text per image", (), ())
     assert outlines_of(layout) == {"a": [HALF_OUTLINE]}
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from training.check_data import main as check_data
-from training.data.image_set import Unusable
+from training.data.image_set import UnusableError
 from training.data.layouts.archive import open_archive
 from training.data.layouts.groups import find_groups
 from training.data.layouts.layouts import find_layout
 from training.data.layouts.pairs import Layout, MaskFile, RunLengths, Shapes
-from training.data.read_options import Reading
+from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.data.split import make_split
 
@@ -62,7 +62,7 @@ EXACT = {  # the least Dice of a mask read against the mask meant, and options w
 @pytest.mark.parametrize("name", EXACT)
 def test_the_masks_that_are_read_are_the_masks_that_were_meant(name: str) -> None:
     least, options = EXACT[name]
-    images = load_folder(case(name), 64, reading=Reading(**options))
+    images = load_folder(case(name), 64, reading=ReadOptions(**options))
     for stem, mask in zip(images.stems, images.masks, strict=True):
         meant = truth_of(name, Path(stem).name)
         found = mask == 1
@@ -82,7 +82,7 @@ def test_73_every_pixel_is_the_one_that_was_meant() -> None:
 
 def test_12_which_of_five_channels_make_the_picture_is_asked() -> None:
     with pytest.raises(
-        Unusable, match=r"1 problem\(s\)\n.*p00\.tif and 11 more files: it has 5 channels.*channels=0,2"
+        UnusableError, match=r"1 problem\(s\)\n.*p00\.tif and 11 more files: it has 5 channels.*channels=0,2"
     ):
         load_folder(case("12"), 64)
 

@@ -291,7 +291,7 @@ def test_a_folder_an_image_and_a_file_an_object(tmp_path: Path, place: str) -> N
     make(tmp_path / place, "id1/images/id1.png", "id1/masks/p.png", "id1/masks/q.png")
     make(tmp_path / place, "id2/images/id2.png", "id2/masks/p.png")
     layout = find_layout(tmp_path)
-    assert layout.name == "DSB-2018: a folder an image, a file an object (2 images)"
+    assert layout.name == "DSB-2018: one folder per image, one file per object (2 images)"
     masks = tmp_path / place / "id1/masks"
     assert layout.pairs[0].mask == ObjectFiles((masks / "p.png", masks / "q.png"))
 
