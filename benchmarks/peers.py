@@ -76,7 +76,8 @@ def train_plain(job: Job, trial: Trial) -> float:
     torch.manual_seed(trial.seed)
     sets = {}
     for part, files in (("train", job.train), ("val", job.val)):
-        pairs = list(Pairs(files, job.size, job.channels))
+        dataset = Pairs(files, job.size, job.channels)
+        pairs = [dataset[index] for index in range(len(dataset))]
         sets[part] = torch.stack([image for image, _ in pairs]), torch.stack([mask for _, mask in pairs])
     model = UNet(job.channels, trial.width)
     loss_of, optimizer = make_loss(trial), torch.optim.Adam(model.parameters(), lr=trial.lr)

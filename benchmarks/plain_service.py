@@ -27,6 +27,7 @@ def ready() -> str:
 @app.post("/segment")
 def segment(image: UploadFile) -> Response:
     pixels = cv2.imdecode(np.frombuffer(image.file.read(), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert pixels is not None
     batch = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32))
     with turn, torch.inference_mode():
         probability = model((batch - 127.5) / 63.75).sigmoid()[0, 0]

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from serving.inference.network import FACTS, QUANTIZED
 from serving.promotion.precision import quantize
+from training.data.images import decode_image, to_channels
 from training.synthetic import write_folder
 
 SIZE = 512
@@ -157,7 +158,7 @@ def set_precision(models: Path, precision: str, scratch: Path) -> None:
     (folder / FACTS).write_text(json.dumps(facts | {"precision": precision}))
     if precision == "int8" and not (folder / QUANTIZED).exists():
         files = sorted((scratch / "cells" / "images").iterdir())[:10]
-        pixels = np.stack([cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files])
+        pixels = np.stack([decode_image(file.read_bytes(), file.name) for file in files])
         quantize(folder, torch.from_numpy(pixels.transpose(0, 3, 1, 2)))
 
 
@@ -168,12 +169,12 @@ def form_body(file: bytes) -> Body:
 
 
 def tensor_body(file: bytes) -> Body:
-    pixels = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR_RGB).transpose(2, 0, 1)[None]
+    pixels = to_channels(decode_image(file, "image"), 3).transpose(2, 0, 1)[None]
     return "application/json", json.dumps({"inputs": pixels.tolist()}, separators=(",", ":")).encode()
 
 
 def png_mask(answer: bytes) -> Mask:
-    return np.asarray(cv2.imdecode(np.frombuffer(answer, np.uint8), cv2.IMREAD_GRAYSCALE) > 0)
+    return np.asarray(decode_image(answer, "mask")[..., 0] > 0)
 
 
 def tensor_mask(answer: bytes) -> Mask:

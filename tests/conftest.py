@@ -23,7 +23,9 @@ install_import_hook(
 )
 
 ROOT = Path(__file__).parents[1]
-REAL_DATA = ROOT.parent / "shared" / "data"
+REAL_DATA = Path(os.environ.get("UNET_STUDIES_REAL_DATA", ROOT.parent / "shared" / "data"))
+CASES = REAL_DATA.parent / "cases"  # small folders as people have them, with the truth beside
+EXPECTED_SKIPS = ("no CUDA device", "PyTorch Lightning is not installed")  # and, where they are missing, data and cases
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +60,19 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(folder / "images" / f"disc_{index:02d}.png"), image.clip(0, 255).astype(np.uint8))
         cv2.imwrite(str(folder / "masks" / f"disc_{index:02d}.png"), mask)
     return folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With FAIL_ON_SKIP set, as continuous integration does, a test skipped for another reason fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("FAIL_ON_SKIP") or reporter is None or hasattr(session.config, "workerinput"):
+        return
+    expected = list(EXPECTED_SKIPS)
+    expected += ["no real data", "no sample folders"] if not REAL_DATA.is_dir() else []
+    expected += ["only root can"] if os.getuid() != 0 else []
+    reasons = {str(report.longrepr[2]).removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])}
+    unexpected = sorted(reason for reason in reasons if not reason.startswith(tuple(expected)))
+    if unexpected and session.exitstatus == 0:
+        session.exitstatus = 1
+        reporter.write_line(f"skipped for a reason that is not expected: {'; '.join(unexpected)}", red=True)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from training.runner import parse
+from training.command.options import parse
 from training.study.plan import PRESETS
 from training.study.studies import STUDIES
 

@@ -29,9 +29,9 @@ COLUMNS = [
 
 
 def compare_with_reference(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
-    """COLUMNS, one row per value: mean difference in validation Dice to the reference, 95 % intervals over pairs and
-    over seeds, pairs won, trials of either value that collapsed or diverged, and the p value of the mean being 0, as it is
-    and after Holm over the factor's values.
+    """COLUMNS, one row per value: mean difference in validation Dice to the reference, 95 % intervals over pairs
+    and over seeds, pairs won, trials of either value that collapsed or diverged, and the p value of the mean being 0,
+    as it is and after Holm over the factor's values.
 
     Rows validated on their training images are left out. A learning-rate search compares nothing.
     """

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from analysis.claims.claims import CLAIMS, check_claims
 from analysis.evidence.schema import load_published, tidy
@@ -76,7 +77,7 @@ def searched() -> pd.DataFrame:
 
 def test_a_search_numbers_its_rates_in_order_rings_the_best_and_crosses_what_failed(axes: Axes) -> None:
     figures.draw_search(axes, searched())
-    numbered = {text.get_text(): text.xy for text in axes.texts}
+    numbered = {text.get_text(): text.xy for text in axes.texts if isinstance(text, Annotation)}
     assert numbered["5"] == (5e-4, 0.7)
     assert numbered["4"] == (1e-1, 0.0), "what diverged lies at the bottom"
     (ring,) = (line for line in axes.lines if line.get_markerfacecolor() == "none")

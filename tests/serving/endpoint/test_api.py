@@ -241,7 +241,7 @@ def test_many_requests_at_once_get_the_answer_that_one_gets(client: TestClient) 
 def test_a_model_that_is_replaced_answers_every_request_before_and_after(serving: Model) -> None:
     """The current model is asked once a request, so none sees half of each."""
     current = [serving]
-    other = Model(serving.inference.segmenter, {**serving.promotion.card, "version": "2"})
+    other = Model(serving.segmenter, {**serving.card, "version": "2"})
     with TestClient(make_app(lambda: current[0]), raise_server_exceptions=False) as client:
         seen: list[str] = []
         thread = threading.Thread(target=lambda: seen.extend(client.get("/model").json()["version"] for _ in range(40)))

@@ -47,7 +47,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
 def client(chain: Chain) -> Iterator[TestClient]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENTOML_HOME", str(chain.bentoml_home))
-        with TestClient(Segmentation.to_asgi(), raise_server_exceptions=False) as client:
+        with TestClient(Segmentation.to_asgi(), raise_server_exceptions=False) as client:  # type: ignore[attr-defined]
             yield client
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from chain import PYTHON, Chain, environment
-from conftest import ROOT
+from conftest import CASES
 from mlflow import MlflowClient
 
 from analysis.evidence.failures import forget_old_scores, mark_collapsed
@@ -37,7 +37,7 @@ from training.study.trial import Trial
 from training.tracking import runs as tracking
 from training.tracking.trial_run import TrialRun
 
-CASE = ROOT.parent / "shared" / "cases" / "23-mostly-empty" / "data"
+CASE = CASES / "23-mostly-empty" / "data"
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=64)
 SETTINGS = Settings(
     preset="demo", epochs="1", image_size="64", fit="resize", seeds=1, baseline="report", protocol="fixed",
@@ -206,13 +206,13 @@ def test_a_run_that_counted_two_empty_masks_as_1_is_not_promoted(client: MlflowC
     run_id = log_trial(client, tmp_path / "discs", found)
     old = client.create_run(tracking.connect()[1], tags={"mlflow.runName": "old"})
     data = client.get_run(run_id).data
-    for key, value in data.params.items():
-        client.log_param(old.info.run_id, key, value)
+    for key, param in data.params.items():
+        client.log_param(old.info.run_id, key, param)
     for key, value in data.metrics.items():
         if "false_alarms" not in key:
             client.log_metric(old.info.run_id, key, value)
-    for key, value in data.tags.items():
-        client.set_tag(old.info.run_id, key, value)
+    for key, tag in data.tags.items():
+        client.set_tag(old.info.run_id, key, tag)
     client.set_terminated(old.info.run_id)
     client.delete_run(run_id)
     with pytest.raises(ValueError, match=r"the Dice of 1 finished trial\(s\) counts images without foreground"):

@@ -6,13 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import CASES
 
 from training.data import copies
 from training.data.copies import Copies, find_copies, thumbnail, turn
 from training.data.images import Pixels, decode_image, read_image
 from training.synthetic import make_image
-
-CASES = Path(__file__).parents[4] / "shared" / "cases"
 
 
 def cells(count: int, size: int = 96) -> list[Pixels]:
@@ -195,7 +194,7 @@ def test_a_turned_image_has_the_turned_thumbnail() -> None:
 def test_roboflow_s_augmented_copies_are_twelve_sources_of_four() -> None:
     folder = CASES / "42-augmented-copies-leak" / "data" / "images"
     if not folder.is_dir():
-        pytest.skip(f"no sample: {folder} is missing")
+        pytest.skip(f"no sample folders: {folder} is missing")
     files = sorted(folder.glob("*.png"))
     found = find([read_image(path) for path in files])
     assert [{files[index].name[0] for index in group.images} for group in found] == [{name} for name in "abcdefghijkl"]

@@ -14,13 +14,12 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from conftest import CASES
+from picture_files import COLOUR, GREY, PictureFile, all_pictures, by_opencv, by_pillow, by_tifffile
 from PIL import Image
 
-from tests.conftest import REAL_DATA
-from tests.picture_files import COLOUR, GREY, PictureFile, all_pictures, by_opencv, by_pillow, by_tifffile
 from training.data.images import STATED, decode_image, decode_labels, decode_samples, read_header
 
-CASES = REAL_DATA.parent / "cases"
 PICTURES = all_pictures()
 OTHERS = [by_pillow(Image.fromarray(255 - COLOUR), form) for form in ("png", "jpeg", "tiff", "bmp")]
 LOST = [0.1, 0.3, 0.5, 0.7, 0.9, 0.97]
@@ -57,7 +56,7 @@ def test_a_flat_16_bit_colour_tiff_shows_nothing_of_another_picture() -> None:
 def test_the_case_of_16_bit_colour_tiffs_is_read_as_meant() -> None:
     folder = CASES / "73-16bit-rgb-tiff"
     if not folder.exists():
-        pytest.skip(f"{folder} is missing")
+        pytest.skip(f"no sample folders: {folder} is missing")
     for meant in sorted((folder / "images_meant").iterdir()):
         data = (folder / "data" / "images" / f"{meant.stem}.tif").read_bytes()
         shown = cv2.imread(str(meant), cv2.IMREAD_COLOR)[..., ::-1]

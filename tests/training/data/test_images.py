@@ -7,9 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from picture_files import by_tifffile
 from PIL import Image, ImageOps
 
-from tests.picture_files import by_tifffile
 from training.data.images import (
     MAX_MEGAPIXELS,
     decode_image,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.data.split import FOLDS, Split, find_leaks, join_identical, make_split, split_digest
+from training.data.split import Split, find_leaks, join_identical, make_split, split_digest
+from training.study.trial import FOLDS
 
 GROUPS = tuple(f"image{k}" for k in range(40))
 PATIENTS = tuple(f"patient{k // 4}" for k in range(40))

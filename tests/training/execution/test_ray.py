@@ -1,6 +1,7 @@
 """The same study as tasks of a Ray cluster, against an MLflow server on PostgreSQL, and with a worker killed."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,7 @@ EPOCHS = ("--epochs", "40")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> TrackingServer:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     folder = tmp_path_factory.mktemp("server")
     with postgresql(folder) as backend, tracking_server(folder, backend) as server:
         yield server

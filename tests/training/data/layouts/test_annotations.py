@@ -13,7 +13,8 @@ from training.data.layouts.layouts import find_groups, find_layout
 from training.data.layouts.pairs import MaskFile, RunLengths, Shapes
 from training.data.layouts.run_tables import Runs, read_runs
 from training.data.layouts.tables import read_table
-from training.data.masks import MaskRule, read_mask
+from training.data.mask_rule import MaskRule
+from training.data.masks import read_mask
 
 
 def make(folder: Path, *names: str) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import CASES
 
 from training.check_data import main as check_data
 from training.data.image_set import UnusableError
@@ -16,13 +17,11 @@ from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.data.split import make_split
 
-CASES = Path(__file__).parents[5] / "shared" / "cases"
-
 
 def case(name: str) -> Path:
     """The folder as its owner has it, by the case's number."""
     if not CASES.is_dir():
-        pytest.skip(f"no cases: {CASES} is missing")
+        pytest.skip(f"no sample folders: {CASES} is missing")
     (folder,) = CASES.glob(f"{name}-*")
     return folder / "data" if (folder / "data").is_dir() else folder
 
