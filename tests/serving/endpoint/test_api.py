@@ -105,7 +105,7 @@ def test_a_batch_is_a_zip_that_says_what_it_could_not_read(client: TestClient) -
     assert archive.read("001_c.png") == ask(client).content
     assert list(json.loads(archive.read("errors.json"))) == ["002_c"]
     too_many = client.post("/segment_batch", files=[("images", ("a.png", b"x"))] * (MAX_FILES + 1))
-    assert (too_many.status_code, too_many.json()["detail"]) == (400, "images: 65 files; at most 64 a request")
+    assert (too_many.status_code, too_many.json()["detail"]) == (400, "images: 65 files; at most 64 per request")
 
 
 @pytest.mark.parametrize(("name", "stem"), [("../../etc/passwd", "passwd"), ("C:\\x\\a.png", "a"), ("", "image")])
@@ -239,7 +239,7 @@ def test_many_requests_at_once_get_the_answer_that_one_gets(client: TestClient) 
 
 
 def test_a_model_that_is_replaced_answers_every_request_before_and_after(serving: Model) -> None:
-    """The current model is asked once a request, so none sees half of each."""
+    """The current model is asked once per request, so none sees half of each."""
     current = [serving]
     other = Model(serving.segmenter, {**serving.card, "version": "2"})
     with TestClient(make_app(lambda: current[0]), raise_server_exceptions=False) as client:
