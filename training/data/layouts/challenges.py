@@ -10,6 +10,7 @@ from training.data.layouts.listing import list_folders, list_images, list_tables
 from training.data.layouts.pairs import Findings, Layout, ObjectFiles, Pair, Shapes
 from training.data.layouts.run_tables import choose_runs, find_run_table, note_unused_runs, pick_runs, read_runs
 from training.data.layouts.stems import pair_by_stem
+from training.study.words import pluralize
 
 
 def find_by_ids(data: Path, category: str) -> Layout | None:
@@ -40,7 +41,7 @@ def find_by_ids(data: Path, category: str) -> Layout | None:
             found.problems.append(f"{folder}: it has no masks, and no csv of run lengths names it")
     if table:
         note_unused_runs(found, table, runs)
-    name = f"DSB-2018: one folder per image, one file per object ({len(found.pairs) - written} images)"
+    name = f"DSB-2018: one folder per image, one file per object ({pluralize(len(found.pairs) - written, 'image')})"
     return found.layout(name + (f", and run lengths in {table.name} ({written})" if table and written else ""))
 
 

@@ -301,7 +301,7 @@ def test_ids_without_masks_take_them_from_a_csv_of_run_lengths(tmp_path: Path) -
     table = tmp_path / "solution.csv"
     table.write_text("ImageId,EncodedPixels,Height\nid2,1 2,4\nid2,6 1,4\nid3,1 1,4\n")
     layout = find_layout(tmp_path)
-    assert layout.name.endswith("a file an object (1 images), and run lengths in solution.csv (1)")
+    assert layout.name.endswith("one file per object (1 image), and run lengths in solution.csv (1)")
     assert layout.pairs[1].mask == RunLengths(table, ("1 2", "6 1"))
     assert layout.notes == ("solution.csv names 1 images that are not here (id3)",)
 
