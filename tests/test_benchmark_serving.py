@@ -9,6 +9,8 @@ import pytest
 from benchmarks.serving import Load, make_files
 from benchmarks.serving_sides import SIZE, form_body, png_mask, tensor_body, tensor_mask
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_side_is_handed_the_same_pixels() -> None:
     file = make_files("png")[0]

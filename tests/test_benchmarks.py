@@ -15,6 +15,8 @@ from training.data.reading import load_folder
 from training.network.batches import DeviceSet, make_target, normalize
 from training.network.metrics import count, dice_per_image
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -22,6 +22,8 @@ from training.data.public.catalogue import CATALOGUE, PublicSet, RemoteFile
 from training.data.public.unpack import SOURCE
 from training.download import AGAIN, TransferFailed, fetch, main, transfer_progress
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PICTURE = np.random.default_rng(0).bytes(600_000)  # no archive makes it smaller
 MAX_CONCURRENT = (0.0, 0.0)  # two more tries, without a pause

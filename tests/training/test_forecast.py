@@ -10,6 +10,8 @@ from mlflow_runs import made_by_mlflow
 from training.forecast import main
 from training.study.studies import REPORT_STUDIES, STUDIES
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--preset", "demo", "--image-size", "32", "--workers", "2"]
 
 

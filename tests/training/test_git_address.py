@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ADDRESS = "https://git.invalid/unet-studies.git"  # git is told to look for it on this disk
 

@@ -19,6 +19,8 @@ from training.network.unet import UNet
 from training.runner import main
 from training.study.trial import Trial
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SMALL = ["--preset", "demo", "--epochs", "2", "--image-size", "32", "--workers", "2"]
 

@@ -23,6 +23,8 @@ from training.study.trial import Trial
 from training.tracking import runs as tracking
 from training.tracking.trial_run import TrialRun
 
+pytestmark = pytest.mark.slow
+
 STUDY = STUDIES["augmentation"]
 SETTLED = Trial(loss="switching", optimizer="sgd", lr=0.1, epochs=4, image_size=64)
 BROKEN = SETTLED.replace(augment="train", lr=100 * SETTLED.lr)

@@ -26,6 +26,8 @@ from analysis.page.tables import compare
 from training.study.studies import STUDIES
 from training.study.trial import Trial
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def made_up(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ from analysis.page import exports
 from analysis.page import page as page_of
 from training.study.studies import STUDIES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:

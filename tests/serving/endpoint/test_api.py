@@ -34,6 +34,8 @@ from serving.endpoint.fields import MAX_FILES
 from serving.inference.segmenter import Segmenter
 from training.data.images import Pixels
 
+pytestmark = pytest.mark.slow
+
 IMAGE = encode(make_image(90, 60, 3), ".png")
 DESCRIBED = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 

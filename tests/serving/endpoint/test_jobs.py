@@ -23,6 +23,8 @@ from serving.endpoint.api import make_app
 from serving.endpoint.jobs import MAX_JOBS, JobFailed, Jobs, Progress, TableFullError
 from serving.inference.segmenter import Segmenter
 
+pytestmark = pytest.mark.slow
+
 WAIT = 60.0  # seconds, for what takes one
 PEAK_GIB = 2.0  # of a process that answers one image of 100 megapixels
 BYTES_A_PIXEL, MORE_GIB = 16, 0.1  # of an RGB image: itself, its probability, what is drawn; and what does not grow

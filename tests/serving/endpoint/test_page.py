@@ -23,6 +23,8 @@ from serving.endpoint.answers import Serving, card_of
 from serving.endpoint.api import make_app
 from serving.inference.segmenter import Segmenter
 
+pytestmark = pytest.mark.slow
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -18,6 +18,8 @@ from starlette.routing import Mount
 from serving.client import objects, segment, segment_large
 from serving.endpoint.api import make_app
 
+pytestmark = pytest.mark.slow
+
 IMAGE = encode(make_image(50, 70, 3), ".png")
 
 

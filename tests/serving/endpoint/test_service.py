@@ -31,6 +31,8 @@ from training.data.images import Pixels, to_channels
 from training.network.engine import predict
 from training.network.unet import UNet
 
+pytestmark = pytest.mark.slow
+
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
 SERVE = [BENTOML, "serve", "serving.service:Segmentation", "--host", "127.0.0.1"]
 START_SECONDS = 120

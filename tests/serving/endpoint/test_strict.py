@@ -8,6 +8,8 @@ import pytest
 from served import asking, encode, make_image, make_serving, post
 from starlette.testclient import TestClient
 
+pytestmark = pytest.mark.slow
+
 IMAGE = encode(make_image(40, 30, 3), ".png")
 WITH_FORMS = ("/segment", "/objects", "/segment_batch", "/jobs")
 

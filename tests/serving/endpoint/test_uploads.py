@@ -16,6 +16,8 @@ from PIL import Image
 from served import asking, encode, make_image, make_serving, post
 from starlette.testclient import TestClient
 
+pytestmark = pytest.mark.slow
+
 PICTURE = make_image(40, 60, 1)  # grey, 8 bits
 TWELVE_BITS = PICTURE[..., 0].astype(np.uint16) * 16  # up to 2,700 or so
 

@@ -20,6 +20,8 @@ from serving.promotion import precision
 from serving.promotion.precision import agreement, choose
 from training.data.images import Pixels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -37,6 +37,8 @@ from training.study.trial import Trial
 from training.tracking import runs as tracking
 from training.tracking.trial_run import TrialRun
 
+pytestmark = pytest.mark.slow
+
 CASE = CASES / "23-mostly-empty" / "data"
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=64)
 SETTINGS = Settings(

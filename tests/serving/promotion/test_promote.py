@@ -27,6 +27,8 @@ from training.data.pictures import cut_predictions
 from training.data.reading import load_folder
 from training.network.engine import predict
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:

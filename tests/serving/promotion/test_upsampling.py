@@ -9,6 +9,8 @@ from serving.promotion.upsampling import PADDING, STRIDE, sum_weights
 from training.network.batches import normalize
 from training.network.unet import UNet
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_convolution_of_a_doubled_picture_is_one_transposed_convolution() -> None:
     generator = torch.Generator().manual_seed(0)

@@ -12,6 +12,8 @@ from training.command.memory import TRAIN_BYTES, check_memory, estimate_need
 from training.data.reading import load_folder
 from training.study.trial import Trial
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 TRIAL = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=1, image_size=64)
 PEAK = """

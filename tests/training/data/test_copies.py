@@ -13,6 +13,8 @@ from training.data.copies import Copies, find_copies, thumbnail, turn
 from training.data.images import Pixels, decode_image, read_image
 from training.synthetic import make_image
 
+pytestmark = pytest.mark.slow
+
 
 def cells(count: int, size: int = 96) -> list[Pixels]:
     return [make_image(np.random.default_rng([7, index]), size)[0][..., None] for index in range(count)]

@@ -20,6 +20,8 @@ from PIL import Image
 
 from training.data.images import STATED, decode_image, decode_labels, decode_samples, read_header
 
+pytestmark = pytest.mark.slow
+
 PICTURES = all_pictures()
 OTHERS = [by_pillow(Image.fromarray(255 - COLOUR), form) for form in ("png", "jpeg", "tiff", "bmp")]
 LOST = [0.1, 0.3, 0.5, 0.7, 0.9, 0.97]

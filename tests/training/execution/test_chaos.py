@@ -8,7 +8,10 @@ import random
 import time
 from pathlib import Path
 
+import pytest
 from studies_in_processes import Studies, workers_of
+
+pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS", "12"))
 RUNNERS = max(2, KILLS // 10)  # of these kills hit the runner itself; the others hit workers

@@ -19,6 +19,8 @@ from studies_in_processes import Studies, wait_until
 from training.tracking import retry as patience
 from training.tracking.retry import is_full, is_transient, with_retries
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = ("--epochs", "60")
 
 

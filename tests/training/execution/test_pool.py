@@ -16,6 +16,8 @@ from training.execution.pool import Pool
 from training.study.trial import Trial
 from training.tracking import runs as tracking
 
+pytestmark = pytest.mark.slow
+
 TRIAL = Trial(loss="dice", optimizer="adam", lr=1e-3, epochs=2, image_size=32)
 SPLIT = make_split(tuple(map(str, range(20))), (0.1,) * 20, "fixed", 80)
 

@@ -9,6 +9,8 @@ import pytest
 from servers import TrackingServer, postgresql, tracking_server
 from studies_in_processes import Studies, wait_until
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray", reason="Ray is not installed (requirements-ray.txt): this executor was not tried")
 
 EPOCHS = ("--epochs", "40")

@@ -15,6 +15,8 @@ from training.execution.jobs import EpochDone, Job, Outcome
 from training.execution.pool import Pool
 from training.runner import main
 
+pytestmark = pytest.mark.slow
+
 LONG = ("--epochs", "40")  # of mask_equalization: two trials, seconds each
 
 

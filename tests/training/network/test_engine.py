@@ -29,6 +29,8 @@ from training.network.metrics import count, dice_per_image, score
 from training.study.trial import LOSSES, OPTIMIZERS, Trial
 from training.synthetic import write_folder
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 TRIAL = Trial(loss="switching", optimizer="adam", lr=3e-3, epochs=3, image_size=64)
 

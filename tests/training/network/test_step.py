@@ -17,6 +17,8 @@ import torch
 from training.command.machine import find_compile
 from training.study.trial import LOSSES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -7,6 +7,8 @@ import torch
 
 from training.network.unet import UNet, count_parameters, fold_batchnorm, save_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def trained() -> UNet:

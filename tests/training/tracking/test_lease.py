@@ -16,6 +16,8 @@ from training.tracking import runs as tracking
 from training.tracking.lease import Heartbeat, LeaseLost, claim, end_stale_runs, is_alive, look_up
 from training.tracking.provenance import this_process
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 RACERS, TRIALS = 4, 5
 RACE = """

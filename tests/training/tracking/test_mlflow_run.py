@@ -21,6 +21,8 @@ from training import check_data, download, forecast, runner, synthetic
 from training.tracking import mlflow_run, store
 from training.tracking import runs as tracking
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 Door = tuple[Callable[[list[str]], int], dict[str, str], list[str]]  # main, parameters, wrong options
 DOORS: dict[str, Door] = {  # by entry point

@@ -12,6 +12,8 @@ from chain import Chain, make_chain
 from training.study.trial import Trial
 from training.tracking.saved_view import COLUMNS, TAG, saved_view, view_link
 
+pytestmark = pytest.mark.slow
+
 
 def state(value: str) -> dict[str, Any]:
     kind, text = value.split(";")

@@ -21,6 +21,8 @@ from training.tracking import store
 from training.tracking.errors import StoreError
 from training.tracking.retry import reason_of, with_retries
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 12  # of which the processor's load takes some
 
 
