@@ -145,8 +145,8 @@ def test_the_command_says_in_one_line_what_it_wrote(tmp_path: Path, capsys: pyte
         (["--count", "1001"], "count=1001 is out of range"),
         (["--size", "16"], "size=16 is out of range; choose a whole number between 32 and 1024"),
         (["--seed", "-1"], "seed=-1 is out of range; choose a whole number between 0 and"),
-        (["--count", "many"], "argument --count: invalid int value: 'many'"),
-        (["--shape", "square"], "unrecognized arguments: --shape square"),
+        (["--count", "many"], "argument --count: 'many' is no whole number"),
+        (["--shape", "square"], "shape=square: there is no such parameter; the parameters are count, out, seed, size"),
     ],
 )
 def test_a_bad_value_stops_with_code_2_and_writes_nothing(
