@@ -91,4 +91,4 @@ def postgresql(folder: Path) -> Iterator[str]:
         call("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "tester", "mlflow")
         yield f"postgresql://tester@127.0.0.1:{port}/mlflow"
     finally:
-        call("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+        call("pg_ctl", "-D", str(data), "-t", "120", "-m", "immediate", "stop")

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from made_up import DIGEST, experiment, made_up_store
 from mlflow_runs import made_by_mlflow
 
@@ -209,9 +210,8 @@ def test_what_a_report_rests_on_is_kept_in_a_folder_of_its_own_with_the_champion
 
 
 def test_measured_folders_of_this_repository_make_a_page(tmp_path: Path) -> None:
-    folders = sorted((exports.TEMPLATES.parent / "measured").glob("*/"))
-    if not folders:
-        pytest.skip("no measured study is kept in the repository yet (analysis/measured/)")
+    folders = sorted((ROOT / "analysis" / "measured").glob("*/"))
+    assert folders
     for folder in folders:
         assert report.main(["--tables", str(folder), "--out", str(tmp_path / folder.name)]) == 0
         told = json.loads((folder / "provenance.json").read_text())
