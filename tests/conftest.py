@@ -4,12 +4,17 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
+
+if TYPE_CHECKING:
+    from chain import Chain
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["BENTOML_DO_NOT_TRACK"] = "true"
@@ -34,6 +39,25 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real data: {REAL_DATA} is missing")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> "Chain":
+    """A study and a promotion that really ran: this process's own copy."""
+    from chain import make_chain  # which imports torch and MLflow
+
+    return make_chain(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """torch computes on one thread, as in a worker where there is one per core."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,10 +13,10 @@ from mlflow.entities import Run
 from analysis.evidence.schema import EARLIER, EARLIER_VALUES, FACTORS, FLAGS, SUMMARY, TAGS, tidy
 from analysis.evidence.store import connect, fetch
 from training.study.studies import STUDIES
+from training.tracking.store import search_runs
 
 PAGE = 1000  # runs a request
 MAX_CONCURRENT = 8  # requests; a server answers each from another of its workers
-NEWEST_FIRST = "start_time DESC"
 PARENT, REUSED = "mlflow.parentRunId", "reused_from"
 PARAMS, METRICS = tuple(FACTORS), tuple(SUMMARY.values())
 KEPT_TAGS = (*TAGS, *EARLIER, *FLAGS, PARENT, REUSED, "role")
@@ -25,7 +25,7 @@ RENAMED = {metric: column for column, metric in SUMMARY.items()} | {PARENT: "par
 
 def newest_data_digest() -> str:
     """The images of the newest study run; empty when no study was run yet."""
-    newest = next(_search(connect(), "tags.role = 'study'", NEWEST_FIRST), None)
+    newest = next(search_runs(connect(), "tags.role = 'study'", page=1), None)
     return str(newest.data.tags.get("data_digest", "")) if newest else ""
 
 
@@ -33,7 +33,7 @@ def load_trials(data_digest: str) -> pd.DataFrame:
     """The finished trials on these images, of the newest run of each study that has any; the oldest trial first."""
     client = connect()
     parents: dict[str, list[str]] = {name: [] for name in STUDIES}
-    for run in _search(client, "tags.role = 'study'", NEWEST_FIRST):
+    for run in search_runs(client, "tags.role = 'study'", page=PAGE):
         if run.data.tags.get("data_digest") == data_digest:  # a person's text: no filter of MLflow takes any quote
             study = run.data.tags["study"]
             parents[EARLIER_VALUES["study"].get(study, study)].append(run.info.run_id)
@@ -71,22 +71,11 @@ def count_images(trials: pd.DataFrame) -> int:
     return len(json.loads(path.read_text())["groups"])
 
 
-def _search(client: MlflowClient, query: str, order: str) -> Iterator[Run]:
-    """Over all experiments, page by page."""
-    experiments, token = [experiment.experiment_id for experiment in client.search_experiments()], None
-    while True:
-        page = client.search_runs(experiments, query, max_results=PAGE, order_by=[order], page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
 def _newest(client: MlflowClient, parents: Sequence[str]) -> list[dict[str, Any]]:
     """The trials of the first of these study runs that has any, under MLflow's names."""
     for parent in parents:
         query = f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
-        if found := [_row(run) for run in _search(client, query, "start_time ASC")]:
+        if found := [_row(run) for run in search_runs(client, query, "start_time ASC", PAGE)]:
             return found
     return []
 

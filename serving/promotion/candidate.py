@@ -17,6 +17,7 @@ from training.data.image_set import ImageSet, data_name
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.study.trial import Trial
+from training.tracking.store import search_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -117,19 +118,14 @@ def leaves_out_empty_images(run: "Run") -> bool:
 
 
 def find_runs(client: "MlflowClient", data: str, which: str) -> Iterator["Run"]:
-    """Best first, over all experiments, page by page."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    order = ["metrics.best_val_dice DESC"]
+    """Best first."""
     plain = re.fullmatch(r"[\w. -]+", data)  # no filter of MLflow takes any quote, so other names are compared here
     query = f"{which} and tags.data = '{data}'" if plain else which
-    token: str | None = None
-    while True:
-        page = client.search_runs(experiments, query, order_by=order, max_results=PAGE, page_token=token)
-        ours = (run for run in page if run.data.tags["data"] == data)
-        yield from (run for run in ours if "reused_from" not in run.data.tags)  # the run that trained it is there, too
-        token = page.token
-        if not token:
-            return
+    for run in search_runs(client, query, "metrics.best_val_dice DESC", PAGE):
+        if (
+            run.data.tags["data"] == data and "reused_from" not in run.data.tags
+        ):  # the run that trained it is there, too
+            yield run
 
 
 def _find_parts(stems: dict[str, list[str]], images: ImageSet) -> dict[str, tuple[int, ...]]:

@@ -56,7 +56,6 @@ class ExportDiffers(Exception):
 
 def promote(folder: Path, module: str) -> None:
     """For `python -m module`. Raises ValueError before any run exists, ExportDiffers before anything is registered."""
-
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip, which uv does not install
     client, experiment_id = runs.connect()
@@ -79,7 +78,6 @@ def promote(folder: Path, module: str) -> None:
 
 def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
     """Export, compare, score, register; in a run that exists."""
-
     images, trial = candidate.images, candidate.trial
     runs.log_data(client, run_id, images, "test")
     train, val, test_images = (
@@ -122,7 +120,6 @@ def _log_test_images(
     client: MlflowClient, run_id: str, candidate: Candidate, probabilities: Tensor, scores: Sequence[ImageScore]
 ) -> None:
     """The score of each test image, the worst first, and a picture of the worst."""
-
     images, ranked = candidate.images, rank(scores)
     client.log_text(run_id, to_csv(ranked, images.stems), TEST_IMAGES)
     first = {part: k for k, part in enumerate(candidate.parts(candidate.test))}
@@ -138,7 +135,6 @@ def _log_test_images(
 
 def _compare(client: MlflowClient, run_id: str, form: str, eager: Tensor, exported: Tensor) -> None:
     """Raises ExportDiffers, with the numbers, for what must not be served."""
-
     difference = compare(eager, exported)
     client.log_metric(run_id, f"{form}_difference", difference.largest)
     if not difference.tolerable:
@@ -167,13 +163,11 @@ def _log_model(client: MlflowClient, run_id: str, segmenter: Segmenter, channels
 
 def _predict_logged(model_uri: str, images: Tensor) -> Tensor:
     """Probabilities of the model that MLflow gives back."""
-
     return predict_module(mlflow.pytorch.load_model(model_uri), images)
 
 
 def _register(client: MlflowClient, model_uri: str, evidence: Evidence, image_size: int, card: str) -> str:
     """The number of the new version, described and tagged; no alias points at it yet."""
-
     tags = {key: str(value) for key, value in dataclasses.asdict(evidence).items()} | {"image_size": str(image_size)}
     version = str(mlflow.register_model(model_uri, MODEL, tags=tags).version)
     client.update_model_version(MODEL, version, description=card)
@@ -182,7 +176,6 @@ def _register(client: MlflowClient, model_uri: str, evidence: Evidence, image_si
 
 def _publish(client: MlflowClient, files: Sequence[Path], evidence: Evidence, version: str, card: str) -> None:
     """Copy what the service needs into the BentoML store and move the alias: both, or neither."""
-
     labels = {"mlflow_version": version, "run_id": evidence.run_id, "data": evidence.data}
     with bentoml.models.create(MODEL, labels=labels, metadata=dataclasses.asdict(evidence)) as stored:
         for file in files:
@@ -196,7 +189,6 @@ def _publish(client: MlflowClient, files: Sequence[Path], evidence: Evidence, ve
 
 
 def _summary(evidence: Evidence, version: str) -> str:
-
     interval = describe_interval(evidence, digits=3)
     return "\n".join(
         [

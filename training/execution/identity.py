@@ -5,9 +5,9 @@ RESULTS_VERSION, and the minor versions of torch and segmentation-models-pytorch
 """
 
 import hashlib
-from importlib.metadata import version
 
 from training.study.trial import Trial
+from training.tracking.provenance import version
 
 RESULTS_VERSION = 1  # raise it by hand when a change moves the golden numbers (tests/golden.py); then trials train anew
 COMPUTES = ("torch", "segmentation-models-pytorch")  # packages whose numbers these are
@@ -24,6 +24,6 @@ def results_version() -> str:
     return " ".join([str(RESULTS_VERSION), *(f"{name} {minor(version(name))}" for name in COMPUTES)])
 
 
-def minor(version: str) -> str:
+def minor(full: str) -> str:
     """Of a version such as 2.11.0+cpu: 2.11."""
-    return ".".join(version.split(".")[:2])
+    return ".".join(full.split(".")[:2])

@@ -16,6 +16,7 @@ import psutil
 
 from training.tracking.provenance import now, this_place, this_process
 from training.tracking.retry import is_transient
+from training.tracking.store import search_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,8 +46,7 @@ class TrialRuns:
 
 def look_up(client: "MlflowClient", result_hash: str) -> TrialRuns:
     """The runs of a trial, whichever study, experiment and machine they belong to."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = client.search_runs(experiments, f"tags.result_hash = '{result_hash}'", order_by=["start_time ASC"])
+    runs = list(search_runs(client, f"tags.result_hash = '{result_hash}'", "start_time ASC"))
     finished = [run for run in runs if run.info.status == "FINISHED"]
     running = [run for run in runs if run.info.status == "RUNNING"]
     training = [run for run in running if is_alive(run.data.tags)]

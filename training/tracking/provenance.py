@@ -15,7 +15,7 @@ import psutil
 
 def provenance() -> dict[str, str]:
     """Which process, on which machine and of which commit, writes a run; and when it was last heard of."""
-    return {"process": this_process(), "heartbeat": now(), "git_commit": _git_commit(), "torch": _version("torch")}
+    return {"process": this_process(), "heartbeat": now(), "git_commit": _git_commit(), "torch": version("torch")}
 
 
 def this_process() -> str:
@@ -44,7 +44,7 @@ def now() -> str:
 
 
 @functools.cache
-def _version(package: str) -> str:
+def version(package: str) -> str:
     return metadata.version(package)
 
 

@@ -35,6 +35,8 @@ SUMMARY = (  # metrics that sum a trial up: those of its best epoch, and what it
     *("best_val_false_alarms", "val_empty_images", "best_epoch", "epochs_to_converge", "seconds"),
 )
 
+RUNNING = "attributes.status = 'RUNNING'"
+
 Tags = Mapping[str, str]
 
 
@@ -78,14 +80,12 @@ def end_run(client: MlflowClient, run_id: str, failed: bool = False) -> None:
 
 def end_all_dead(client: MlflowClient) -> list[str]:
     """End whatever processes that are gone left RUNNING, in every experiment; the ids of these runs."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return end_stale_runs(client, client.search_runs(experiments, "attributes.status = 'RUNNING'"))
+    return end_stale_runs(client, store.search_runs(client, RUNNING))
 
 
 def end_own_runs(client: MlflowClient) -> None:
     """KILLED: whatever this process and its workers, which are gone, left RUNNING."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    for run in client.search_runs(experiments, "attributes.status = 'RUNNING'"):
+    for run in list(store.search_runs(client, RUNNING)):  # all of them, before the first is no longer RUNNING
         if run.data.tags.get("process") == this_process():
             client.set_terminated(run.info.run_id, "KILLED")
     end_all_dead(client)
@@ -153,19 +153,18 @@ def log_note(name: str, role: str, markdown: str, module: str) -> str:
 
 def load_winners(client: MlflowClient, names: Sequence[str], data_digest: str, protocol: str) -> dict[str, list[Trial]]:
     """The winners of the newest finished run of each study on these images. Raises ValueError, with the cure."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     winners = {}
     for name in names:
         tags = {"role": "study", "study": name, "data_digest": data_digest, "protocol": protocol}
         query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()) + " and status = 'FINISHED'"
-        found = client.search_runs(experiments, query, max_results=1, order_by=["start_time DESC"])
+        found = next(store.search_runs(client, query, page=1), None)
         if not found:
             raise ValueError(
                 f"baseline=measured: study {name} has no finished run on these images (digest {data_digest}) under "
                 f"protocol={protocol}; run `mlflow run . -e {name} ...` first, or use baseline=report"
             )
         with tempfile.TemporaryDirectory() as folder:
-            path = client.download_artifacts(found[0].info.run_id, "winners.json", folder)
+            path = client.download_artifacts(found.info.run_id, "winners.json", folder)
             winners[name] = [Trial(**fields) for fields in json.loads(Path(path).read_text())["winners"]]
         if not winners[name]:
             raise ValueError(

@@ -9,13 +9,14 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
@@ -56,6 +57,17 @@ def connect_to(uri: str) -> MlflowClient:
         if is_transient(error):
             raise
         raise StoreError(f"{shown(uri)}: {str(error).splitlines()[0]} ({CHOICES})") from None
+
+
+def search_runs(client: MlflowClient, query: str, order: str = "start_time DESC", page: int = 1000) -> Iterator[Run]:
+    """The runs of all experiments that a filter finds, `page` of them asked for at a time, as they are wanted."""
+    experiments, token = [experiment.experiment_id for experiment in client.search_experiments()], None
+    while True:
+        found = client.search_runs(experiments, query, max_results=page, order_by=[order], page_token=token)
+        yield from found
+        token = found.token
+        if not token:
+            return
 
 
 def address() -> str:

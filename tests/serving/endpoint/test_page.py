@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tifffile
 import uvicorn
-from chain import Chain, make_chain
+from chain import Chain
 from playwright.sync_api import ConsoleMessage, Error, Page, Route, expect, sync_playwright
 from served import strip
 
@@ -26,11 +26,6 @@ from serving.inference.segmenter import Segmenter
 pytestmark = pytest.mark.slow
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    return make_chain(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

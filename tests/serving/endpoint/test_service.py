@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from chain import Chain, environment, make_chain
+from chain import Chain, environment
 from conftest import ROOT
 from served import encode, make_image
 from starlette.testclient import TestClient
@@ -38,11 +38,6 @@ SERVE = [BENTOML, "serve", "serving.service:Segmentation", "--host", "127.0.0.1"
 START_SECONDS = 120
 MORE_MIB = 20  # after thousands of requests
 LOWER_PRECISION = 0.03  # of a probability: what bf16 may change
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    return make_chain(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

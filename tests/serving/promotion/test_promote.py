@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from chain import Chain, make_chain
+from chain import Chain
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -28,11 +28,6 @@ from training.data.reading import load_folder
 from training.network.engine import predict
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    return make_chain(tmp_path_factory)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A training that was stopped ends as if it had not been: every optimizer, schedule and generator, bit for bit."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from training.network.checkpoint import TrialProgress, read_checkpoint, write_ch
 from training.network.engine import Epoch, begin, make_model, train
 from training.study.trial import OPTIMIZERS, SCHEDULERS, Trial
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 SPLIT = make_split(tuple(map(str, range(20))), (0.1,) * 20, "fixed", 80)
 TRIAL = Trial(loss="switching", optimizer="adam", lr=3e-3, epochs=5, image_size=32, augment="train", dropout=0.1)
@@ -20,15 +20,6 @@ CASES = [  # every optimizer and every schedule; once in bf16
     *((OPTIMIZERS[k], SCHEDULERS[k % len(SCHEDULERS)], "fp32") for k in range(len(OPTIMIZERS))),
     ("adam", "plateau", "bf16"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a worker has where there is one to a core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

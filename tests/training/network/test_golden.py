@@ -6,7 +6,6 @@ Where this fails, something changed what training computes. If that was meant: r
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import golden
@@ -18,6 +17,7 @@ from training.network.checkpoint import TrialProgress, read_checkpoint, write_ch
 from training.network.engine import begin, make_model, train
 from training.study.trial import Trial
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 GOLDEN = json.loads(golden.PATH.read_text())
 CURE = (
     "what training computes has changed. If that was meant, raise RESULTS_VERSION (training/execution/identity.py), so "
@@ -28,15 +28,6 @@ CURE = (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return golden.write_folders(tmp_path_factory.mktemp("data") / "golden")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a worker has where there is one to a core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def check(name: str, epochs: list[dict[str, float]]) -> None:

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 import pytest
-from chain import Chain, make_chain
+from chain import Chain
 
 from training.study.trial import Trial
 from training.tracking.saved_view import COLUMNS, TAG, saved_view, view_link
@@ -20,11 +20,6 @@ def state(value: str) -> dict[str, Any]:
     assert kind == "deflate"
     found: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(text)))
     return found
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    return make_chain(tmp_path_factory)
 
 
 def test_a_study_leaves_the_view_and_a_link_to_it(chain: Chain) -> None:
