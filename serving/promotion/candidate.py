@@ -122,9 +122,8 @@ def find_runs(client: "MlflowClient", data: str, which: str) -> Iterator["Run"]:
     plain = re.fullmatch(r"[\w. -]+", data)  # no filter of MLflow takes any quote, so other names are compared here
     query = f"{which} and tags.data = '{data}'" if plain else which
     for run in search_runs(client, query, "metrics.best_val_dice DESC", PAGE):
-        if (
-            run.data.tags["data"] == data and "reused_from" not in run.data.tags
-        ):  # the run that trained it is there, too
+        reused = "reused_from" in run.data.tags  # then the run that trained it is there, too
+        if run.data.tags["data"] == data and not reused:
             yield run
 
 
