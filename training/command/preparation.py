@@ -18,7 +18,7 @@ from training.data.checks.findings import describe_data, describe_finding, refus
 from training.data.checks.foreground import check_foreground
 from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
-from training.data.reading import load_folder, look
+from training.data.reading import detect_layout, load_detected
 from training.data.split import Split, make_split
 from training.study.plan import Settings, estimate_work, find_train_percents, find_widest
 from training.study.studies import REPORT_STUDIES, STUDIES, Study
@@ -85,7 +85,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         fold=options.fold,
     )
     reading = read_options(options)
-    look(options.data, reading)
+    found = detect_layout(options.data, reading)
     _start_forkserver()
     from training.command.machine import (
         Machine,
@@ -103,12 +103,12 @@ def prepare(options: argparse.Namespace) -> Prepared:
     trial = find_widest(studies, settings)
     workers = find_workers(options.workers, device, trial.batch_size * settings.pixels**2 * trial.width // Trial.width)
     deterministic = find_deterministic(options.deterministic)
-    images = load_folder(options.data, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
+    images = load_detected(found, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
     split = _split(images, settings, settings.largest_train_percent)
     findings = find_problems(images, split)
     for percent in sorted(find_train_percents(studies, settings)):
         smaller = dataclasses.replace(_split(images, settings, percent), val=(), test=())
-        findings += [found for found in check_foreground(images, smaller) if found not in findings]
+        findings += [one for one in check_foreground(images, smaller) if one not in findings]
     refuse_errors(images, findings)
     check_memory(images, trial, workers, device)
     passes = sum(estimate_work(study, settings) for study in studies) / 100 * len(images.owners)
@@ -119,7 +119,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         images=images,
         reading=reading,
         split=split,
-        warnings=[describe_finding(found) for found in findings],
+        warnings=[describe_finding(one) for one in findings],
         machine=Machine(device=device, workers=workers, deterministic=deterministic, compiled=compiled),
         retries=options.retries,
         executor=options.executor,

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,26 @@ VERSION = 4  # of what is prepared; a change of reading or framing makes it anot
 MEMORY_SHARE = 0.8  # of the free memory that a set may take
 
 
-def look(data: Path, reading: ReadOptions, tentative: bool = False) -> Layout:
+@dataclass(frozen=True, kw_only=True)
+class Detected:
+    """What was given as data, recognized; nothing of it is decoded yet."""
+
+    data: Path
+    folder: Path  # what a zip holds, else the same as data
+    layout: Layout
+
+
+def detect_layout(data: Path, reading: ReadOptions, tentative: bool = False) -> Detected:
     """Which image belongs to which mask. Raises ValueError for what is not understood, UnusableError with all problems.
 
     tentative: as far as it goes, whatever has to be asked.
     """
-    layout = find_layout(open_archive(data), _given(reading.mask_suffix), _given(reading.category))
+    folder = open_archive(data)
+    layout = find_layout(folder, _given(reading.mask_suffix), _given(reading.category))
     if layout.problems and not (tentative and layout.pairs):
         raise UnusableError(data, list(layout.problems))
     reading.refuse_unused(layout)
-    return layout
+    return Detected(data=data, folder=folder, layout=layout)
 
 
 def load_folder(
@@ -60,8 +71,20 @@ def load_folder(
     tentative: read on where something has to be asked, as if it were the usual; to be shown, not to be trained on.
     Raises ValueError for a folder that is not understood, and UnusableError with every file that cannot be used.
     """
-    layout = look(data, reading, tentative)
-    groups = find_groups(open_archive(data), layout.pairs, _given(reading.group))
+    return load_detected(detect_layout(data, reading, tentative), image_size, fit, reading, on_image, tentative)
+
+
+def load_detected(
+    found: Detected,
+    image_size: int,
+    fit: str,
+    reading: ReadOptions,
+    on_image: Callable[[int, int], None] | None = None,
+    tentative: bool = False,
+) -> ImageSet:
+    """As `load_folder`, where the layout was recognized before, by the same options."""
+    data, layout = found.data, found.layout
+    groups = find_groups(found.folder, layout.pairs, _given(reading.group))
     headers, contents = survey(data, layout)
     images = [headers[pair.image] for pair in layout.pairs]
     frame = make_frame(fit, image_size, [(header.height, header.width) for header in images])
@@ -79,8 +102,8 @@ def load_folder(
     kept = read_facts(entry)
     facts = tuple(ImageFacts.from_json(seen) for seen in kept["facts"])
     stems = tuple(pair.stem for pair in layout.pairs)
-    copies = tuple(Copies.from_json(found) for found in kept["copies"])
-    together = [tuple(found.images) for found in copies]
+    copies = tuple(Copies.from_json(one) for one in kept["copies"])
+    together = [tuple(one.images) for one in copies]
     return ImageSet(
         name=data_name(data),
         path=data,

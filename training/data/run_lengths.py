@@ -40,6 +40,7 @@ RUN_ORDERS = {
 KAGGLE = RUN_ORDERS["columns"]
 
 Sample = tuple[tuple[str, ...], tuple[tuple[int, int], ...]]  # the run lengths of one mask, and sizes it may have
+Outlines = dict[RunOrder, float]
 
 
 def decode_runs(text: str, size: tuple[int, int], path: Path, order: RunOrder = KAGGLE) -> Pixels:
@@ -64,30 +65,37 @@ def decode_runs(text: str, size: tuple[int, int], path: Path, order: RunOrder = 
     return covered.reshape(width, height).T if order.down else covered.reshape(height, width)
 
 
-def likely_orders(samples: Iterable[Sample], path: Path) -> list[RunOrder]:
-    """The orders that give the shortest outlines over all masks together, the best first.
-
-    Several, where outlines do not tell: in a square picture the wrong order only swaps the axes; and where no object
-    reaches the border, counting from 0 or from 1 only shifts the masks by a pixel.
-    """
-    outlines = dict.fromkeys(RUN_ORDERS.values(), 0.0)
-    for texts, sizes in list(samples)[:MAX_SAMPLED]:
-        if texts:
-            lengths = {order: _outline(texts, sizes, path, order) for order in outlines}
-            if math.isfinite(min(lengths.values())):  # else it is wrong in every order, which reading will say
-                outlines = {order: total + lengths[order] for order, total in outlines.items()}
-    if not any(outlines.values()):
-        return [KAGGLE]
-    shortest = {down: min(length for order, length in outlines.items() if order.down == down) for down in (True, False)}
-    limit = CLEAR * min(shortest.values())
-    likely = [order for order, length in outlines.items() if length == shortest[order.down] <= limit]
-    return sorted(likely, key=lambda order: outlines[order])
+def outline_lengths(sample: Sample, path: Path) -> Outlines:
+    """Of one mask in each order, the length of its outline in pixels; infinite where its run lengths do not fit."""
+    texts, sizes = sample
+    return {order: _outline(texts, sizes, path, order) for order in RUN_ORDERS.values()}
 
 
 def fit_somehow(sample: Sample, path: Path) -> bool:
     """Whether run lengths can be read in any order; if not, reading them will say what is wrong."""
     texts, sizes = sample
     return any(math.isfinite(_outline(texts, sizes, path, order)) for order in RUN_ORDERS.values())
+
+
+def fits(outlines: Outlines) -> bool:
+    """The same, of a mask whose outlines were measured."""
+    return math.isfinite(min(outlines.values()))
+
+
+def likely_orders(masks: Iterable[Outlines]) -> list[RunOrder]:
+    """The orders that give the shortest outlines over all masks together, the best first.
+
+    Several, where outlines do not tell: in a square picture the wrong order only swaps the axes; and where no object
+    reaches the border, counting from 0 or from 1 only shifts the masks by a pixel.
+    """
+    fitting = [outlines for outlines in masks if fits(outlines)]
+    total = {order: sum(outlines[order] for outlines in fitting) for order in RUN_ORDERS.values()}
+    if not any(total.values()):
+        return [KAGGLE]
+    shortest = {down: min(length for order, length in total.items() if order.down == down) for down in (True, False)}
+    limit = CLEAR * min(shortest.values())
+    likely = [order for order, length in total.items() if length == shortest[order.down] <= limit]
+    return sorted(likely, key=lambda order: total[order])
 
 
 def _outline(texts: tuple[str, ...], sizes: tuple[tuple[int, int], ...], path: Path, order: RunOrder) -> float:

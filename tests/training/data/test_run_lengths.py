@@ -9,7 +9,7 @@ import pytest
 from training.data.image_set import UnusableError
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
-from training.data.run_lengths import KAGGLE, RUN_ORDERS, decode_runs, likely_orders
+from training.data.run_lengths import KAGGLE, RUN_ORDERS, decode_runs, likely_orders, outline_lengths
 
 FILE = Path("train.csv")
 SIZE = (48, 64)
@@ -32,7 +32,7 @@ def masks(touching: bool) -> list[np.ndarray]:
 @pytest.mark.parametrize("name", RUN_ORDERS)
 def test_the_order_is_found_and_gives_the_masks_back(name: str) -> None:
     texts = [encode(mask, name) for mask in masks(touching=True)]
-    (order,) = likely_orders([((text,), (SIZE,)) for text in texts], FILE)
+    (order,) = likely_orders([outline_lengths(((text,), (SIZE,)), FILE) for text in texts])
     assert order == RUN_ORDERS[name]
     for text, mask in zip(texts, masks(touching=True), strict=True):
         assert np.array_equal(decode_runs(text, SIZE, FILE, order), mask)
@@ -68,13 +68,13 @@ def test_square_pictures_of_noise_tell_nothing_and_their_owner_is_asked(tmp_path
 
 
 def test_without_any_run_kaggle_s_order_is_taken() -> None:
-    assert likely_orders([((), (SIZE,))], FILE) == [KAGGLE]
+    assert likely_orders([outline_lengths(((), (SIZE,)), FILE)]) == [KAGGLE]
 
 
 def test_objects_of_several_rows_are_one_mask() -> None:
     whole = masks(touching=False)
-    samples = [(tuple(encode(mask, "rows") for mask in whole), (SIZE,))]
-    assert likely_orders(samples, FILE) == [RUN_ORDERS["rows"], RUN_ORDERS["rows0"]], "none reaches the border"
+    outlines = outline_lengths((tuple(encode(mask, "rows") for mask in whole), (SIZE,)), FILE)
+    assert likely_orders([outlines]) == [RUN_ORDERS["rows"], RUN_ORDERS["rows0"]], "none reaches the border"
 
 
 @pytest.mark.parametrize("name", RUN_ORDERS)

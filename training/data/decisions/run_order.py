@@ -10,7 +10,16 @@ from training.data.formats.stored import QUARTER_TURNS
 from training.data.images import Header
 from training.data.layouts.pairs import Pair, RunLengths
 from training.data.mask_rule import APPLY, AUTO, IGNORE, IMAGES, ORIENTATIONS, MaskPlacing
-from training.data.run_lengths import KAGGLE, MAX_SAMPLED, RUN_ORDERS, RunOrder, fit_somehow, likely_orders
+from training.data.run_lengths import (
+    KAGGLE,
+    MAX_SAMPLED,
+    RUN_ORDERS,
+    RunOrder,
+    fit_somehow,
+    fits,
+    likely_orders,
+    outline_lengths,
+)
 
 LIKELY = 2.0  # standard errors that decide what costs one pixel
 
@@ -22,8 +31,10 @@ def find_order(asked: SetOfPairs, notes: list[str]) -> RunOrder:
     if asked.rle_order != AUTO:
         return RUN_ORDERS[asked.rle_order]
     samples = [(mask.texts, _sizes(mask, asked.headers[pair.image], asked.orientation)) for pair, mask in counted]
-    likely = likely_orders(samples, counted[0][1].path)
-    if not all(fit_somehow(sample, counted[0][1].path) for sample in samples):
+    path = counted[0][1].path
+    outlines = [outline_lengths(sample, path) for sample in samples[:MAX_SAMPLED]]
+    likely = likely_orders(outlines)
+    if not (all(map(fits, outlines)) and all(fit_somehow(sample, path) for sample in samples[MAX_SAMPLED:])):
         return likely[0]
     sampled = [pair for pair, mask in counted if mask.texts][:MAX_SAMPLED]
     scores = {order: in_parallel(partial(_best_agreement, asked, order), sampled) for order in likely[1:] and likely}
@@ -31,7 +42,7 @@ def find_order(asked: SetOfPairs, notes: list[str]) -> RunOrder:
     for other in likely:
         if other.down != found.down and not is_sure(gains_of(scores[found], scores[other])):
             raise ValueError(
-                f"{counted[0][1].path}: it cannot be told from masks and pixels whether run lengths go down the "
+                f"{path}: it cannot be told from masks and pixels whether run lengths go down the "
                 "columns or along the rows; say it: rle_order=columns (as Kaggle's usually do) or rle_order=rows"
             )
     by_one = [order for order in likely if order.down == found.down and order.first == 1]
