@@ -1,22 +1,20 @@
 """Getting public image sets: `python -m training.download --name dsb2018` fetches, verifies and unpacks one.
 
-Shows address, licence and citation first and keeps them beside the data (SOURCE.md). An interrupted transfer resumes
-where it stopped. The status is 0 when the data lie there, 1 when the transfer failed, 2 when a value cannot be used.
+Shows address, licence and citation first and keeps them beside the data (SOURCE.md). pooch transfers, asks again and
+leaves nothing half. The status is 0 when the data lie there, 1 when the transfer failed, 2 when a value cannot be used.
 Nothing here knows how a data folder is read, and nothing is fetched that no person asked for by name.
 """
 
 import argparse
-import hashlib
-import json
 import shutil
 import sys
 import tempfile
-import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+import pooch
 import requests
 
 from training.command.entry import Parser, run_command, user_path
@@ -26,20 +24,14 @@ from training.data.public.unpack import SOURCE, Received, count_files, find_earl
 MODULE = "training.download"
 AUTO = "auto"  # out: data/<name>
 TIMEOUT = (10, 60)  # seconds: to connect, and between two pieces
-PAUSES = (1.0, 3.0, 9.0, 27.0)  # seconds before each further try
+RETRIES = 4  # of a transfer that failed, after 1, 2, 3 and 4 seconds
 TRANSIENT = (408, 429, 500, 502, 503, 504)  # of HTTP: worth another try
 CHUNK = 1 << 16
-REPAINT_SECONDS = 0.2
-BYTES_PER_LINE = 100_000_000  # a line in a log where the size is unknown
-AGAIN = "run the same command again: it resumes where it stopped"
+AGAIN = "run the same command again: what came whole is not fetched again"
 
 
 class TransferFailed(Exception):
-    """What the network did, and not what a person gave."""
-
-
-class DroppedError(Exception):
-    """This try failed, the next may not."""
+    """What the network or the disk did, and not what a person gave."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,10 +65,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse(arguments)
 
 
-def fetch(dataset: PublicSet, out: Path, say: TextIO, pauses: Sequence[float] = PAUSES) -> None:
+def fetch(dataset: PublicSet, out: Path, say: TextIO) -> None:
     """Fill the folder `out`, unless the set is there already; nothing half is ever at `out`.
 
-    Raises ValueError for a folder or an archive that cannot be used, TransferFailed for what the network did.
+    Raises ValueError for a folder or an archive that cannot be used, TransferFailed for what happened on the way.
     """
     print(*describe_set(dataset), sep="\n", file=say, flush=True)
     out = out.resolve()
@@ -93,7 +85,7 @@ def fetch(dataset: PublicSet, out: Path, say: TextIO, pauses: Sequence[float] = 
     work = out.with_name(f"{out.name}.download")
     work.mkdir(parents=True, exist_ok=True)
     for file in dataset.files:
-        transfer(file, work, say, pauses)
+        transfer(file, work)
     received = [_verify(file, work / file.name, recorded.get(file.name, "")) for file in dataset.files]
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         unpacked = Path(scratch, "unpacked")
@@ -109,112 +101,48 @@ def fetch(dataset: PublicSet, out: Path, say: TextIO, pauses: Sequence[float] = 
     print(f"next: {check_command(dataset, out)}", file=say, flush=True)
 
 
-def transfer(file: RemoteFile, folder: Path, say: TextIO, pauses: Sequence[float]) -> None:
-    """folder/<name>, whole. What came before a failure stays in <name>.part and is not fetched again."""
-    part = folder / f"{file.name}.part"
-    failures = 0
-    while not (folder / file.name).exists():
+def transfer(file: RemoteFile, folder: Path) -> None:
+    """folder/<name>, whole, unless it is there. Raises TransferFailed."""
+
+    def check_answer(response: requests.Response, **_: object) -> None:
+        """Before the first byte of a file is stored."""
+        if response.status_code >= 400 and response.status_code not in TRANSIENT:  # pooch would ask again
+            answer = f"the server answers {response.status_code} {response.reason}"
+            raise TransferFailed(f"{file.address}: {answer}; look at the home page above whether the file has moved")
         try:
-            _attempt(file, part, say)
-            part.rename(folder / file.name)
-        except (requests.RequestException, DroppedError) as dropped:
-            error = _reason(dropped)
-            if failures == len(pauses):
-                raise TransferFailed(f"{file.address}: {error}; {failures + 1} tries failed; {AGAIN}") from None
-            end_of_line = "\n" if say.isatty() else ""
-            print(f"{end_of_line}{file.name}: {error}; trying again in {pauses[failures]:g} s", file=say, flush=True)
-            time.sleep(pauses[failures])
-            failures += 1
+            require_space(folder, int(response.headers.get("Content-Length", 0)), file.name)
+        except ValueError as error:
+            raise TransferFailed(str(error)) from None
+
+    source = pooch.create(
+        path=folder,
+        base_url="",
+        registry={file.name: None},  # compared below: pooch would fetch what a publisher changed five times
+        urls={file.name: file.address},
+        retry_if_failed=RETRIES,
+    )
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(),  # a log would get a line at every piece
+        chunk_size=CHUNK,
+        timeout=TIMEOUT,
+        headers={"Accept-Encoding": "identity"},  # so that bytes are counted as they are stored
+        hooks={"response": check_answer},
+    )
+    try:
+        source.fetch(file.name, downloader=downloader)
+    except requests.RequestException as error:
+        raise TransferFailed(f"{file.address}: {_reason(error)}; {RETRIES + 1} tries failed; {AGAIN}") from None
 
 
 def _reason(error: Exception) -> str:
     """In one line: requests wraps what happened in three layers of its own."""
-    cause = getattr(error.args[0], "reason", error) if error.args else error
+    cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
     return str(cause).rsplit("): ", maxsplit=1)[-1]
-
-
-def transfer_progress(out: TextIO, name: str, start: int, total: int) -> Callable[[int], None]:
-    """Told the bytes there: one rewritten line on a terminal, a line every tenth in a log. total 0: unknown."""
-    began, last, painted = time.monotonic(), start, 0.0
-    step = total / 10 if total else BYTES_PER_LINE
-
-    def show(done: int) -> None:
-        nonlocal last, painted
-        now = time.monotonic()
-        share = f" of {total / 1e6:,.1f} MB, {100 * done // total} %" if total else " MB"
-        text = f"{name}: {done / 1e6:,.1f}{share}, {(done - start) / 1e6 / max(now - began, 1e-3):.1f} MB/s"
-        if out.isatty() and (done == total or now - painted > REPAINT_SECONDS):
-            out.write(f"\r\x1b[K{text}" + ("\n" if done == total else ""))
-            painted = now
-        elif not out.isatty() and done // step > last // step:
-            out.write(text + "\n")
-        out.flush()
-        last = done
-
-    return show
-
-
-def _attempt(file: RemoteFile, part: Path, say: TextIO) -> None:
-    """Fetch what is missing. Raises DroppedError or a RequestException for what another try may cure."""
-    response, done = _open(file, part)
-    with response:
-        length = response.headers.get("Content-Length", "")
-        total = done + int(length) if length else 0
-        print(f"{file.name}: {total / 1e6:,.1f} MB" if total else f"{file.name}: size unknown", end="", file=say)
-        print(f", {done / 1e6:,.1f} MB of them are there" if done else "", file=say, flush=True)
-        require_space(part.parent, total - done, file.name)
-        show = transfer_progress(say, file.name, done, total)
-        with part.open("ab" if done else "wb") as out:
-            marks = {"address": file.address, "total": total, **_validators(response)}
-            part.with_suffix(".json").write_text(json.dumps(marks), encoding="utf-8")
-            for chunk in response.iter_content(CHUNK):
-                out.write(chunk)
-                done += len(chunk)
-                show(done)
-    if total and done != total:
-        raise DroppedError(f"{done:,} of {total:,} bytes came")
-
-
-def _open(file: RemoteFile, part: Path) -> tuple[requests.Response, int]:
-    """An answer, and how many bytes of the part it resumes from: 0 unless the server surely has the same file still."""
-    try:
-        marks = json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))
-        have = part.stat().st_size
-    except (OSError, ValueError):
-        marks, have = {}, 0
-    told = {key: value for key, value in marks.items() if key in ("ETag", "Last-Modified") and value}
-    if have and marks["address"] == file.address and marks["total"] and (told or file.sha256):
-        response = _get(file, {"Range": f"bytes={have}-"}, (200, 206, 416))
-        rest = f"bytes {have}-{marks['total'] - 1}/{marks['total']}"
-        same = told.items() <= _validators(response).items() and response.headers.get("Content-Range") == rest
-        if response.status_code == 206 and same:
-            return response, have
-        if response.status_code == 200:
-            return response, 0
-        response.close()
-    return _get(file, {}, (200,)), 0
-
-
-def _get(file: RemoteFile, headers: dict[str, str], expected: tuple[int, ...]) -> requests.Response:
-    headers = {"Accept-Encoding": "identity", **headers}  # so that bytes are counted as they are stored
-    response = requests.get(file.address, headers=headers, stream=True, timeout=TIMEOUT)
-    if response.status_code in expected:
-        return response
-    response.close()
-    answer = f"the server answers {response.status_code} {response.reason}"
-    if response.status_code in TRANSIENT:
-        raise DroppedError(answer)
-    raise TransferFailed(f"{file.address}: {answer}; look at the home page above whether the file has moved")
-
-
-def _validators(response: requests.Response) -> dict[str, str]:
-    return {key: response.headers.get(key, "") for key in ("ETag", "Last-Modified")}
 
 
 def _verify(file: RemoteFile, path: Path, recorded: str) -> Received:
     """Raises TransferFailed, and removes the file, where it is not what was published or fetched before."""
-    with path.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    digest = pooch.file_hash(str(path))
     expected = file.sha256 or recorded
     if expected and digest != expected:
         path.unlink()
