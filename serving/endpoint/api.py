@@ -35,6 +35,7 @@ from serving.endpoint.fields import (
     errors,
 )
 from serving.endpoint.job_routes import make_routes
+from serving.endpoint.limits import token_wanted
 from serving.endpoint.metrics import exposition
 from serving.endpoint.objects import Format
 from serving.endpoint.strict import UPLOAD_HINT, check_options, describe_strictly
@@ -60,7 +61,7 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         servers=[{"url": "."}],  # beside the document itself, whatever prefix a reverse proxy gives it
         root_path_in_servers=False,
         redirect_slashes=False,  # which would lack such a prefix
-        dependencies=[Depends(check_options)],
+        dependencies=[*token_wanted(), Depends(check_options)],
     )
     gate = asyncio.Semaphore(MAX_CONCURRENT)
 

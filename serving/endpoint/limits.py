@@ -1,6 +1,9 @@
 """What stands before the endpoints: who may ask, how many at once, how much and how slowly. ASGI; knows no image.
 
-Bytes are counted as they come, because a chunked body says no length and a stated one may be a lie.
+Bytes are counted as they come, because a chunked body says no length and a stated one may be a lie. FastAPI's
+HTTPBearer reads the token, but is asked here: a route asks only after the whole body was read. BentoML's
+max_concurrency was tried and left: its 429 has neither `detail` nor Retry-After, is given at / too, and is not counted
+by our metrics.
 """
 
 import asyncio
@@ -10,6 +13,9 @@ import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
 TOKEN = "SEGMENT_TOKEN"
 PUBLIC_PATHS = (
     "/",
@@ -17,6 +23,7 @@ PUBLIC_PATHS = (
     "/livez",
     "/readyz",
 )  # the page itself holds nothing of the model
+BEARER = HTTPBearer(auto_error=False, description=f"the value of {TOKEN} on the server")
 MAX_BODY = 320 * 2**20  # bytes: 100 megapixels of raw RGB
 SLOW_SECONDS = 20.0  # without a byte
 MAX_REQUESTS = 64  # at once; more are answered 429
@@ -41,13 +48,13 @@ class LimitsMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        if self.token and scope["path"] not in PUBLIC_PATHS and not _authorized(headers, self.token):
+        request = Request(scope)
+        if self.token and scope["path"] not in PUBLIC_PATHS and not await _is_authorized(request, self.token):
             cure = "send the header `Authorization: Bearer TOKEN`"
             await refuse(send, 401, f"this server asks for a token; {cure}", [(b"www-authenticate", b"Bearer")])
             return
-        stated = headers.get(b"content-length", b"0")
-        if stated.isdigit() and int(stated) > MAX_BODY:
+        stated = request.headers.get("content-length", "0")
+        if stated.isascii() and stated.isdigit() and int(stated) > MAX_BODY:
             await refuse(send, 413, too_large())
             return
         if scope["path"] in PUBLIC_PATHS:
@@ -116,6 +123,11 @@ def read_token() -> str:
     return token
 
 
+def token_wanted() -> list[Any]:
+    """For the OpenAPI document, which is to say that a token is wanted; LimitsMiddleware refuses those without."""
+    return [Depends(BEARER)] if TOKEN in os.environ else []
+
+
 def too_large() -> str:
     return f"the request is longer than {MAX_BODY // 2**20} MiB; send a smaller image, or a compressed one"
 
@@ -133,6 +145,6 @@ def _plain(message: Message) -> bool:
     return any(name == b"content-type" and value.startswith(b"text/plain") for name, value in message["headers"])
 
 
-def _authorized(headers: dict[bytes, bytes], token: str) -> bool:
-    kind, _, given = headers.get(b"authorization", b"").partition(b" ")
-    return kind.lower() == b"bearer" and hmac.compare_digest(given.strip(), token.encode())
+async def _is_authorized(request: Request, token: str) -> bool:
+    given = await BEARER(request)
+    return given is not None and hmac.compare_digest(given.credentials.encode(), token.encode())

@@ -1,7 +1,8 @@
 """How many requests of each kind were answered how, and how long they took, with their waiting: for Prometheus. ASGI.
 
 Takes the place of BentoML's own metrics, which keep a row for every path that anybody ever tried, and so grow without
-end under a scan, and with every job.
+end under a scan, and with every job. prometheus-fastapi-instrumentator does so, too: behind BentoML's router, which
+redirects /jobs/abc/ to /jobs/abc, each such path has a row of its own.
 """
 
 import time

@@ -1,6 +1,7 @@
 """What a person sees while studies run: which study, which trial of how many, the Dice now, the time left.
 
-On a terminal the last line is rewritten at every epoch; in a log there is one line per finished trial.
+On a terminal the last line is rewritten at every epoch; in a log there is one line per finished trial. Not
+tqdm: a log gets either nothing or one endless line of it, and the time left here weighs trials by what they cost.
 """
 
 import os

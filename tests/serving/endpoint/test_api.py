@@ -232,6 +232,19 @@ def test_the_description_is_complete_and_nothing_it_allows_breaks_the_service(cl
         nothing_breaks()
 
 
+def test_the_description_says_whether_a_token_is_wanted(serving: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wanted() -> list[Any]:
+        document = make_app(lambda: serving).openapi()
+        schemes = document["components"].get("securitySchemes", {}).values()
+        assert all((scheme["type"], scheme["scheme"]) == ("http", "bearer") for scheme in schemes)
+        return [one.get("security") for operations in document["paths"].values() for one in operations.values()]
+
+    monkeypatch.delenv("SEGMENT_TOKEN", raising=False)
+    assert set(map(str, wanted())) == {"None"}
+    monkeypatch.setenv("SEGMENT_TOKEN", "secret")
+    assert set(map(str, wanted())) == {"[{'HTTPBearer': []}]"}, "of every endpoint"
+
+
 def test_many_requests_at_once_get_the_answer_that_one_gets(client: TestClient) -> None:
     alone = ask(client).content
     with ThreadPoolExecutor(16) as pool:

@@ -49,7 +49,8 @@ def ask(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "path": path, "headers": [(k.encode(), v.encode()) for k, v in (headers or {}).items()]}
+    lower = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]  # as servers do
+    scope = {"type": "http", "path": path, "headers": lower}
     asyncio.run(LimitsMiddleware(app)(scope, receive, send))
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"], "one answer"
     return sent[0]["status"], sent[1]["body"].decode()
