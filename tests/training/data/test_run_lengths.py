@@ -9,7 +9,7 @@ import pytest
 from training.data.image_set import UnusableError
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
-from training.data.run_lengths import KAGGLE, RUN_ORDERS, decode_runs, likely_orders, outline_lengths
+from training.data.run_lengths import KAGGLE, MAX_SAMPLED, RUN_ORDERS, decode_runs, likely_orders, outline_lengths
 
 FILE = Path("train.csv")
 SIZE = (48, 64)
@@ -38,15 +38,15 @@ def test_the_order_is_found_and_gives_the_masks_back(name: str) -> None:
         assert np.array_equal(decode_runs(text, SIZE, FILE, order), mask)
 
 
-def square_folder(root: Path, name: str, noise: bool) -> Path:
+def square_folder(root: Path, name: str, noise: bool, count: int = 12) -> Path:
     """Square pictures of a disc off the diagonal, their masks in a csv."""
     (root / "images").mkdir()
     rows = ["ImageId,EncodedPixels"]
-    for k in range(12):
-        mask = cv2.circle(np.zeros((64, 64), np.uint8), (15 + k, 45), 9, 1, -1)
+    for k in range(count):
+        mask = cv2.circle(np.zeros((64, 64), np.uint8), (15 + k % 12, 45), 9, 1, -1)
         pixels = np.random.default_rng(k).normal(90, 10, mask.shape) + (0 if noise else 60 * mask)
-        cv2.imwrite(str(root / "images" / f"c{k:02d}.png"), pixels.clip(0, 255).astype(np.uint8))
-        rows.append(f"c{k:02d},{encode(mask, name)}")
+        cv2.imwrite(str(root / "images" / f"c{k:03d}.png"), pixels.clip(0, 255).astype(np.uint8))
+        rows.append(f"c{k:03d},{encode(mask, name)}")
     (root / "train.csv").write_text("\n".join(rows))
     return root
 
@@ -65,6 +65,20 @@ def test_square_pictures_of_noise_tell_nothing_and_their_owner_is_asked(tmp_path
         load_folder(folder, 64)
     assert load_folder(folder, 64, reading=ReadOptions(rle_order="rows")).masks[0][45, 15] == 1
     assert load_folder(folder, 64, reading=ReadOptions(rle_order="columns")).masks[0][15, 45] == 1
+
+
+@pytest.mark.parametrize("wrong", [0, MAX_SAMPLED])
+def test_runs_that_fit_in_no_order_are_named_before_the_order_is_asked(tmp_path: Path, wrong: int) -> None:
+    """Among the masks whose outlines are compared, and beyond them."""
+    table = square_folder(tmp_path, "rows", noise=True, count=MAX_SAMPLED + 1) / "train.csv"
+    rows = table.read_text().splitlines()
+    rows[1 + wrong] = f"c{wrong:03d},4090 900"
+    table.write_text("\n".join(rows))
+    with pytest.raises(UnusableError) as error:
+        load_folder(tmp_path, 64)
+    assert [problem.partition(": ")[2] for problem in error.value.problems] == [
+        "a run of '4090 900' ends outside its image of 64x64 pixels"
+    ]
 
 
 def test_without_any_run_kaggle_s_order_is_taken() -> None:
