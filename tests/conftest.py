@@ -1,6 +1,7 @@
 """What all tests share: shapes in signatures are checked, nothing phones home, and where the real data lies."""
 
 import atexit
+import functools
 import os
 import shutil
 import tempfile
@@ -60,14 +61,27 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite store without runs, to be copied: making its tables takes seconds."""
+def make_tables(database: Path) -> None:
+    """A SQLite store without runs. MLflow takes seconds to make one: all others are copies of the first."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_first_database(), database)
+
+
+@functools.cache
+def _first_database() -> Path:
     from mlflow import MlflowClient
 
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    path = Path(os.environ["XDG_CACHE_HOME"]) / "empty.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture
+def new_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store without runs, which MLFLOW_TRACKING_URI names: its folder."""
+    make_tables(tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

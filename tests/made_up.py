@@ -1,7 +1,6 @@
 """A real store whose runs say what is made up."""
 
 import math
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import make_tables
 
 from analysis.evidence import store
 from training.data.pictures import Row, draw_predictions
@@ -104,12 +104,10 @@ def made_up_store(folder: Path, studies: Iterable[str] = ("losses", "augmentatio
     """The tracking URI of a store with made-up runs; made once a test session."""
     uri = f"sqlite:///{folder}/made_up/mlflow.db"
     if not (folder / "made_up").exists():
-        (folder / "made_up").mkdir()
+        make_tables(folder / "made_up" / "mlflow.db")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MLFLOW_TRACKING_URI", uri)
             patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-            store.connect().search_experiments()  # makes the tables, which takes seconds: once is enough
-            shutil.copy(folder / "made_up" / "mlflow.db", folder / "blank.db")
             make_experiment(folder / "made_up")
             for study in studies:
                 log_made_up_study(study)

@@ -33,6 +33,7 @@ class TrackingServer:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--backend-store-uri", self.backend, "--artifacts-destination", str(self.folder / "artifacts")]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING")}
+        environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # nine processes for MLflow's own judges
         log = (self.folder / "server.log").open("ab")
         self.process = subprocess.Popen(
             [*command, "--workers", "1"],

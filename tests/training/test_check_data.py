@@ -120,15 +120,13 @@ def test_a_large_set_is_shown_by_a_sample_from_little_to_much_foreground(tmp_pat
 
 
 def test_under_mlflow_run_the_page_is_an_artifact_of_the_run(
-    discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    discs: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.chdir(tmp_path)
-    client = MlflowClient(uri)
+    monkeypatch.chdir(new_store)
+    client = MlflowClient()
     run_id = made_by_mlflow("check_data", data=str(discs))
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
-    assert check(discs, tmp_path / "page") == 0
+    assert check(discs, new_store / "page") == 0
     assert {file.path for file in client.list_artifacts(run_id)} == {"index.html", "contact_sheet.png"}
     tags = client.get_run(run_id).data.tags
     assert tags["role"] == "check_data"

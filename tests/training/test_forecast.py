@@ -21,10 +21,8 @@ def lines_of(said: str) -> dict[str, list[str]]:
 
 
 def test_every_study_has_its_trials_epochs_and_time_and_the_sum(
-    discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    discs: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     run_id = made_by_mlflow("plan", data=str(discs))
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
     assert main(["all", "--data", str(discs), *SMALL]) == 0
@@ -34,7 +32,7 @@ def test_every_study_has_its_trials_epochs_and_time_and_the_sum(
     assert said["learning_rate"][:2] == ["48", "96"], "12 searches of 4 decades"
     assert said["in all"][0] == str(sum(int(said[name][0]) for name in said if name in STUDIES)) == "148"
     assert re.match(r"\d+(\.\d)? (s|min|h), on 2 worker\(s\), cpu", said["in all"][2])
-    (kept,) = MlflowClient(uri).search_runs(["0"])
+    (kept,) = MlflowClient(f"sqlite:///{new_store}/mlflow.db").search_runs(["0"])
     assert kept.info.run_id == run_id, "no trial was run"
     assert "in all" in kept.data.tags["mlflow.note.content"]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import make_tables
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
@@ -29,6 +30,7 @@ SMALL = ["--preset", "demo", "--epochs", "2", "--image-size", "32", "--workers",
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A place for runs: the working folder, with MLflow's database in it."""
     folder = tmp_path_factory.mktemp("store")
+    make_tables(folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         patch.chdir(folder)
@@ -106,10 +108,9 @@ def test_measured_carry_over_names_the_study_that_is_missing(discs: Path, capsys
 
 
 def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
-    discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    discs: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(new_store)
     arguments = ["mask_equalization", "--data", str(discs), *SMALL, "--fit", "tile", "--group", r"disc_\d(\d)"]
     assert main(arguments) == 0
     said = capsys.readouterr().out
@@ -117,10 +118,10 @@ def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
     assert "20 images, 10 groups, grey, 64x64 (20); tile to 32x32 pixels, 80 tiles" in said
     assert "masks: 0 is background, 255 foreground (20 masks)" in said
     (parent,) = runs("tags.role = 'study'")
-    known = json.loads(artifact(parent, "data.json", tmp_path).read_text())
+    known = json.loads(artifact(parent, "data.json", new_store).read_text())
     assert known["reading"]["group"] == r"disc_\d(\d)"
     assert known["groups"]["disc_13"] == "3"
-    split = json.loads(artifact(parent, "split.json", tmp_path).read_text())
+    split = json.loads(artifact(parent, "split.json", new_store).read_text())
     assert [len(split[part]) for part in ("train", "val", "test")] == [16, 2, 2]
     assert len({stem[-1] for stem in split["test"]}) == 1
 

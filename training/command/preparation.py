@@ -5,12 +5,11 @@ Whatever a person gave wrongly raises ValueError here. Nothing is trained, and M
 
 import argparse
 import dataclasses
-import multiprocessing
 import sys
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from typing import TYPE_CHECKING
 
+from training.command.forkserver import start_forkserver
 from training.command.options import ALL, read_options
 from training.command.progress import reading_progress
 from training.data.checks.checks import find_problems
@@ -86,7 +85,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
     )
     reading = read_options(options)
     found = detect_layout(options.data, reading)
-    _start_forkserver()
+    start_forkserver()
     from training.command.machine import (
         Machine,
         find_compile,
@@ -130,9 +129,3 @@ def _split(images: ImageSet, settings: Settings, train_percent: int) -> Split:
     foreground = [facts.foreground for facts in images.facts]
     held_out = (settings.val_percent, settings.test_percent)
     return make_split(images.groups, foreground, settings.protocol, train_percent, settings.fold, *held_out)
-
-
-def _start_forkserver() -> None:
-    """Let the process that workers are forked from import torch while this one does."""
-    multiprocessing.set_forkserver_preload(["training.execution.workers"])
-    forkserver.ensure_running()

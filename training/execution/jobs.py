@@ -8,7 +8,10 @@ from training.data.split import Split
 from training.study.trial import Trial
 
 COLLAPSED = "predicts no foreground"  # in words
-FORWARDED_ENV = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")  # a worker is forked from a server that may be older
+FORWARDED_ENV = (  # a worker is forked from a server that may be older
+    *("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID"),
+    *("UNET_STUDIES_CHECKPOINT_SECONDS", "UNET_STUDIES_RETRY_SECONDS"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ dies takes its own trial with it, and no other.
 """
 
 import itertools
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
+from training.command.forkserver import start_forkserver
 from training.command.machine import Machine
 from training.data.image_set import ImageSet
 from training.data.split import Split
@@ -26,7 +26,7 @@ class Slot:
     """One worker process and the line on which its news arrives. Nothing of it is shared with another."""
 
     def __init__(self, images: ImageSet, machine: Machine) -> None:
-        context = multiprocessing.get_context("forkserver")
+        context = start_forkserver()
         self.ticks: SimpleQueue[EpochDone] = context.SimpleQueue()
         self.trial: Trial | None = None
         settings = {name: os.environ[name] for name in FORWARDED_ENV if name in os.environ}

@@ -20,7 +20,7 @@ from training.data.image_set import ImageSet
 from training.data.images import Pixels
 from training.data.pictures import Row, draw_predictions
 from training.data.split import Split
-from training.execution.jobs import COLLAPSED, EpochDone, Job, Outcome, Timing
+from training.execution.jobs import COLLAPSED, FORWARDED_ENV, EpochDone, Job, Outcome, Timing
 from training.network.batches import DeviceSet
 from training.network.checkpoint import TrialProgress, drop_checkpoint, read_checkpoint, write_checkpoint
 from training.network.engine import Diverged, Training, begin, evaluate, make_model, predict, train
@@ -33,7 +33,7 @@ from training.tracking.lease import Heartbeat, LeaseLost, claim, end_stale_runs,
 from training.tracking.trial_run import TrialRun
 
 MEASURED_BATCHES = 4
-CHECKPOINT_SECONDS = float(os.environ.get("UNET_STUDIES_CHECKPOINT_SECONDS", "60"))  # of training between two
+CHECKPOINT_SECONDS = "60"  # of training between two; UNET_STUDIES_CHECKPOINT_SECONDS says otherwise
 WATCH_SECONDS = 1.0
 SHOWN_IMAGES = 4  # of the validation set, in predictions.png
 
@@ -44,6 +44,7 @@ class _Worker:
     on_device: DeviceSet
     ticks: Any
     step: Step
+    checkpoint_seconds: float  # of training between two
     networks: dict[tuple[int, float], UNet] | None  # networks by width and dropout, when steps are compiled
 
     def make_model(self, trial: Trial) -> UNet:
@@ -61,6 +62,8 @@ _worker: _Worker
 
 def start(images: ImageSet, machine: Machine, ticks: Any, settings: dict[str, str]) -> None:
     global _worker  # noqa: PLW0603 - a process pool hands its initializer's work over in no other way
+    for name in FORWARDED_ENV:
+        os.environ.pop(name, None)
     os.environ.update(settings)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the runner stops its workers itself
     keep_memory()
@@ -68,7 +71,8 @@ def start(images: ImageSet, machine: Machine, ticks: Any, settings: dict[str, st
     torch.set_num_threads(machine.threads)
     step = compile_step(machine.device) if machine.compiled else forward_pass
     on_device = DeviceSet.on(machine.device, images)
-    _worker = _Worker(images, on_device, ticks, step, {} if machine.compiled else None)
+    seconds = float(os.environ.get("UNET_STUDIES_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
+    _worker = _Worker(images, on_device, ticks, step, seconds, {} if machine.compiled else None)
 
 
 def end_with(caller: str) -> None:
@@ -130,7 +134,7 @@ def _train(job: Job, run: TrialRun, heartbeat: Heartbeat) -> Outcome:
             if run.best is epoch:
                 progress.best_weights = {name: value.clone() for name, value in training.model.state_dict().items()}
             progress.epochs, progress.seconds = run.epochs, before + time.perf_counter() - start
-            if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+            if time.perf_counter() - saved > _worker.checkpoint_seconds:
                 write_checkpoint(job.checkpoint, training, progress)
                 saved = time.perf_counter()
     except Diverged as error:

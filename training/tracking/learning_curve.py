@@ -11,8 +11,9 @@ TRAIN, VAL = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion
 
 def draw_learning_curve(epochs: Sequence[Epoch], title: str) -> Figure:
     """Loss and Dice by epoch, training beside validation, with the best epoch marked."""
-    figure = Figure(figsize=(8, 3), dpi=100, layout="constrained")
-    loss_axes, dice_axes = figure.subplots(1, 2)
+    figure = Figure(figsize=(8, 3), dpi=100)
+    margins = {"left": 0.075, "right": 0.99, "bottom": 0.16, "top": 0.91, "wspace": 0.2}  # layouts draw all twice
+    loss_axes, dice_axes = figure.subplots(1, 2, gridspec_kw=margins)
     numbers = [epoch.epoch for epoch in epochs]
     for axes, name in ((loss_axes, "loss"), (dice_axes, "dice")):
         for part, colour in (("train", TRAIN), ("val", VAL)):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 T = TypeVar("T")
-RETRY_SECONDS = float(os.environ.get("UNET_STUDIES_RETRY_SECONDS", "600"))
+RETRY_SECONDS = "600"  # where UNET_STUDIES_RETRY_SECONDS does not say otherwise
 LONGEST_PAUSE = 10.0
 SILENT_SECONDS = 4.0  # of waiting, before it is said
 NOTICE_SECONDS = 30.0  # between two notices of a process, whose threads wait side by side
@@ -37,7 +37,7 @@ _noticed = -NOTICE_SECONDS
 def with_retries(call: Callable[[], T]) -> T:
     """What the call returns, tried again while its error may pass. Raises the last error once patience is over."""
     start, pause = time.monotonic(), 0.2
-    deadline = start + RETRY_SECONDS
+    deadline = start + float(os.environ.get("UNET_STUDIES_RETRY_SECONDS", RETRY_SECONDS))
     while True:
         try:
             return call()

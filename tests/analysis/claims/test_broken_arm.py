@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from conftest import make_tables
 from made_up import experiment, make_experiment
 
 from analysis.claims.claims import check_claims
@@ -38,6 +39,7 @@ def trials(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFram
     on_device = DeviceSet.on(torch.device("cpu"), images)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        make_tables(folder / "mlflow.db")
         make_experiment(folder)
         client, tags = store.connect(), {"study": STUDY.name, "data_digest": "discs", "data": "discs"}
         parent = tracking.begin_run(client, experiment(), STUDY.name, tags | {"role": "study"})

@@ -1,7 +1,6 @@
 """Runs and printed tables become one table. The store is a real one; what its runs say is made up."""
 
 import math
-import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -123,13 +122,9 @@ def test_a_postgresql_store_is_read_by_the_same_queries(tmp_path: Path, monkeypa
 
 
 @pytest.fixture
-def own_store(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_store(new_store: Path) -> None:
     """A store of the test's own."""
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    made_up_store(tmp_path_factory.getbasetemp())
-    shutil.copy(tmp_path_factory.getbasetemp() / "blank.db", tmp_path / "mlflow.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    make_experiment(tmp_path)
+    make_experiment(new_store)
 
 
 @pytest.mark.usefixtures("own_store")

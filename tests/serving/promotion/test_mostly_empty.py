@@ -68,9 +68,8 @@ def write_discs(folder: Path, count: int, with_foreground: int) -> Path:
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+def client(new_store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    monkeypatch.chdir(new_store)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "")  # MLflow sets it when it logs a model: so it is taken back
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
     return tracking.connect()[0]

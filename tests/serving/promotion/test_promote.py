@@ -139,15 +139,13 @@ def test_store_holds_the_onnx_file_and_what_a_caller_must_know(chain: Chain) -> 
 
 
 def test_without_runs_promotion_stops_with_the_cure_and_leaves_no_alias(
-    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    chain: Chain, new_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    uri = f"sqlite:///{tmp_path}/empty.db"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(new_store)
     assert promote.main(["--data", str(chain.data)]) == 2
     assert "run a study first, such as `mlflow run . -e optimizers" in capsys.readouterr().err
     with pytest.raises(MlflowException):
-        MlflowClient(uri, uri).get_model_version_by_alias("unet", "champion")
+        MlflowClient().get_model_version_by_alias("unet", "champion")
 
 
 def test_changed_images_are_not_the_ones_that_were_trained_on(

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from studies_in_processes import Studies, workers_of
+from studies import Studies, workers_of
 
 pytestmark = pytest.mark.slow
 
+STUDY, TRIALS = "mask_equalization", ("--seeds", "4", "--epochs", "6")  # eight of them
 KILLS = int(os.environ.get("KILLS", "12"))
 RUNNERS = max(2, KILLS // 10)  # of these kills hit the runner itself; the others hit workers
 MANY = str(KILLS)  # retries: a killed worker is a failure of its trial
@@ -23,12 +24,12 @@ def test_a_study_that_is_killed_again_and_again_ends_like_an_undisturbed_one(dis
     for name in ("calm", "killed"):
         (tmp_path / name).mkdir()
     calm = Studies(tmp_path / "calm", discs)
-    assert calm.run("losses", "--epochs", "8")[0] == 0
+    assert calm.run(STUDY, *TRIALS)[0] == 0
 
     killed = Studies(tmp_path / "killed", discs, UNET_STUDIES_CHECKPOINT_SECONDS="0.2")
     hits = 0
     for runner in range(RUNNERS):
-        process = killed.start("losses", "--epochs", "8", "--retries", MANY)
+        process = killed.start(STUDY, *TRIALS, "--retries", MANY)
         for _ in range((KILLS - RUNNERS) // RUNNERS + (runner < (KILLS - RUNNERS) % RUNNERS)):
             while process.poll() is None and not workers_of(process):
                 time.sleep(0.05)
@@ -40,12 +41,12 @@ def test_a_study_that_is_killed_again_and_again_ends_like_an_undisturbed_one(dis
         process.kill()
         hits += 1
         process.communicate()
-    status, said = killed.run("losses", "--epochs", "8", "--retries", MANY)
+    status, said = killed.run(STUDY, *TRIALS, "--retries", MANY)
     assert status == 0, said
     assert hits >= KILLS - RUNNERS, "they were killed for real"
 
     assert killed.scores() == calm.scores()
-    assert len(killed.scores()) == 12
+    assert len(killed.scores()) == 8
     assert set(killed.times_trained().values()) == {1}, "none twice"
     assert "RUNNING" not in {run.info.status for run in killed.runs()}
     assert not list((tmp_path / "killed" / "mlruns" / "checkpoints").glob("*"))

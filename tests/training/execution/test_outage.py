@@ -4,86 +4,95 @@ import os
 import sqlite3
 import subprocess
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from conftest import make_tables
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
-from servers import TrackingServer, postgresql, tracking_server
-from studies_in_processes import Studies, wait_until
+from servers import postgresql, tracking_server
+from sqlalchemy import Engine, event
+from studies import Studies, wait_until
 
-from training.tracking import retry as patience
+from training.tracking import lease, retry
+from training.tracking import runs as tracking
 from training.tracking.retry import is_full, is_transient, with_retries
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = ("--epochs", "60")
+EPOCHS = ("--epochs", "6")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[TrackingServer]:
-    (tmp_path / "server").mkdir()
-    with tracking_server(tmp_path / "server") as server:
-        yield server
+def impatient_sqlite() -> Iterator[None]:
+    """SQLite waits a fifth of a second for a lock, where MLflow tells it to wait for twenty."""
+
+    def shorten(_: object, __: object, statement: str, parameters: object, *___: object) -> tuple[str, object]:
+        return statement.replace("busy_timeout = 20000", "busy_timeout = 200"), parameters
+
+    event.listen(Engine, "before_cursor_execute", shorten, retval=True)
+    yield
+    event.remove(Engine, "before_cursor_execute", shorten)
 
 
 def every_epoch_is_there(studies: Studies) -> bool:
     client = MlflowClient(studies.uri)
     histories = [client.get_metric_history(run.info.run_id, "val_dice") for run in studies.trained()]
-    return len(histories) == 2 and all([p.step for p in points] == list(range(1, 61)) for points in histories)
+    return len(histories) == 2 and all([p.step for p in points] == list(range(1, 7)) for points in histories)
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
-def test_a_server_that_was_away_misses_nothing(backend: str, discs: Path, tmp_path: Path) -> None:
+def test_a_server_that_was_away_misses_nothing(discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.2)  # of the runner, which says aloud that it waits
+    monkeypatch.setattr(retry, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "_noticed", -99.0)
     folder = tmp_path / "store"
     folder.mkdir()
     with ExitStack() as stack:
-        uri = stack.enter_context(postgresql(folder)) if backend == "postgresql" else ""
-        server = stack.enter_context(tracking_server(folder, uri))
+        server = stack.enter_context(tracking_server(folder, stack.enter_context(postgresql(folder))))
         studies = Studies(tmp_path, discs, server.url)
-        process = studies.start("mask_equalization", *EPOCHS)
-        wait_until(lambda: any(run.data.metrics for run in studies.training()), process)
-        server.kill()
-        time.sleep(5)
-        assert process.poll() is None, "it waits"
-        server.start()
-        said = process.communicate(timeout=300)[0]
-        assert process.returncode == 0, said
+
+        def go_away(said: Callable[[], str]) -> None:
+            wait_until(lambda: bool(studies.training()))
+            server.kill()
+            wait_until(lambda: "does not answer" in said())
+            server.start()
+
+        status, said = studies.run("mask_equalization", *EPOCHS, meanwhile=go_away)
+        assert status == 0, said
         assert every_epoch_is_there(studies)
 
 
-def test_when_patience_is_over_what_was_trained_is_kept_and_sent_later(
-    server: TrackingServer, discs: Path, tmp_path: Path
-) -> None:
-    studies = Studies(tmp_path, discs, server.url, UNET_STUDIES_RETRY_SECONDS="2")
-    process = studies.start("mask_equalization", *EPOCHS)
-    wait_until(lambda: any(run.data.metrics for run in studies.training()), process)
-    server.kill()
-    said = process.communicate(timeout=300)[0]
-    assert process.returncode == 1
-    assert "cannot be reached" in said
-    assert "resume with the same command" in said
-    kept = list((tmp_path / "mlruns" / "checkpoints").glob("*.safetensors"))
-    assert kept
-    server.start()
-    status, said = studies.run("mask_equalization", *EPOCHS)
-    assert status == 0, said
-    assert every_epoch_is_there(studies)
-    resumed = [run.data.tags.get("resumed_after_epoch") for run in studies.trained()]
-    assert resumed.count("60") == len(kept), "what was trained is not trained again"
+def test_when_patience_is_over_what_was_trained_is_kept_and_sent_later(discs: Path, tmp_path: Path) -> None:
+    make_tables(tmp_path / "server" / "server.db")
+    with tracking_server(tmp_path / "server") as server:
+        studies = Studies(tmp_path, discs, server.url, UNET_STUDIES_RETRY_SECONDS="2")
+
+        def go_away(_: object) -> None:
+            wait_until(lambda: bool(studies.training()))
+            server.kill()
+
+        status, said = studies.run("mask_equalization", *EPOCHS, meanwhile=go_away)
+        assert status == 1
+        assert "cannot be reached" in said
+        assert "resume with the same command" in said
+        kept = list((tmp_path / "mlruns" / "checkpoints").glob("*.safetensors"))
+        assert kept
+        server.start()
+        status, said = studies.run("mask_equalization", *EPOCHS)
+        assert status == 0, said
+        assert every_epoch_is_there(studies)
+        resumed = [run.data.tags.get("resumed_after_epoch") for run in studies.trained()]
+        assert resumed.count("6") == len(kept), "what was trained is not trained again"
 
 
-def test_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Longer than the 20 seconds that SQLite itself would wait, made short."""
-    from training.tracking import runs as tracking
-
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+@pytest.mark.usefixtures("impatient_sqlite")
+def test_a_locked_database_is_waited_for(new_store: Path) -> None:
+    """Longer than SQLite itself waits."""
     client, experiment = tracking.connect()
-    lock = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False)
+    lock = sqlite3.connect(new_store / "mlflow.db", check_same_thread=False)
     lock.execute("begin exclusive")
     released = []
 
@@ -91,7 +100,7 @@ def test_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: pytest.Mon
         released.append(True)
         lock.rollback()
 
-    threading.Timer(25, release).start()
+    threading.Timer(1, release).start()
     run = tracking.begin_run(client, experiment, "patient", {})
     assert released == [True]
     assert client.get_run(run).info.run_name == "patient"
@@ -116,7 +125,7 @@ def test_what_passes_is_tried_again_and_what_does_not_is_raised_at_once(monkeypa
     with pytest.raises(MlflowException, match="disk is full"):
         with_retries(lambda: away(full, 9))
     assert len(calls) == 1
-    monkeypatch.setattr(patience, "RETRY_SECONDS", 0.5)
+    monkeypatch.setenv("UNET_STUDIES_RETRY_SECONDS", "0.5")
     with pytest.raises(MlflowException, match="locked"):
         with_retries(lambda: away(busy, 99))
     assert not is_transient(ValueError("wrong"))

@@ -23,8 +23,7 @@ SPLIT = make_split(tuple(map(str, range(20))), (0.1,) * 20, "fixed", 80)
 
 
 @pytest.fixture
-def pool(discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+def pool(discs: Path, new_store: Path) -> Iterator[Pool]:
     pool = Pool(load_folder(discs, 32), Machine(device=torch.device("cpu"), workers=2))
     yield pool
     pool.close()

@@ -7,13 +7,13 @@ from pathlib import Path
 import psutil
 import pytest
 from servers import TrackingServer, postgresql, tracking_server
-from studies_in_processes import Studies, wait_until
+from studies import Studies, wait_until
 
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("ray", reason="Ray is not installed (requirements-ray.txt): this executor was not tried")
 
-EPOCHS = ("--epochs", "40")
+EPOCHS = ("--epochs", "6")
 
 
 @pytest.fixture(scope="module")

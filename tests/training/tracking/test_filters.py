@@ -1,14 +1,12 @@
 """A name that a person gave may hold any character; MLflow's filters take no quote, so no filter holds it."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 
 from analysis.evidence import runs
 from serving.promotion.candidate import ELIGIBLE, find_runs
 from training.tracking import runs as tracking
 
+pytestmark = pytest.mark.usefixtures("new_store")
 NAMES = ["cells", "it's", 'the "best"', "`odd`", "50 %", "a\\b", "ä ö", "all'of\"them`%;--", "new\nline"]
 
 
@@ -25,10 +23,8 @@ def log_trial(data: str) -> str:
 
 
 def test_the_runs_of_a_folder_are_found_whatever_its_name(
-    empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
     logged = {name: log_trial(name) for name in NAMES}
     client, _ = tracking.connect()
@@ -37,9 +33,5 @@ def test_the_runs_of_a_folder_are_found_whatever_its_name(
 
 
 @pytest.mark.parametrize("digest", NAMES)
-def test_a_digest_that_nobody_has_finds_nothing_whatever_it_holds(
-    digest: str, empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+def test_a_digest_that_nobody_has_finds_nothing_whatever_it_holds(digest: str) -> None:
     assert runs.load_trials(digest).empty

@@ -43,8 +43,7 @@ sys.stdin.read()  # alive until the others are done, too
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[MlflowClient, str]:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+def store(new_store: Path) -> tuple[MlflowClient, str]:
     return tracking.connect()
 
 

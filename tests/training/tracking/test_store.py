@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import make_tables
 from servers import free_port
 
 from serving import promote
@@ -23,13 +24,15 @@ from training.tracking.retry import reason_of, with_retries
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 12  # of which the processor's load takes some
+SECONDS = 12  # of which the processor's load takes some; a store is given up after two
 
 
 @pytest.fixture(autouse=True)
 def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.setattr(store, "FIRST_SECONDS", 2.0)
+    monkeypatch.setattr(store, "ANSWER_SECONDS", 1)
     for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -131,13 +134,13 @@ def test_a_store_that_mlflow_cannot_use_is_named_with_what_it_can(uri: str, word
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount: a read-only folder was not tried")
-def test_a_read_only_folder_is_said(tmp_path: Path, empty_database: Path) -> None:
+def test_a_read_only_folder_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "frozen"
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(folder)], check=False).returncode:
         pytest.skip("nothing can be mounted here: a read-only folder was not tried")
     try:
-        shutil.copy(empty_database, folder / "mlflow.db")
+        make_tables(folder / "mlflow.db")
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         at(f"sqlite:///{folder}/mlflow.db")
         assert "make it writable, or choose another" in refusal()
@@ -147,9 +150,9 @@ def test_a_read_only_folder_is_said(tmp_path: Path, empty_database: Path) -> Non
 
 @pytest.mark.parametrize("by", ["name", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"])
 def test_an_experiment_that_was_deleted_is_said_with_the_command_that_restores_it(
-    by: str, empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    make_tables(tmp_path / "mlflow.db")
     at(f"sqlite:///{tmp_path}/mlflow.db")
     name = "mine" if by == "MLFLOW_EXPERIMENT_NAME" else store.EXPERIMENT
     client = store.connect()
@@ -167,10 +170,8 @@ def test_an_experiment_that_was_deleted_is_said_with_the_command_that_restores_i
     assert "Traceback" not in said
 
 
-def test_an_experiment_that_does_not_exist_is_said(
-    empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
+def test_an_experiment_that_does_not_exist_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_tables(tmp_path / "mlflow.db")
     at(f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "4711")
     assert "MLFLOW_EXPERIMENT_ID=4711: there is no such experiment" in refusal()
@@ -178,12 +179,11 @@ def test_an_experiment_that_does_not_exist_is_said(
 
 @pytest.mark.parametrize("place", ["", "mlruns"])
 def test_a_store_that_was_moved_is_read_and_written_where_it_is(
-    place: str, empty_database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whether the database lies in mlruns/, as ours does, or beside it, as MLflow's does."""
     before, after = tmp_path / "before", tmp_path / "after"
-    (before / place).mkdir(parents=True)
-    shutil.copy(empty_database, before / place / "mlflow.db")
+    make_tables(before / place / "mlflow.db")
     at(f"sqlite:///{before / place}/mlflow.db")
     client, experiment = tracking.connect()
     old = client.create_run(experiment).info
@@ -206,8 +206,8 @@ def test_a_store_that_was_moved_is_read_and_written_where_it_is(
     assert client.get_run(old.run_id).info.artifact_uri == old.artifact_uri, "others may see the old place still"
 
 
-def test_files_that_are_gone_are_said_with_the_run_and_the_cure(empty_database: Path, tmp_path: Path) -> None:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
+def test_files_that_are_gone_are_said_with_the_run_and_the_cure(tmp_path: Path) -> None:
+    make_tables(tmp_path / "mlflow.db")
     at(f"sqlite:///{tmp_path}/mlflow.db")
     client, experiment = tracking.connect()
     run_id = client.create_run(experiment).info.run_id
@@ -228,7 +228,7 @@ def test_a_store_that_goes_away_is_waited_for_aloud(
     start = time.monotonic()
 
     def call() -> str:
-        if time.monotonic() - start < 3:
+        if time.monotonic() - start < 2:
             raise ConnectionError("Connection refused")
         return "there"
 

@@ -1,19 +1,25 @@
-"""Starts studies as a user does, in processes of their own, and kills them: for test_resume.py and test_chaos.py."""
+"""Starts studies as a user does, and disturbs them: for the tests of training/execution."""
 
 import contextlib
+import io
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
+from conftest import ROOT, make_tables
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-ROOT = Path(__file__).parents[1]
+from training.runner import main
+
 TINY = ["--preset", "demo", "--image-size", "32", "--workers", "2"]
 SCORES = ("best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss", "best_epoch")
 
@@ -22,26 +28,50 @@ class Studies:
     """A store, and the runner on it."""
 
     def __init__(self, folder: Path, data: Path, uri: str = "", **environment: str) -> None:
+        """Without `uri`: a database of its own, with tables and no runs."""
+        if not uri:
+            make_tables(folder / "mlflow.db")
         self.folder, self.data = folder, data
         self.uri = uri or f"sqlite:///{folder}/mlflow.db"
-        self.environment = environment
+        self.environment = {"MLFLOW_TRACKING_URI": self.uri, **environment}
 
     def start(self, study: str, *options: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "training.runner", study, "--data", str(self.data), *TINY, *options]
-        settings = {"MLFLOW_TRACKING_URI": self.uri, "PYTHONPATH": str(ROOT), **self.environment}
+        """In a process of its own, which may be killed; it takes seconds to import torch and MLflow, twice."""
         return subprocess.Popen(
-            command,
+            [sys.executable, "-m", "training.runner", *self._arguments(study, options)],
             cwd=self.folder,
-            env=os.environ | settings,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self, study: str, *options: str) -> tuple[int, str]:
-        process = self.start(study, *options)
-        said = process.communicate(timeout=300)[0]
-        return process.returncode, said
+    def run(
+        self, study: str, *options: str, meanwhile: Callable[[Callable[[], str]], object] | None = None
+    ) -> tuple[int, str]:
+        """In this process: the exit status, and what was said, which `meanwhile`, called beside it, may ask for."""
+        said, handlers = io.StringIO(), {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        beside = _Beside(meanwhile, said.getvalue)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            try:
+                with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                    beside.start()
+                    status = main(self._arguments(study, options))
+            except SystemExit as error:
+                said.write(str(error))
+                status = 1
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        beside.join(timeout=10)
+        assert not beside.failures, (beside.failures, said.getvalue())
+        return status, said.getvalue()
+
+    def _arguments(self, study: str, options: tuple[str, ...]) -> list[str]:
+        return [study, "--data", str(self.data), *TINY, *options]
 
     def runs(self, query: str = "") -> list[Run]:
         client = MlflowClient(self.uri)
@@ -62,6 +92,21 @@ class Studies:
 
     def times_trained(self) -> Counter[str]:
         return Counter(run.data.tags["result_hash"] for run in self.trained())
+
+
+class _Beside(threading.Thread):
+    """Calls something; what it raises is kept."""
+
+    def __init__(self, call: Callable[[Callable[[], str]], object] | None, said: Callable[[], str]) -> None:
+        super().__init__(daemon=True)
+        self.call, self.said, self.failures = call, said, list[BaseException]()
+
+    def run(self) -> None:
+        try:
+            if self.call:
+                self.call(self.said)
+        except BaseException as error:
+            self.failures.append(error)
 
 
 def workers_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
