@@ -11,5 +11,5 @@ def row(study: str, val_dice: float, **fields: Any) -> dict[str, Any]:
 
 
 def six(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same rows from six seeds, which is what seeds alone need to decide."""
+    """The same rows from six seeds."""
     return [fields | {"seed": seed} for fields in rows for seed in range(6)]

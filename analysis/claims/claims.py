@@ -6,12 +6,12 @@ No verdict is written down here.
 import pandas as pd
 
 from analysis.claims import extensions, losses, optimizers, regularization, schedulers
-from analysis.claims.verdicts import Claim, Verdict
+from analysis.claims.verdicts import Assessment, Claim, assess_all
 
 CLAIMS: tuple[Claim, ...] = (*optimizers.CLAIMS, *schedulers.CLAIMS, *regularization.CLAIMS, *losses.CLAIMS)
 ALL_CLAIMS: tuple[Claim, ...] = (*CLAIMS, *extensions.CLAIMS)
 
 
-def check_claims(table: pd.DataFrame) -> dict[str, Verdict]:
-    """Every claim's verdict on one table, printed or measured; by code."""
-    return {claim.code: claim.check(table) for claim in ALL_CLAIMS}
+def check_claims(table: pd.DataFrame) -> dict[str, Assessment]:
+    """Every claim on one table, printed or measured, judged among all of them; by code."""
+    return assess_all(ALL_CLAIMS, table)

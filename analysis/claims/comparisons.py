@@ -1,4 +1,4 @@
-"""Every value of a factor against one reference, in pairs that are alike in the other factors. Tables in, a table out.
+"""Every value of a factor against one reference, in the mean over the other factors. Tables in, a table out.
 
 The reference is fixed beforehand, never the best one found: that one would win by having been chosen.
 """
@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.stats import holm, p_value, pair
-from analysis.claims.verdicts import ALL_DATA
+from analysis.claims.contrasts import difference, examine, two_sided
+from analysis.claims.labels import value_label
+from analysis.claims.rows import ALL_DATA
+from analysis.claims.stats import holm
 from training.study.studies import Study
 
 REFERENCE: dict[str, Any] = {  # the plain value; where a study has it not, its first one
@@ -23,17 +25,17 @@ REFERENCE: dict[str, Any] = {  # the plain value; where a study has it not, its 
     "width": 16,
 }
 COLUMNS = [
-    *("factor", "value", "reference", "effect", "low", "high", "seed_low", "seed_high"),
-    *("wins", "pairs", "runs", "failed", "p", "p_holm"),
+    *("factor", "value", "reference", "effect", "low", "high"),
+    *("wins", "units", "runs", "failed", "p", "p_holm"),
 ]
 
 
 def compare_with_reference(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
-    """COLUMNS, one row per value: mean difference in validation Dice to the reference, 95 % intervals over pairs
-    and over seeds, pairs won, trials of either value that collapsed or diverged, and the p value of the mean being 0,
-    as it is and after Holm over the factor's values.
+    """COLUMNS, one row per value, compared by the mean difference in validation Dice; a diverged run counts as 0.
 
-    Rows validated on their training images are left out. A learning-rate search compares nothing.
+    With its 95 % interval over seeds (Student's t), the seeds in which it is above 0, trials of either value that
+    collapsed or diverged, and the p value of the mean being 0, as it is and after Holm over the factor's values. Rows
+    validated on their training images are left out. A learning-rate search compares nothing.
     """
     own = trials[(trials["study"] == study.name) & (trials["train_percent"] != ALL_DATA)]
     tables = [] if study.search_lr else [_compare(own, factor, study) for factor in study.scientific]
@@ -51,14 +53,15 @@ def _compare(own: pd.DataFrame, factor: str, study: Study) -> pd.DataFrame:
     match = [name for name in study.scientific if name != factor]
     rows = []
     for value in (value for value in values if value != reference):
-        found = pair(own[own[factor] == value], own[own[factor] == reference], match=match, compared=factor)
-        if len(found):
-            unit = found.differences if len(found) > 1 else found.runs["difference"]
-            row = {"factor": factor, "value": value, "reference": reference, "effect": found.effect}
-            row |= {"low": found.low, "high": found.high, "seed_low": found.seed_low, "seed_high": found.seed_high}
-            failed = own[own[factor].isin((value, reference)) & (own["collapsed"] | own["diverged"])]
-            row |= {"wins": found.wins, "pairs": len(found), "runs": len(found.runs), "p": p_value(unit)}
-            row |= {"failed": len(failed)}
+        left, right = own[own[factor] == value], own[own[factor] == reference]
+        for contrast in difference(value_label(factor, value), left, right, match):
+            finding = examine(contrast)
+            failed = left["collapsed"] | left["diverged"]
+            failed_reference = right["collapsed"] | right["diverged"]
+            row = {"factor": factor, "value": value, "reference": reference}
+            row |= {"effect": finding.effect, "low": finding.low, "high": finding.high, "units": finding.units}
+            row |= {"wins": int((contrast.per_unit > 0).sum()), "runs": len(left) + len(right)}
+            row |= {"failed": int(failed.sum() + failed_reference.sum()), "p": two_sided(contrast)}
             rows.append(row)
     table = pd.DataFrame(rows)
     return table.assign(p_holm=holm(list(table["p"])))[COLUMNS] if rows else pd.DataFrame(columns=COLUMNS)

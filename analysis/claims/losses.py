@@ -1,24 +1,28 @@
 """The report's conclusions on the loss, on changed data and on what to choose (Sections 6 to 8)."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pandas as pd
 
-from analysis.claims.labels import number, signed, value_label
-from analysis.claims.rules import TIE, all_of, best_cell, by_interval, by_share, from_pairs, pair_caveats
-from analysis.claims.stats import Paired, cell_means, pair
-from analysis.claims.verdicts import Answer, Verdict, arm, claim, judge, untested
+from analysis.claims.contrasts import (
+    ABOVE,
+    BELOW,
+    INF,
+    SMALLEST,
+    by_unit,
+    complete,
+    contrast,
+    difference,
+    spread_values,
+)
+from analysis.claims.labels import number, value_label
+from analysis.claims.regularization import best_cell
+from analysis.claims.rows import cell_means, confounders, select_rows
+from analysis.claims.verdicts import Basis, claim
 from training.study.trial import LOSSES
 
 VERY_BAD = 0.2  # Dice lost
 SCORES = ["train_loss", "val_loss", "train_dice", "val_dice"]
-
-
-def _loss_pairs(rows: pd.DataFrame, loss: str, others: Iterable[str]) -> dict[str, Paired]:
-    own = rows[rows["loss"] == loss]
-    found = {name: pair(own, rows[rows["loss"] == name], match=["optimizer"], compared="loss") for name in others}
-    return {name: paired for name, paired in found.items() if len(paired)}
 
 
 def _loss_means(rows: pd.DataFrame) -> str:
@@ -27,64 +31,65 @@ def _loss_means(rows: pd.DataFrame) -> str:
     return "means: " + ", ".join(f"{value_label('loss', loss)} {number(mean)}" for loss, mean in cells)
 
 
-def _extreme_loss(table: pd.DataFrame, loss: str, *, lower: bool) -> Verdict:
-    """One loss against each other one, which it has to beat (`lower`: to lose to); shown is the closest."""
-    rows = arm(table, "losses")
-    paired = _loss_pairs(rows, loss, [name for name in LOSSES if name != loss])
-    if not paired:
-        return untested("no other loss to compare with")
-    sign = -1 if lower else 1
-    closest = min(paired, key=lambda name: sign * paired[name].effect)
-    answer = all_of([by_interval(found, lower=lower) for found in paired.values()])
-    text = f"the closest other is {value_label('loss', closest)}; {_loss_means(rows)}"
-    return from_pairs(paired[closest], rows, answer, lower=lower, text=text)
+def _against_others(table: pd.DataFrame, loss: str, claimed: tuple[float, float]) -> Basis:
+    rows = select_rows(table, "losses")
+    found = [
+        one
+        for other in LOSSES
+        if other != loss
+        for one in difference(
+            f"{value_label('loss', loss)} less {value_label('loss', other)}",
+            rows[rows["loss"] == loss],
+            rows[rows["loss"] == other],
+            ["optimizer"],
+            claimed=claimed,
+        )
+    ]
+    return Basis(contrasts=found, rows=rows, text=_loss_means(rows), missing="no other loss to compare with")
 
 
 @claim(
     "losses.1",
     "Switching loss works best overall.",
-    "Pairs of equal optimizer, switching against each other loss: the 95 % interval of the mean lies above 0 in all.",
+    "Switching less each other loss, in the mean over the optimizers, lies above 0.",
 )
-def switching_best(table: pd.DataFrame) -> Verdict:
-    return _extreme_loss(table, "switching", lower=False)
+def switching_best(table: pd.DataFrame) -> Basis:
+    return _against_others(table, "switching", ABOVE)
 
 
 @claim(
     "losses.2",
     "Inverse Dice BCE comes next, then BCE.",
-    "Pairs of equal optimizer, inverse Dice BCE against BCE: the 95 % interval of the mean difference lies above 0.",
+    "Inverse Dice BCE less BCE, in the mean over the optimizers, lies above 0.",
 )
-def inverse_dice_before_bce(table: pd.DataFrame) -> Verdict:
-    rows = arm(table, "losses")
-    paired = _loss_pairs(rows, "inverse_dice", ["bce"]).get("bce")
-    if paired is None:
-        return untested("inverse Dice BCE and BCE were not both run")
-    return from_pairs(paired, rows, by_interval(paired), text=_loss_means(rows))
+def inverse_dice_before_bce(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "losses")
+    sides = rows[rows["loss"] == "inverse_dice"], rows[rows["loss"] == "bce"]
+    found = difference("inverse Dice BCE less BCE", *sides, ["optimizer"])
+    missing = "inverse Dice BCE and BCE were not both run"
+    return Basis(contrasts=found, rows=rows, text=_loss_means(rows), missing=missing)
 
 
 @claim(
     "losses.3",
     "Dice BCE works poorest.",
-    "Pairs of equal optimizer, Dice BCE against each other loss: the 95 % interval of the mean lies below 0 in all.",
+    "Dice BCE less each other loss, in the mean over the optimizers, lies below 0.",
 )
-def dice_poorest(table: pd.DataFrame) -> Verdict:
-    return _extreme_loss(table, "dice", lower=True)
+def dice_poorest(table: pd.DataFrame) -> Basis:
+    return _against_others(table, "dice", BELOW)
 
 
 @claim(
     "losses.4",
     "The single best run is RMSprop with BCE.",
-    f"That cell has the highest val Dice of the study, by at least {TIE}.",
-    single_cell=True,
+    "That cell less each other one of the study lies above 0.",
 )
-def best_loss_and_optimizer(table: pd.DataFrame) -> Verdict:
-    wanted: dict[str, object] = {"loss": "bce", "optimizer": "rmsprop"}
-    verdict = best_cell(arm(table, "losses"), ["optimizer", "loss"], wanted)
-    if verdict.answer == "untested":
-        return verdict
-    repeats = _repeated_in(table, arm(table, "losses", **wanted))
+def best_loss_and_optimizer(table: pd.DataFrame) -> Basis:
+    wanted = {"loss": "bce", "optimizer": "rmsprop"}
+    found = best_cell(select_rows(table, "losses"), wanted)
+    repeats = _repeated_in(table, select_rows(table, "losses", **wanted))
     notes = [f"the row repeats one of {study}, digit by digit, though its factors differ" for study in repeats]
-    return replace(verdict, caveats=(*verdict.caveats, *notes))
+    return replace(found, caveats=notes)
 
 
 def _repeated_in(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
@@ -97,81 +102,83 @@ def _repeated_in(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
 @claim(
     "losses.5",
     "Weight decay hurt SGD and helped RMSprop.",
-    "Switching loss, with decay (losses) against without (schedulers): val Dice falls for SGD and rises for RMSprop.",
-    single_cell=True,
+    "Switching loss, with decay (losses) less without (schedulers): below 0 for SGD, above 0 for RMSprop.",
 )
-def decay_by_optimizer(table: pd.DataFrame) -> Verdict:
+def decay_by_optimizer(table: pd.DataFrame) -> Basis:
     """With decay: the losses study. Without: the schedulers study, whose runs have none."""
-    factors = {"loss": "switching", "optimizer": ("sgd", "rmsprop")}
-    decayed = arm(table, "losses", **factors)
-    decayed = decayed[decayed["weight_decay"] > 0]
-    plain = arm(table, "schedulers", **factors, weight_decay=0)
-    paired = pair(decayed, plain, match=["optimizer", "scheduler"], compared="weight_decay")
-    effects = paired.cells.set_index("optimizer")["difference"]
-    if set(effects.index) != {"sgd", "rmsprop"}:
-        return untested("SGD and RMSprop were not both run with and without decay")
-    text = ", ".join(f"{value_label('optimizer', name)} {signed(value)}" for name, value in effects.items())
-    answer = by_share([effects["sgd"] < 0, effects["rmsprop"] > 0])
-    effect = float(effects["rmsprop"] - effects["sgd"])
-    return judge(answer, text, decayed, pair_caveats(paired, settled=False), effect=effect, pairs=len(paired))
+    found, rows, caveats = [], [], []
+    for optimizer, claimed in (("sgd", BELOW), ("rmsprop", ABOVE)):
+        factors = {"loss": "switching", "optimizer": optimizer}
+        decayed = select_rows(table, "losses", **factors)
+        decayed = decayed[decayed["weight_decay"] > 0]
+        plain = select_rows(table, "schedulers", **factors, weight_decay=0)
+        found += difference(value_label("optimizer", optimizer), decayed, plain, ["scheduler"], claimed=claimed)
+        caveats += confounders(decayed, plain, ["scheduler"], "weight_decay")
+        rows.append(decayed)
+    if len(found) < 2:
+        return Basis(missing="SGD and RMSprop were not both run with and without decay")
+    return Basis(contrasts=found, rows=pd.concat(rows), caveats=caveats)
 
 
 @claim(
     "augmentation.1",
     "Augmentation does not help this small model.",
-    f"No way of augmenting gains {TIE} val Dice over none; contradicted when every way does.",
-    single_cell=True,
+    f"Each way of augmenting less none lies below {SMALLEST}.",
 )
-def augmentation_no_help(table: pd.DataFrame) -> Verdict:
-    rows = arm(table, "augmentation")
+def augmentation_no_help(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "augmentation")
     plain = rows[rows["augment"] == "none"]
-    paired = pair(rows[rows["augment"] != "none"], plain, match=[], compared="augment")
-    if not len(paired):
-        return untested("no rows with and without augmentation")
-    gains = paired.cells.set_index("augment_left")["difference"]
-    text = "gain: " + ", ".join(f"{value_label('augment', name)} {signed(gain)}" for name, gain in gains.items())
-    best = float(gains.max())
-    answer: Answer = "supported" if best < TIE else "contradicted" if gains.min() >= TIE else "undecided"
-    caveats = pair_caveats(paired, settled=False)
-    if "both" in gains.index:
-        caveats.append("where validation images are augmented, too, the two arms are judged on different images")
-    return judge(answer, text, rows, caveats, effect=best, pairs=len(paired))
+    ways = [way for way in dict.fromkeys(rows["augment"]) if way != "none"]
+    found = [
+        one
+        for way in ways
+        for one in difference(
+            f"{value_label('augment', way)} less none",
+            rows[rows["augment"] == way],
+            plain,
+            claimed=(-INF, SMALLEST),
+            smallest=0.0,
+        )
+    ]
+    caveats = ["where validation images are augmented, too, they are other images"] if "both" in ways else []
+    return Basis(contrasts=found, rows=rows, caveats=caveats, missing="no rows with and without augmentation")
 
 
 @claim(
     "mask_equalization.1",
     "Histogram equalization of the target masks is very bad.",
-    f"It costs at least {VERY_BAD} val Dice; contradicted when it costs less than {TIE}.",
-    single_cell=True,
+    f"The masks as they are less equalized ones lies above {VERY_BAD}.",
 )
-def equalization_very_bad(table: pd.DataFrame) -> Verdict:
-    rows = arm(table, "mask_equalization")
-    equalized, plain = rows[rows["equalize_masks"]], rows[~rows["equalize_masks"]]
-    paired = pair(equalized, plain, match=[], compared="equalize_masks")
-    answer: Answer = "supported" if paired.effect <= -VERY_BAD else "contradicted"
-    if -VERY_BAD < paired.effect <= -TIE:
-        answer = "undecided"
-    return from_pairs(paired, rows, answer, lower=True)
+def equalization_very_bad(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "mask_equalization")
+    sides = rows[~rows["equalize_masks"]], rows[rows["equalize_masks"]]
+    found = difference("as they are less equalized", *sides, claimed=(VERY_BAD, INF), smallest=0.0)
+    return Basis(contrasts=found, rows=rows, missing="no rows with and without equalized masks")
 
 
 @claim(
     "summary.1",
     "Adam with switching loss is more consistent than RMSprop with BCE.",
-    "The sd of val Dice over the losses is smaller for Adam than for RMSprop.",
+    "The variance between the losses' true means, of Adam less of RMSprop, lies below 0 (jackknife over the seeds).",
+    unit="Dice squared",
 )
-def adam_more_consistent(table: pd.DataFrame) -> Verdict:
-    rows = arm(table, "losses", optimizer=("adam", "rmsprop"))
+def adam_more_consistent(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "losses", optimizer=("adam", "rmsprop"))
     cells = cell_means(rows, ["optimizer", "loss"]).dropna(subset="mean")
     over = cells.groupby("optimizer")["mean"].agg(["mean", "std", "count"])
     if len(over) < 2 or over["count"].min() < 2:
-        return untested("Adam and RMSprop were not both run with two losses")
+        return Basis(missing="Adam and RMSprop were not both run with two losses")
+    values, dropped = complete(by_unit(rows, ["optimizer", "loss"]))
+    if not {"adam", "rmsprop"} <= set(values.columns.get_level_values("optimizer")):
+        return Basis(missing="no seed has Adam and RMSprop with two losses")
+    spread = spread_values(values[["adam"]]) - spread_values(values[["rmsprop"]])
     adam, rmsprop = over.to_dict("index")["adam"], over.to_dict("index")["rmsprop"]
     text = f"sd over losses {number(adam['std'])} (Adam) against {number(rmsprop['std'])} (RMSprop)"
-    caveats = ["an sd over so few losses is itself uncertain"]
+    caveats = []
     if adam["mean"] < rmsprop["mean"]:
         caveats.append(f"at a lower mean, {number(adam['mean'])} against {number(rmsprop['mean'])}")
-    gap = float(adam["std"] - rmsprop["std"])
-    return judge(by_share([gap < 0]), text, rows, caveats, effect=gap, pairs=int(over["count"].min()))
+    found = contrast("variance, Adam less RMSprop", spread, dropped=dropped, claimed=BELOW, smallest=0.0)
+    return Basis(contrasts=found, rows=rows, text=text, caveats=caveats)
 
 
 CLAIMS = (

@@ -1,25 +1,27 @@
 """The report's conclusions on weight decay and dropout (Sections 4 and 5)."""
 
+from itertools import pairwise
+from typing import Any
+
 import pandas as pd
 
-from analysis.claims.labels import number, signed
-from analysis.claims.rules import (
-    CONVERGED,
-    LITTLE_DATA,
-    MUCH_DATA,
-    TIE,
-    best_cell,
-    by_interval,
-    by_margin,
-    by_share,
-    from_pairs,
-    in_order,
-    pair_caveats,
-    rising,
+from analysis.claims.contrasts import (
+    ABOVE,
+    INF,
+    by_unit,
+    chosen_elsewhere,
+    complete,
+    contrast,
+    difference,
+    level,
+    mean_of,
 )
-from analysis.claims.stats import Paired, cell_means, pair
-from analysis.claims.verdicts import Answer, Verdict, arm, claim, judge, untested
+from analysis.claims.labels import value_label
+from analysis.claims.optimizers import CONVERGED, LITTLE_DATA
+from analysis.claims.rows import confounders, select_rows
+from analysis.claims.verdicts import Basis, claim
 
+MUCH_DATA = 80  # percent: the most that leaves validation images
 STRONG_DECAY = 0.01  # weight decay; the middle of the report's three values
 LOSS_TIE = 0.1  # validation loss; Fig. 13's good rows at 80 % lie 0.03 apart, its underfitted one 0.24 above them
 SMALLEST_DROPOUT = 0.2  # the share at which the report itself argues about the amount of data (Section 5.3)
@@ -29,120 +31,162 @@ LARGEST_DROPOUT = 0.8
 @claim(
     "weight_decay.1",
     "With much data, validation loss is low with or without weight decay.",
-    f"At {MUCH_DATA} %: val loss without decay at most {LOSS_TIE} above that with the best decay.",
-    single_cell=True,
+    f"At {MUCH_DATA} %: val loss without decay less that with each decay lies below {LOSS_TIE}.",
     unit="loss",
 )
-def no_decay_needed(table: pd.DataFrame) -> Verdict:
-    rows = arm(table, "weight_decay", train_percent=MUCH_DATA)
-    losses = rows.groupby("weight_decay")["val_loss"].mean().dropna()
-    if 0 not in losses.index or len(losses) < 2:
-        return untested(f"no row without decay at {MUCH_DATA} %")
-    gap = losses[0] - losses.drop(0).min()
-    text = f"val loss {number(losses[0])} without decay, {number(losses.drop(0).min())} with the best decay"
-    return judge("supported" if gap <= LOSS_TIE else "contradicted", text, rows, effect=float(gap), pairs=1)
+def no_decay_needed(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "weight_decay", train_percent=MUCH_DATA)
+    without = rows[rows["weight_decay"] == 0]
+    found = [
+        one
+        for decay in sorted(set(rows["weight_decay"]) - {0.0})
+        for one in difference(
+            f"none less {decay:g}",
+            without,
+            rows[rows["weight_decay"] == decay],
+            score="val_loss",
+            claimed=(-INF, LOSS_TIE),
+            smallest=0.0,
+        )
+    ]
+    return Basis(contrasts=found, rows=rows, missing=f"no row without decay at {MUCH_DATA} %")
 
 
 @claim(
     "weight_decay.2",
     "Little data needs strong weight decay.",
-    f"At 20 and 40 %, the decay with the best val Dice is at least {STRONG_DECAY}.",
-    single_cell=True,
+    f"In the mean over 20 and 40 %: the best decay of at least {STRONG_DECAY} less the best weaker one, both chosen on "
+    "the other seeds, lies above 0.",
 )
-def little_data_strong_decay(table: pd.DataFrame) -> Verdict:
-    rows = arm(table, "weight_decay", train_percent=LITTLE_DATA)
-    means = cell_means(rows, ["train_percent", "weight_decay"]).dropna(subset="mean")
-    best = means.sort_values("mean").drop_duplicates("train_percent", keep="last").sort_values("train_percent")
-    strong = best["weight_decay"] >= STRONG_DECAY
-    if best.empty or means["weight_decay"].ge(STRONG_DECAY).nunique() < 2:
-        return untested("no strong and weak decay on little data")
-    text = "; ".join(f"best at {row.train_percent:.0f} %: {row.weight_decay:g}" for row in best.itertuples())
-    by_strength = means.groupby([means["weight_decay"] >= STRONG_DECAY, "train_percent"])["mean"].max()
-    effect = float((by_strength[True] - by_strength[False]).mean())
-    text += f"; best strong against best weak {signed(effect)}"
-    return judge(by_share(strong), text, rows, effect=effect, pairs=len(best))
+def little_data_strong_decay(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "weight_decay", train_percent=LITTLE_DATA)
+    decays = sorted(rows["weight_decay"].dropna().unique())
+    strong = [decay for decay in decays if decay >= STRONG_DECAY]
+    weak = [decay for decay in decays if decay < STRONG_DECAY]
+    if not strong or not weak:
+        return Basis(missing="no strong and weak decay on little data")
+    values, dropped = complete(by_unit(rows, ["train_percent", "weight_decay"]))
+    gains, best = [], []
+    for percent in dict.fromkeys(values.columns.get_level_values("train_percent")):
+        own = values[percent]
+        sides = [[decay for decay in side if decay in own.columns] for side in (strong, weak)]
+        if all(sides):
+            gains.append(chosen_elsewhere(own, sides[0]) - chosen_elsewhere(own, sides[1]))
+            best.append(f"best at {percent:.0f} %: {own.mean().idxmax():g}")
+    if not gains:
+        return Basis(missing="no seed has both strong and weak decay on little data")
+    found = contrast("strong less weak", mean_of(gains), dropped=dropped)
+    return Basis(contrasts=found, rows=rows, text="; ".join(best))
 
 
 @claim(
     "weight_decay.3",
     "Too strong a decay underfits when there is much data.",
-    f"At {MUCH_DATA} %: train Dice falls with every step to a stronger decay.",
-    single_cell=True,
+    f"At {MUCH_DATA} %: train Dice with each decay less that with the next stronger one lies above 0.",
 )
-def too_strong_underfits(table: pd.DataFrame) -> Verdict:
-    rows = arm(table, "weight_decay", train_percent=MUCH_DATA)
-    decayed = rows[rows["weight_decay"] > 0].groupby("weight_decay")["train_dice"].mean().dropna()
-    if len(decayed) < 2:
-        return untested(f"fewer than two strengths of decay at {MUCH_DATA} %")
-    values = list(decayed)[::-1]  # the strongest first
-    text = "train Dice " + in_order([(f"{decay:g}", dice) for decay, dice in decayed[::-1].items()])
-    answer: Answer = "supported" if rising(values) else "contradicted" if values[0] >= values[-1] else "undecided"
-    return judge(answer, text, rows, effect=values[0] - values[-1], pairs=len(values) - 1)
+def too_strong_underfits(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "weight_decay", train_percent=MUCH_DATA)
+    decays = sorted(set(rows["weight_decay"]) - {0.0})
+    found = [
+        one
+        for weaker, stronger in pairwise(decays)
+        for one in difference(
+            f"{weaker:g} less {stronger:g}",
+            rows[rows["weight_decay"] == weaker],
+            rows[rows["weight_decay"] == stronger],
+            score="train_dice",
+        )
+    ]
+    return Basis(contrasts=found, rows=rows, missing=f"fewer than two strengths of decay at {MUCH_DATA} %")
 
 
 @claim(
     "weight_decay.4",
     "The best is 80 % of the data with weight decay 0.01.",
-    f"That cell has the highest val Dice of the study, by at least {TIE}.",
-    single_cell=True,
+    "That cell less each other one of the study lies above 0.",
 )
-def best_decay(table: pd.DataFrame) -> Verdict:
-    factors = ["train_percent", "weight_decay"]
-    return best_cell(arm(table, "weight_decay"), factors, {"train_percent": MUCH_DATA, "weight_decay": 0.01})
+def best_decay(table: pd.DataFrame) -> Basis:
+    return best_cell(select_rows(table, "weight_decay"), {"train_percent": MUCH_DATA, "weight_decay": 0.01})
 
 
-def _dropout_pairs(table: pd.DataFrame, **factors: object) -> tuple[Paired, pd.DataFrame]:
-    """Rows with dropout against their control: dropout 0 of the same study or, as in the report, of weight_decay."""
-    rows = arm(table, "dropout", **factors)
-    dropped, control = rows[rows["dropout"] > 0], rows[rows["dropout"] == 0]
+def best_cell(rows: pd.DataFrame, wanted: dict[str, Any]) -> Basis:
+    """One cell against each other one, by the factors in `wanted`."""
+    factors = list(wanted)
+    is_wanted = (rows[factors] == pd.Series(wanted)).all(axis="columns")
+    own, found = rows[is_wanted], []
+    for cell, other in rows[~is_wanted].groupby(factors, sort=False):
+        words = ", ".join(
+            f"{value:.0f} % data" if factor == "train_percent" else value_label(factor, value)
+            for factor, value in zip(factors, cell, strict=True)
+        )
+        found += difference(f"it less {words}", own, other)
+    return Basis(contrasts=found, rows=rows, missing="that cell was not run beside others")
+
+
+def _dropout_sides(table: pd.DataFrame, dropout: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows without and with dropout; without: of the same study or, as in the report, of weight_decay."""
+    dropped, control = (select_rows(table, "dropout", dropout=value) for value in (dropout, 0.0))
     if control.empty:
-        decays = tuple(dropped["weight_decay"].unique())
-        control = arm(table, "weight_decay", dropout=0, weight_decay=decays)
-    return pair(dropped, control, match=["train_percent"], compared="dropout"), dropped
+        control = select_rows(table, "weight_decay", dropout=0, weight_decay=tuple(dropped["weight_decay"].unique()))
+    return control, dropped
 
 
 @claim(
     "dropout.1",
     "Dropout of 0.2 and of 0.5 are both too high for this small network.",
-    "Pairs of equal data, dropout 0.2 or 0.5 against none: the 95 % interval of the mean difference lies below 0.",
+    "In the mean over the amounts of data: no dropout less 0.2, and less 0.5, both lie above 0.",
 )
-def dropout_too_high(table: pd.DataFrame) -> Verdict:
-    paired, rows = _dropout_pairs(table, dropout=(0.0, SMALLEST_DROPOUT, 0.5))
-    return from_pairs(paired, rows, by_interval(paired, lower=True), lower=True)
+def dropout_too_high(table: pd.DataFrame) -> Basis:
+    found, rows = [], []
+    for dropout in (SMALLEST_DROPOUT, 0.5):
+        control, dropped = _dropout_sides(table, dropout)
+        found += difference(f"none less {dropout:g}", control, dropped, ["train_percent"])
+        rows += [control, dropped]
+    if len(found) < 2:
+        return Basis(missing="dropout 0.2, 0.5 and none were not all run")
+    return Basis(contrasts=found, rows=pd.concat(rows).drop_duplicates())
 
 
 @claim(
     "dropout.2",
     "Dropout hurts more, the more training data.",
-    f"Dice lost to dropout {SMALLEST_DROPOUT} is larger at most data than at least data, by at least {TIE}.",
-    single_cell=True,
+    f"Dice lost to dropout {SMALLEST_DROPOUT} at the most data, less that at the least, lies above 0.",
 )
-def dropout_hurts_with_data(table: pd.DataFrame) -> Verdict:
-    paired, rows = _dropout_pairs(table, dropout=(0.0, SMALLEST_DROPOUT))
-    if len(paired) < 2:
-        return untested("dropout was not compared at two amounts of data")
-    lost = -paired.cells.set_index("train_percent")["difference"].sort_index()
-    text = "Dice lost: " + ", ".join(f"{number(loss)} at {percent:.0f} %" for percent, loss in lost.items())
-    growth = float(lost.iloc[-1] - lost.iloc[0])
-    caveats = pair_caveats(paired, settled=False)
-    if growth > 0 and not rising(list(lost)):
-        caveats.append("at the ends only: the loss does not grow at every step")
-    return judge(by_margin(growth), text, rows, caveats, effect=growth, pairs=len(paired))
+def dropout_hurts_with_data(table: pd.DataFrame) -> Basis:
+    control, dropped = _dropout_sides(table, SMALLEST_DROPOUT)
+    missing = Basis(missing="dropout was not compared at two amounts of data")
+    if control.empty or dropped.empty:
+        return missing
+    lost, left_out = complete(by_unit(control, ["train_percent"]) - by_unit(dropped, ["train_percent"]))
+    percents = sorted(lost.columns)
+    if len(percents) < 2:
+        return missing
+    growth = lost[percents[-1]] - lost[percents[0]]
+    words = f"lost at {percents[-1]:.0f} % less at {percents[0]:.0f} %"
+    text = "Dice lost: " + ", ".join(f"{lost[percent].mean():.3f} at {percent:.0f} %" for percent in percents)
+    found = contrast(words, growth, dropped=left_out, claimed=ABOVE)
+    caveats = confounders(control, dropped, ["train_percent"], "dropout")
+    return Basis(contrasts=found, rows=pd.concat([control, dropped]), text=text, caveats=caveats)
 
 
 @claim(
     "dropout.3",
     "Dropout of 0.8 does not converge.",
-    f"With dropout {LARGEST_DROPOUT}, train Dice stays below {CONVERGED} at every amount of data.",
+    f"With dropout {LARGEST_DROPOUT}, train Dice lies below {CONVERGED} at every amount of data.",
 )
-def largest_dropout_fails(table: pd.DataFrame) -> Verdict:
-    rows = arm(table, "dropout", dropout=LARGEST_DROPOUT)
-    cells = cell_means(rows, ["train_percent"], "train_dice").dropna(subset="mean")
-    if cells.empty:
-        return untested(f"no row with dropout {LARGEST_DROPOUT:g}")
-    failed, highest = cells["mean"] < CONVERGED, float(cells["mean"].max())
-    text = f"{failed.sum()} of {len(cells)} stay below train Dice {CONVERGED}; the highest is {number(highest)}"
-    return judge(by_share(failed), text, rows, effect=highest, pairs=len(cells))
+def largest_dropout_fails(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "dropout", dropout=LARGEST_DROPOUT)
+    found = [
+        one
+        for percent in sorted(rows["train_percent"].unique())
+        for one in level(
+            f"at {percent:.0f} %",
+            rows[rows["train_percent"] == percent],
+            score="train_dice",
+            claimed=(-INF, CONVERGED),
+        )
+    ]
+    return Basis(contrasts=found, rows=rows, missing=f"no row with dropout {LARGEST_DROPOUT:g}")
 
 
 CLAIMS = (

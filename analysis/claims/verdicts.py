@@ -1,145 +1,193 @@
-"""What a claim is, and how evidence becomes a verdict.
+"""What a claim is, and how evidence becomes a verdict: one engine for all claims, printed or measured.
 
-A claim is a pure function of the tidy table: it cannot tell printed numbers from measured ones. Which claims there are
-is said in `conclusions`; this file knows none of them.
+A claim names the contrasts that it is about, each a number once per unit (a seed on one fold of one data set), and
+where their means lie if it is true. The engine does the rest: Student's t over the units, one p value for the claim and
+one against it, and over all claims of a page the false discovery rate of Benjamini and Hochberg (1995). Which claims
+there are is said in claims.py; this file knows none of them.
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import pandas as pd
+from scipy import stats
 
-from analysis.claims.labels import factor_label
-from analysis.claims.stats import FACTORS, REPEATS, SEEDS_NEEDED, jackknife_interval
+from analysis.claims.contrasts import Contrast, Finding, detectable, examine
+from analysis.claims.labels import number, signed
+from analysis.claims.rows import ALL_DATA, describe_rows, edge_caveats
 from training.study.words import pluralize
 
-Answer = Literal["supported", "contradicted", "undecided", "untested"]
-ANSWERS: tuple[Answer, ...] = ("supported", "contradicted", "undecided", "untested")
+Verdict = Literal["supported", "contradicted", "undecided", "untested"]
+VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "undecided", "untested")
 
-SEARCHED = {"lr": None, "weight_decay": 0.0, "dropout": 0.0}  # factors with a best value, and where their range ends
-ALL_DATA = 100  # percent: the validation images are the training images (Fig. 4, Fig. 11)
+ERROR = 0.05  # of one claim: false verdicts; of a page: the expected share of false ones among those that decide
+SHOWN = 4  # contrasts of a claim that the text lists
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    answer: Answer
+class Basis:
+    """What a claim rests on. No contrasts: it cannot be tested, and `missing` says why."""
+
+    contrasts: Sequence[Contrast] = ()
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)  # that it read
+    missing: str = ""
+    text: str = ""  # what else there is to say
+    caveats: Sequence[str] = ()
+
+
+Judgement = tuple[
+    float, float
+]  # p values: small for the first says that the claim is true, for the second that it is not
+Judge = Callable[[Sequence[Finding]], Judgement]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    verdict: Verdict
     text: str  # the evidence in words
-    effect: float = math.nan  # mean difference; in Dice where the rule does not say otherwise
-    low: float = math.nan  # 95 % bootstrap interval of the effect; over seeds (jackknife) where there are no pairs
+    effect: float = math.nan  # of the contrast on which the claim hangs most
+    low: float = math.nan  # its 95 % interval (Student's t over units)
     high: float = math.nan
-    seed_low: float = math.nan  # the same, when only seeds are drawn anew
-    seed_high: float = math.nan
-    pairs: int = 0
+    p: float = math.nan  # of deciding at all; the claim by itself
+    p_adjusted: float = math.nan  # among all claims of the page
+    spread: float = math.nan  # its sd over units
+    units: int = 0  # seeds (x folds x data sets)
     n: int = 0  # runs with a score that the verdict rests on
+    findings: tuple[Finding, ...] = ()
     caveats: tuple[str, ...] = ()
 
+    @property
+    def sure(self) -> str:
+        """How sure, and what could have been seen, in words; empty where nothing could decide."""
+        if math.isnan(self.low):
+            return ""
+        words = [f"p = {self.p:.2g}, among all claims {self.p_adjusted:.2g}"]
+        if not math.isnan(self.detectable):
+            words.append(f"an effect of {self.detectable:.2g} would be seen in 4 of 5 tries with {self.units} seeds")
+        return "; ".join(words)
 
-Rule = Callable[[pd.DataFrame], Verdict]
+    @property
+    def detectable(self) -> float:
+        """The effect that would be seen in 4 of 5 tries, with these units and this noise."""
+        return detectable(self.spread, self.units)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One conclusion, the report's or ours, and the rule that checks it."""
+    """One conclusion, the report's or ours, and what has to hold if it is true."""
 
     code: str  # <study>.<number>
     sentence: str  # the conclusion
-    rule: str  # how `decide` decides, in words
-    decide: Rule
-    single_cell: bool = False  # the rule compares single cells, so only seeds can say how sure it is
+    rule: str  # what has to hold, in words
+    read: Callable[[pd.DataFrame], Basis]
+    judge: Judge
     unit: str = "Dice"  # of its effect
 
     @property
     def study(self) -> str:
         return self.code.split(".")[0]
 
-    def check(self, table: pd.DataFrame) -> Verdict:
-        """The rule's verdict, with what can be said of any claim."""
-        verdict, own = self.decide(table), table[table["study"] == self.study]
-        if verdict.answer == "untested":
-            return verdict
-        notes = edge_caveats(own)
-        if (own["train_percent"] == ALL_DATA).any():
-            notes.append(f"rows at {ALL_DATA} % are left out: their validation images are the training images")
-        verdict = self._over_seeds(replace(verdict, caveats=(*verdict.caveats, *notes)), table)
-        seeds = own["seed"].nunique()  # printed rows do not know theirs
-        if self.single_cell and verdict.answer != "undecided" and 0 < seeds < SEEDS_NEEDED:
-            few = f"seeds alone decide here: {pluralize(seeds, 'seed')} of the {SEEDS_NEEDED} that takes"
-            return _undecided(verdict, few)
-        return verdict
-
-    def _over_seeds(self, verdict: Verdict, table: pd.DataFrame) -> Verdict:
-        """Ask again without each seed in turn: the interval where the rule gives none, and what depends on one seed."""
-        seeds = sorted(table[table["study"] == self.study]["seed"].dropna().unique())
-        if len(seeds) < 2 or not (self.single_cell or math.isnan(verdict.seed_low)):
-            return verdict
-        without = {seed: self.decide(table[table["seed"] != seed]) for seed in seeds}
-        if math.isnan(verdict.seed_low):
-            low, high = jackknife_interval(verdict.effect, [other.effect for other in without.values()])
-            verdict = replace(verdict, seed_low=low, seed_high=high)
-        if math.isnan(verdict.low):
-            verdict = replace(verdict, low=verdict.seed_low, high=verdict.seed_high)
-        turned = [f"{seed:g}" for seed, other in without.items() if other.answer != verdict.answer]
-        if not turned or verdict.answer == "undecided":
-            return verdict
-        hooks = ("seed " if len(turned) == 1 else "seeds ") + ", ".join(turned)
-        note = f"it depends on {hooks}, without which the answer is another"
-        if self.single_cell and len(seeds) >= SEEDS_NEEDED:
-            return _undecided(verdict, note)
-        return replace(verdict, caveats=(*verdict.caveats, f"the verdict: {note}"))
-
-
-def _undecided(verdict: Verdict, why: str) -> Verdict:
-    note = f"would be {verdict.answer}, but {why}"
-    return replace(verdict, answer="undecided", caveats=(*verdict.caveats, note))
-
 
 def claim(
-    code: str, sentence: str, rule: str, *, single_cell: bool = False, unit: str = "Dice"
-) -> Callable[[Rule], Claim]:
+    code: str, sentence: str, rule: str, *, judge: Judge | None = None, unit: str = "Dice"
+) -> Callable[[Callable[[pd.DataFrame], Basis]], Claim]:
     """Make a claim of the function below it, so that the rule in words stands beside the rule in code."""
-    return lambda decide: Claim(code, sentence, rule, decide, single_cell, unit)
+    return lambda read: Claim(code, sentence, rule, read, judge or all_hold, unit)
 
 
-def edge_caveats(rows: pd.DataFrame) -> list[str]:
-    """Where the best value of a searched factor is the first or last one tried, better ones may lie beyond it."""
-    notes = []
-    for factor, natural_end in SEARCHED.items():
-        others = [name for name in FACTORS if name not in (factor, *REPEATS) and len(rows[name].unique()) > 1]
-        means = rows.groupby([*others, factor], dropna=False)["val_dice"].mean().dropna().reset_index()
-        cells = [cell for _, cell in means.groupby(others, dropna=False)] if others else [means]
-        tried = [cell for cell in cells if len(cell) > 2]
-        best = [float(cell[factor].iloc[int(cell["val_dice"].to_numpy().argmax())]) for cell in tried]
-        ends = [(cell[factor].min(), cell[factor].max()) for cell in tried]
-        at_edge = [value for value, end in zip(best, ends, strict=True) if value in end and value != natural_end]
-        if at_edge:
-            where = f" in {len(at_edge)} of {len(tried)} rows" if len(tried) > 1 else ""
-            notes.append(f"the best {factor_label(factor)} is at the edge of the range tried{where}")
-    return notes
+def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
+    """One claim by itself on a tidy table: false in at most ERROR of the cases in which it decides wrongly."""
+    read = claim.read(table)
+    if not read.contrasts:
+        return Assessment(verdict="untested", text=read.missing)
+    findings = [examine(contrast) for contrast in read.contrasts]
+    units = min(finding.units for finding in findings)
+    p_for, p_against = claim.judge(findings)
+    p = min(1.0, 2 * min(p_for, p_against))
+    shown = weakest(findings)
+    own = table[table["study"] == claim.study]
+    caveats = [*read.caveats, *describe_rows(read.rows), *edge_caveats(own)]
+    if (own["train_percent"] == ALL_DATA).any():
+        caveats.append(f"rows at {ALL_DATA} % are left out: their validation images are the training images")
+    if any(finding.dropped for finding in findings):
+        caveats.append(f"left out: {pluralize(max(f.dropped for f in findings), 'seed')} without all of the rows")
+    words = [describe(findings, units), *([read.text] if read.text else [])]
+    return Assessment(
+        verdict=_verdict(p_for, p_against, p),
+        text="; ".join(words),
+        effect=shown.effect,
+        low=shown.low,
+        high=shown.high,
+        p=p,
+        p_adjusted=p,
+        spread=shown.spread,
+        units=units,
+        n=int(read.rows["val_dice"].notna().sum()),
+        findings=tuple(findings),
+        caveats=tuple(dict.fromkeys(caveats)),
+    )
 
 
-def arm(table: pd.DataFrame, study: str, **factors: Any) -> pd.DataFrame:
-    """The rows of a study with these factors (a tuple: any of them), without those validated on training images."""
-    keep = (table["study"] == study) & (table["train_percent"] != ALL_DATA)
-    for factor, wanted in factors.items():
-        keep &= table[factor].isin(wanted if isinstance(wanted, tuple) else (wanted,))
-    return table[keep]
+def assess_all(claims: Iterable[Claim], table: pd.DataFrame) -> dict[str, Assessment]:
+    """All claims of a page: what decides by itself but not among so many is undecided, and says so; by code."""
+    found = {claim.code: assess(claim, table) for claim in claims}
+    tested = {code: one for code, one in found.items() if not math.isnan(one.p)}
+    if not tested:
+        return found
+    adjusted = stats.false_discovery_control([one.p for one in tested.values()], method="bh")
+    for (code, one), p in zip(tested.items(), adjusted, strict=True):
+        kept = replace(one, p_adjusted=float(p))
+        if p > ERROR and one.verdict in ("supported", "contradicted"):
+            note = f"by itself it would be {one.verdict} (p = {one.p:.3f}); among {len(tested)} claims p = {p:.3f}"
+            kept = replace(kept, verdict="undecided", caveats=(*one.caveats, note))
+        found[code] = kept
+    return found
 
 
-def untested(why: str) -> Verdict:
-    return Verdict(answer="untested", text=why)
+def _verdict(p_for: float, p_against: float, p: float) -> Verdict:
+    if p > ERROR:
+        return "undecided"
+    return "supported" if p_for < p_against else "contradicted"
 
 
-def judge(answer: Answer, text: str, rows: pd.DataFrame, caveats: Iterable[str] = (), **numbers: Any) -> Verdict:
-    """A verdict with what can be said of any rows: how many runs, and whether any cell was repeated."""
-    scored = rows.dropna(subset="val_dice")
-    caveats = list(caveats)
-    cell = [factor for factor in FACTORS if factor not in REPEATS]
-    if len(scored) and scored.groupby(cell, dropna=False).size().max() == 1:
-        caveats.append("one run per cell (n = 1)")
-    if lost := int(rows["diverged"].sum()):
-        caveats.append(f"{pluralize(lost, 'run')} diverged and left no score")
-    if empty := int(scored["collapsed"].sum()):
-        caveats.append(f"{pluralize(empty, 'run')} collapsed: no better than a mask that is all foreground or none")
-    return Verdict(answer=answer, text=text, n=len(scored), caveats=tuple(caveats), **numbers)
+def all_hold(findings: Sequence[Finding]) -> Judgement:
+    """Every contrast lies where the claim says (the intersection-union test of Berger 1982: no correction); one that
+    does not contradicts it (Bonferroni over the contrasts).
+    """
+    p_against = len(findings) * min(finding.p_against for finding in findings)
+    return max(finding.p_for for finding in findings), min(1.0, p_against)
+
+
+def at_least(needed: int, findings: Sequence[Finding]) -> Judgement:
+    """At least so many contrasts lie where the claim says (partial conjunction, Benjamini and Heller 2008)."""
+    count = len(findings)
+    p_for = sorted(finding.p_for for finding in findings)
+    p_against = sorted(finding.p_against for finding in findings)
+    others = count - needed + 1  # so many that do not contradict it
+    return min(1.0, others * p_for[needed - 1]), min(1.0, needed * p_against[others - 1])
+
+
+def weakest(findings: Sequence[Finding]) -> Finding:
+    """The contrast on which a claim hangs most."""
+    return max(findings, key=lambda finding: (finding.p_for, -abs(finding.effect)))
+
+
+def describe(findings: Sequence[Finding], units: int) -> str:
+    """`switching less BCE +0.031 (0.012 to 0.050)`, the weakest first, and how many seeds that is."""
+    ranked = sorted(findings, key=lambda finding: -finding.p_for)
+    words = [describe_finding(finding) for finding in ranked[:SHOWN]]
+    more = [f"{len(ranked) - SHOWN} more"] if len(ranked) > SHOWN else []
+    alone = "; one run a cell decides nothing" if units < 2 else f"; {pluralize(units, 'seed')}"
+    return ", ".join([*words, *more]) + alone
+
+
+def describe_finding(finding: Finding) -> str:
+    value = signed(finding.effect) if finding.is_difference else number(finding.effect)
+    if math.isnan(finding.low):
+        return f"{finding.words} {value}"
+    return f"{finding.words} {value} ({number(finding.low)} to {number(finding.high)})"
+
+
+Assessments = Mapping[str, Assessment]

@@ -11,7 +11,7 @@ from analysis.claims.claims import ALL_CLAIMS, CLAIMS
 from analysis.claims.comparisons import compare_with_reference
 from analysis.claims.labels import DASH, TIMES, cell_label, factor_label, number, signed, value_label
 from analysis.claims.selection import highest_dice, most_consistent
-from analysis.claims.verdicts import ANSWERS, Claim, Verdict
+from analysis.claims.verdicts import VERDICTS, Assessment, Claim
 from analysis.evidence.evidence import Evidence
 from analysis.evidence.provenance import command
 from analysis.page.pictures import Picture, Thumbnail, study_pictures, study_thumbnails
@@ -25,7 +25,7 @@ MIN_EPOCHS_SHARE = 0.5  # of the report's; below that its conclusions are not re
 MIN_TEST_IMAGES = 5  # with foreground; fewer say little of a champion
 GLYPHS = {"supported": "✓", "contradicted": "✗", "undecided": "~", "untested": "·"}
 
-Verdicts = Mapping[str, Verdict]
+Assessments = Mapping[str, Assessment]
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,19 @@ class Compared:
     value: str
     reference: str
     effect: str
-    over_pairs: str  # 95 % interval
-    over_seeds: str
+    over_seeds: str  # 95 % interval
     wins: str
     p_holm: str
     failed: str  # trials of either value that collapsed or diverged
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A claim with both its verdicts."""
+class CheckedClaim:
+    """A claim with both its assessments."""
 
     claim: Claim
-    printed: Verdict
-    measured: Verdict
+    printed: Assessment
+    measured: Assessment
 
     @property
     def anchor(self) -> str:
@@ -82,26 +81,26 @@ class Chapter:
     runs: str  # `12 runs on cells (protocol fixed, baseline report)`; empty without runs
     short: str  # a warning, where the runs had far fewer epochs than the report's
     command: str
-    claims: tuple[Judged, ...]
+    claims: tuple[CheckedClaim, ...]
     compared: tuple[Compared, ...]
     parent_run_id: str  # of the newest study run; empty without runs
     link: str  # to it in the MLflow UI
 
 
-def judged(printed: Verdicts, measured: Verdicts, study: str) -> tuple[Judged, ...]:
+def checked_claims(printed: Assessments, measured: Assessments, study: str) -> tuple[CheckedClaim, ...]:
     """The claims of one study; with no study, all that are the report's."""
     claims = [c for c in ALL_CLAIMS if c.study == study] if study else CLAIMS
-    return tuple(Judged(c, printed[c.code], measured[c.code]) for c in claims)
+    return tuple(CheckedClaim(c, printed[c.code], measured[c.code]) for c in claims)
 
 
-def counts(verdicts: Verdicts) -> list[tuple[str, int]]:
+def counts(verdicts: Assessments) -> list[tuple[str, int]]:
     """How many of the report's claims got each verdict, in a fixed order."""
-    found = Counter(verdicts[claim.code].answer for claim in CLAIMS)
-    return [(answer, found[answer]) for answer in ANSWERS]
+    found = Counter(verdicts[claim.code].verdict for claim in CLAIMS)
+    return [(verdict, found[verdict]) for verdict in VERDICTS]
 
 
 def make_chapters(
-    published: pd.DataFrame, found: Evidence, verdicts: tuple[Verdicts, Verdicts], notes: pd.DataFrame
+    published: pd.DataFrame, found: Evidence, verdicts: tuple[Assessments, Assessments], notes: pd.DataFrame
 ) -> list[Chapter]:
     """One chapter a study, in the report's order, with or without runs."""
     chapters, trials, curves = [], found.trials, found.curves
@@ -119,7 +118,7 @@ def make_chapters(
             runs=_runs(own),
             short=_short(study, own),
             command=command(study.name, own),
-            claims=judged(*verdicts, study.name),
+            claims=checked_claims(*verdicts, study.name),
             compared=tuple(_compared(row) for row in compare_with_reference(study, own).to_dict("records")),
             parent_run_id=str(own["parent_run_id"].iloc[0]) if len(own) and own["parent_run_id"].notna().all() else "",
             link=found.link(*own[["experiment_id", "parent_run_id"]].iloc[0]) if len(own) else "",
@@ -225,9 +224,8 @@ def _compared(row: Mapping[Any, Any]) -> Compared:
         value=value_label(row["factor"], row["value"]),
         reference=value_label(row["factor"], row["reference"]),
         effect=signed(row["effect"]),
-        over_pairs=_interval(row["low"], row["high"]) if row["pairs"] > 1 else DASH,
-        over_seeds=_interval(row["seed_low"], row["seed_high"]),
-        wins=f"{row['wins']} of {row['pairs']}",
+        over_seeds=_interval(row["low"], row["high"]),
+        wins=f"{row['wins']} of {row['units']}",
         p_holm=number(row["p_holm"]),
         failed=str(row["failed"] or ""),
     )

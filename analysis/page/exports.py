@@ -10,12 +10,13 @@ import pandas as pd
 from analysis.claims.claims import ALL_CLAIMS
 from analysis.claims.comparisons import compare_with_reference
 from analysis.claims.labels import factor_label, value_label
-from analysis.claims.verdicts import Verdict
+from analysis.claims.verdicts import Assessment
 from analysis.evidence.files import write
 from analysis.page.tables import cell_factors, compare
 from training.study.studies import STUDIES, Study
 
 TEMPLATES = Path(__file__).parent / "templates"
+ASSESSED = ("verdict", "text", "effect", "low", "high", "p", "p_adjusted", "detectable", "units", "n")
 LATEX_COLUMNS = {
     "printed_val_dice": "printed",
     "val_dice": "measured",
@@ -37,12 +38,13 @@ def render(template: str, content: Mapping[str, Any]) -> str:
 
 
 def make_tables(
-    published: pd.DataFrame, trials: pd.DataFrame, verdicts: Mapping[str, Mapping[str, Verdict]]
+    published: pd.DataFrame, trials: pd.DataFrame, verdicts: Mapping[str, Mapping[str, Assessment]]
 ) -> dict[str, pd.DataFrame]:
     """The numbers behind the page: one table a study, its comparisons, and the claims."""
     claims = pd.DataFrame(
         {"code": claim.code, "claim": claim.sentence, "source": source, "rule": claim.rule, "unit": claim.unit}
-        | {**vars(found[claim.code]), "caveats": "; ".join(found[claim.code].caveats)}
+        | {name: getattr(found[claim.code], name) for name in ASSESSED}
+        | {"caveats": "; ".join(found[claim.code].caveats)}
         for claim in ALL_CLAIMS
         for source, found in verdicts.items()
     )

@@ -12,9 +12,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from analysis.claims.contrasts import mean_interval
 from analysis.claims.labels import cell_label, factor_label, number, value_label
-from analysis.claims.stats import interval
-from analysis.claims.verdicts import ANSWERS, Claim, Verdict
+from analysis.claims.verdicts import VERDICTS, Assessment, Claim
 
 INK, MUTED, RULE, PAPER = "#1a1c20", "#6b7079", "#dfe1e6", "#fefefe"
 OPTIMIZER_COLOURS = {
@@ -27,9 +27,9 @@ OPTIMIZER_COLOURS = {
     "adamw": "#7a5195",
 }
 RAMP = ("#440154", "#31688e", "#35b779", "#b8a100")  # viridis, its yellow darkened: ordered values of another factor
-ANSWER_MARKS = dict(zip(ANSWERS, "oXDs", strict=True))  # a shape beside the colour, for who sees no colours
-ANSWER_COLOURS = dict(zip(ANSWERS, ("#00805c", "#c2440a", "#b07a00", "#8a8f98"), strict=True))
-FAILED = ANSWER_COLOURS["contradicted"]
+VERDICT_MARKS = dict(zip(VERDICTS, "oXDs", strict=True))  # a shape beside the colour, for who sees no colours
+VERDICT_COLOURS = dict(zip(VERDICTS, ("#00805c", "#c2440a", "#b07a00", "#8a8f98"), strict=True))
+FAILED = VERDICT_COLOURS["contradicted"]
 SCORES = {
     "val_dice": "validation Dice",
     "train_dice": "training Dice",
@@ -197,11 +197,11 @@ def draw_cost(axes: Axes, trials: pd.DataFrame) -> Axes:
 
 def draw_test_images(axes: Axes, dice: pd.Series) -> Axes:
     """The champion's Dice on each test image (index: their names), sorted; the mean with its interval over images."""
-    low, high = interval(dice)
+    low, high = mean_interval(dice)
     ranked = dice.sort_values()
     if low == low:
-        axes.axvspan(low, high, color=ANSWER_COLOURS["supported"], alpha=0.18, lw=0)
-    axes.axvline(float(dice.mean()), color=ANSWER_COLOURS["supported"], lw=1.2)
+        axes.axvspan(low, high, color=VERDICT_COLOURS["supported"], alpha=0.18, lw=0)
+    axes.axvline(float(dice.mean()), color=VERDICT_COLOURS["supported"], lw=1.2)
     axes.plot(ranked, range(len(ranked)), "o", color=INK, ms=4)
     for y, (name, value) in enumerate(ranked.iloc[:WORST].items()):
         look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "ha": "right", "fontsize": 7.5}
@@ -228,7 +228,7 @@ def sorted_values(values: pd.Series) -> list[Any]:
 
 
 def draw_effects(
-    axes: Axes, claims: Sequence[Claim], printed: Mapping[str, Verdict], measured: Mapping[str, Verdict]
+    axes: Axes, claims: Sequence[Claim], printed: Mapping[str, Assessment], measured: Mapping[str, Assessment]
 ) -> Axes:
     """The effect of every claim, with its interval where it has one; printed (hollow) above measured (filled).
 
@@ -236,22 +236,21 @@ def draw_effects(
     """
     for y, claim in enumerate(claims):
         words = []
-        for verdict, shift, filled in ((printed[claim.code], -0.16, False), (measured[claim.code], 0.16, True)):
+        for found, shift, filled in ((printed[claim.code], -0.16, False), (measured[claim.code], 0.16, True)):
             if claim.unit != "Dice":
-                words += [f"{'measured' if filled else 'printed'} {number(verdict.effect, 2)}"] * (
-                    verdict.effect == verdict.effect
-                )
+                known = found.effect == found.effect
+                words += [f"{'measured' if filled else 'printed'} {found.effect:.2g}"] * known
                 continue
-            colour = ANSWER_COLOURS[verdict.answer]
-            axes.plot([verdict.low, verdict.high], [y + shift] * 2, color=colour, lw=1.6, solid_capstyle="round")
-            look: dict[str, Any] = {"marker": ANSWER_MARKS[verdict.answer], "ms": 5, "mew": 1.4}
-            axes.plot(verdict.effect, y + shift, color=colour, markerfacecolor=colour if filled else PAPER, **look)
+            colour = VERDICT_COLOURS[found.verdict]
+            axes.plot([found.low, found.high], [y + shift] * 2, color=colour, lw=1.6, solid_capstyle="round")
+            look: dict[str, Any] = {"marker": VERDICT_MARKS[found.verdict], "ms": 5, "mew": 1.4}
+            axes.plot(found.effect, y + shift, color=colour, markerfacecolor=colour if filled else PAPER, **look)
         if words:
             text = f"{claim.unit}: {', '.join(words)}"
             axes.text(0.01, y, text, va="center", fontsize=7.5, color=MUTED, transform=axes.get_yaxis_transform())
     axes.axvline(0, color=MUTED, lw=0.8)
     axes.set_yticks(range(len(claims)), [claim.code for claim in claims])
-    axes.set(xlabel="effect in Dice, with its 95 % interval where it has one (hollow: printed; filled: measured)")
+    axes.set(xlabel="effect in Dice, with its 95 % interval over seeds (hollow: printed; filled: measured)")
     axes.set_ylim(len(claims) - 0.4, -0.6)
     axes.grid(visible=True, axis="x", color=RULE, lw=0.6)
     return axes

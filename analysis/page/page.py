@@ -13,7 +13,7 @@ from analysis.evidence import evidence, files, snapshot, store
 from analysis.evidence.evidence import Evidence
 from analysis.evidence.published import read_notes
 from analysis.evidence.schema import load_published
-from analysis.page import chapters, exports, panels, pictures
+from analysis.page import chapters, exports, panels, pictures, power
 
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
 
@@ -76,13 +76,14 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         if len(trials)
         else "",
         "choices": {"Printed numbers": chapters.choices(published, found), "Measured": chapters.choices(trials, found)},
-        "summary": chapters.judged(printed, measured, "summary"),
-        "claims": chapters.judged(printed, measured, ""),
+        "summary": chapters.checked_claims(printed, measured, "summary"),
+        "claims": chapters.checked_claims(printed, measured, ""),
         "counts": {"Printed": chapters.counts(printed), "Measured": chapters.counts(measured)},
         "effects": panels.render(
             lambda: panels.effects_figure(ALL_CLAIMS, printed, measured), "Effects with 95 % intervals"
         ),
         "glyphs": chapters.GLYPHS,
+        "seen": power.what_could_be_seen(measured),
         "num_runs": trials["trained_run_id"].nunique(),
         "provenance": found.provenance,
         "data": "" if trials.empty else trials.iloc[0]["data"],

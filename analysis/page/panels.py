@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.claims.labels import factor_label, value_label, variant_label
-from analysis.claims.verdicts import Claim, Verdict
+from analysis.claims.verdicts import Assessment, Claim
 from analysis.page import figures
 from analysis.page.figures import sorted_values
 from analysis.page.tables import MAX_FACTORS, by_change, cell_factors, cell_names
@@ -52,7 +52,7 @@ CSS_COLOURS = {  # colour as drawn: the page's variable, whose value follows the
     figures.PAPER: "card",
     **{colour: name for name, colour in figures.OPTIMIZER_COLOURS.items()},
     **{colour: f"ramp{i}" for i, colour in enumerate(figures.RAMP)},
-    **{colour: name for name, colour in figures.ANSWER_COLOURS.items()},
+    **{colour: name for name, colour in figures.VERDICT_COLOURS.items()},
 }
 
 
@@ -107,7 +107,7 @@ def variants_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, sc
         trials.merge(cell.to_frame().T[factors].astype(trials.dtypes[factors]))
         for _, cell in by_change(trials, factors).iterrows()
     ]
-    colours = {"settled": figures.MUTED, "changed": figures.ANSWER_COLOURS["supported"]}
+    colours = {"settled": figures.MUTED, "changed": figures.VERDICT_COLOURS["supported"]}
     figure, panels = _panels(len(cells) - 1)
     for axes, cell in zip(panels, cells[1:], strict=False):
         shown = pd.concat([cells[0].assign(arm="settled"), cell.assign(arm="changed")])
@@ -191,15 +191,17 @@ def comparison_figure(study: Study, table: pd.DataFrame) -> Figure:
     return figure
 
 
-def effects_figure(claims: Sequence[Claim], printed: Mapping[str, Verdict], measured: Mapping[str, Verdict]) -> Figure:
+def effects_figure(
+    claims: Sequence[Claim], printed: Mapping[str, Assessment], measured: Mapping[str, Assessment]
+) -> Figure:
     """The effects behind all claims that were tested: a forest plot."""
     sides = (printed, measured)
-    shown = [c for c in claims if any(side[c.code].answer != "untested" for side in sides)]
+    shown = [c for c in claims if any(side[c.code].verdict != "untested" for side in sides)]
     figure = Figure(figsize=(WIDTH, 1.0 + 0.32 * len(shown)), layout="constrained")
     figures.draw_effects(figure.subplots(), shown, printed, measured)
-    marks = [(answer, mark) for answer, mark in figures.ANSWER_MARKS.items() if answer != "untested"]
+    marks = [(verdict, mark) for verdict, mark in figures.VERDICT_MARKS.items() if verdict != "untested"]
     entries: list[tuple[str, dict[str, Any]]] = [
-        (answer, {"color": figures.ANSWER_COLOURS[answer], "marker": mark, "lw": 0}) for answer, mark in marks
+        (verdict, {"color": figures.VERDICT_COLOURS[verdict], "marker": mark, "lw": 0}) for verdict, mark in marks
     ]
     _legend(figure, "", entries)
     return figure

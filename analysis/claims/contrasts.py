@@ -1,0 +1,216 @@
+"""Contrasts: the numbers that claims are about, once per unit, and what a sample of them says of their mean.
+
+A unit is a seed on one fold of one data set. Within a unit, a contrast is a mean over settings (optimizers, amounts of
+data), so what a setting adds is no noise. A run that diverged counts at the floor of its score: it happened. Printed
+rows do not know their seed, so all of them are one unit. Nothing here knows a claim or a study.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import optimize, special, stats
+
+UNIT = ("data_digest", "fold", "seed")
+LEVEL = 0.95
+POWER = 0.8
+MIN_UNITS = 3  # two say nothing of their spread that a t of 12.7 would not forgive
+SMALLEST = 0.01  # Dice: the smallest effect of interest, where no reason says otherwise
+INF = math.inf
+ABOVE, BELOW = (0.0, INF), (-INF, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """One number per unit, and where its mean lies if the claim is true."""
+
+    words: str
+    per_unit: pd.Series  # index: units
+    claimed: tuple[float, float] = ABOVE
+    smallest: float = SMALLEST  # a mean that surely lies within +- this of 0 is no difference worth the name; 0: any is
+    is_difference: bool = True
+    dropped: int = 0  # units that lack some of the rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the units say of a contrast's mean. nan and p = 1 below MIN_UNITS."""
+
+    words: str
+    effect: float
+    spread: float  # sd over units
+    low: float  # LEVEL interval, Student's t
+    high: float
+    p_for: float  # one-sided: small where the mean surely lies where the claim says
+    p_against: float  # one-sided: small where it surely lies elsewhere, or is no difference worth the name
+    units: int
+    is_difference: bool
+    dropped: int
+
+    @property
+    def is_nil(self) -> bool:
+        """The whole interval lies within +- SMALLEST: no difference worth the name."""
+        return self.low > -SMALLEST and self.high < SMALLEST
+
+
+def examine(contrast: Contrast) -> Finding:
+    """Student's t on the units."""
+    values = contrast.per_unit.to_numpy(dtype=float)
+    start, end = contrast.claimed
+    inside = max(_p_above(values, start), _p_above(-values, -end))
+    outside = [_p_above(-values, -start), _p_above(values, end)]
+    if contrast.smallest:  # two one-sided tests (Schuirmann 1987): surely within +- smallest
+        outside.append(max(_p_above(values, -contrast.smallest), _p_above(-values, -contrast.smallest)))
+    enough = len(values) >= MIN_UNITS
+    low, high = mean_interval(values) if enough else (math.nan, math.nan)
+    return Finding(
+        words=contrast.words,
+        effect=float(values.mean()) if len(values) else math.nan,
+        spread=float(values.std(ddof=1)) if enough else math.nan,
+        low=low,
+        high=high,
+        p_for=inside if enough else 1.0,
+        p_against=min(outside) if enough else 1.0,
+        units=len(values),
+        is_difference=contrast.is_difference,
+        dropped=contrast.dropped,
+    )
+
+
+def _p_above(values: np.ndarray, bound: float) -> float:
+    """One-sided p value of Student's t: small where the mean surely lies above `bound`."""
+    if math.isinf(bound):
+        return 1.0 if bound > 0 else 0.0
+    if len(values) < 2 or np.ptp(values) <= 1e-12:  # all alike: t has no spread to divide by
+        return 0.0 if len(values) and values.mean() > bound + 1e-9 else 1.0
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    return float(special.stdtr(len(values) - 1, (bound - values.mean()) / error))
+
+
+def two_sided(contrast: Contrast) -> float:
+    """That the mean is 0; nan below MIN_UNITS."""
+    values = contrast.per_unit.to_numpy(dtype=float)
+    if len(values) < MIN_UNITS:
+        return math.nan
+    return min(1.0, 2 * min(_p_above(values, 0.0), _p_above(-values, 0.0)))
+
+
+def mean_interval(values: ArrayLike) -> tuple[float, float]:
+    """LEVEL interval of the mean, Student's t; nan below two values. Unknown ones are left out."""
+    sample = np.asarray(values, dtype=float)
+    sample = sample[~np.isnan(sample)]
+    if len(sample) < 2:
+        return math.nan, math.nan
+    error = sample.std(ddof=1) / math.sqrt(len(sample))
+    reach = float(special.stdtrit(len(sample) - 1, (1 + LEVEL) / 2) * error)
+    return float(sample.mean()) - reach, float(sample.mean()) + reach
+
+
+def detectable(spread: float, units: int) -> float:
+    """The true mean that a two-sided t test at 5 % finds with power POWER, with so many units of this sd."""
+    if units < MIN_UNITS or not spread > 0:
+        return math.nan
+    return float(optimize.brentq(lambda effect: power(effect, spread, units) - POWER, 0.0, 100 * spread))
+
+
+def power(effect: float, spread: float, units: int) -> float:
+    """The chance that a two-sided t test at 5 % finds a true mean of `effect`, on its side (noncentral t)."""
+    critical = stats.t.ppf((1 + LEVEL) / 2, units - 1)
+    return float(stats.nct.sf(critical, units - 1, abs(effect) / spread * math.sqrt(units)))
+
+
+def by_unit(rows: pd.DataFrame, settings: Sequence[str], score: str = "val_dice") -> pd.DataFrame:
+    """A score with a row per unit and a column per setting (one without settings); nan where there was no run."""
+    units = [" ".join(map(str, unit)) for unit in rows[list(UNIT)].to_numpy(dtype=object)]
+    keys = {name: rows[name].astype(object).where(rows[name].notna(), "unknown") for name in settings}
+    table = pd.DataFrame({"unit": units, **keys, "score": at_floor(rows, score)}).dropna(subset="score")
+    found = table.groupby(["unit", *settings], sort=False)["score"].mean()
+    return found.unstack(list(settings)) if settings else found.to_frame()  # noqa: PD010 - it is grouped already
+
+
+def at_floor(rows: pd.DataFrame, score: str) -> pd.Series:
+    """A score, where a run that diverged has the worst there is: Dice 0, the largest loss seen, all of its epochs."""
+    worst: Any = 0.0
+    if score.endswith("loss"):
+        worst = rows[score].max()
+    elif score == "epochs_to_converge":
+        worst = rows["epochs"]
+    return rows[score].where(~rows["diverged"], worst)
+
+
+def complete(values: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The units that have every setting, and how many have not; settings that most units lack are left out first."""
+    kept = values.dropna(axis="columns", thresh=max(1, math.ceil(len(values) / 2)))
+    whole = kept.dropna()
+    return whole, len(kept) - len(whole)
+
+
+def difference(
+    words: str,
+    left: pd.DataFrame,
+    right: pd.DataFrame,
+    settings: Sequence[str] = (),
+    score: str = "val_dice",
+    **known: Any,
+) -> list[Contrast]:
+    """The mean over settings of `left` less `right`: one contrast, or none where no unit has both."""
+    values, dropped = complete(by_unit(left, settings, score) - by_unit(right, settings, score))
+    return contrast(words, values.mean(axis="columns"), dropped=dropped, **known) if values.size else []
+
+
+def level(
+    words: str, rows: pd.DataFrame, settings: Sequence[str] = (), score: str = "val_dice", **known: Any
+) -> list[Contrast]:
+    """The mean over settings of a score itself: one contrast, or none."""
+    if rows.empty:
+        return []
+    values, dropped = complete(by_unit(rows, settings, score))
+    known = {"smallest": 0.0, "is_difference": False, "dropped": dropped, **known}
+    return contrast(words, values.mean(axis="columns"), **known) if values.size else []
+
+
+def contrast(words: str, values: pd.Series, **known: Any) -> list[Contrast]:
+    return [Contrast(words=words, per_unit=values, **known)] if len(values) else []
+
+
+def chosen_elsewhere(values: pd.DataFrame, choices: Sequence[Any]) -> pd.Series:
+    """Per unit, the score of the choice that is best in the mean of all OTHER units: no choice wins by its own luck.
+
+    `values`: a row per unit, a column per choice. A single unit has no others, so there it is simply the best.
+    """
+    if len(values) == 1:
+        return values[list(choices)].max(axis="columns")
+    found = {}
+    for unit in values.index:
+        others = values.drop(unit)[list(choices)].mean()
+        found[unit] = values.loc[unit, others.idxmax()]
+    return pd.Series(found, dtype=float)
+
+
+def mean_of(series: Sequence[pd.Series]) -> pd.Series:
+    """Unit by unit."""
+    return pd.concat(list(series), axis="columns").mean(axis="columns")
+
+
+def spread_values(values: pd.DataFrame) -> pd.Series:
+    """Of the variance between the columns' true means, one pseudo-value per unit (Tukey's jackknife).
+
+    The variance is that of the products of two different units, so the noise of single runs adds nothing to it.
+    """
+    centred = values.to_numpy() - values.to_numpy().mean(axis=1, keepdims=True)
+
+    def between(rows: np.ndarray) -> float:
+        count, columns = rows.shape
+        products = (rows.sum(axis=0) ** 2).sum() - (rows**2).sum()
+        return float(products / (count * (count - 1) * (columns - 1)))
+
+    count = len(centred)
+    if count < MIN_UNITS:
+        return pd.Series(math.nan, index=values.index)
+    whole = between(centred)
+    without = [between(np.delete(centred, k, axis=0)) for k in range(count)]
+    return pd.Series([count * whole - (count - 1) * one for one in without], index=values.index)

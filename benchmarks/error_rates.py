@@ -1,0 +1,132 @@
+"""How often claims are decided falsely where there is no effect at all, by simulation.
+
+`python -m benchmarks.error_rates [--pages 400] [--seeds 6]` makes tables of trials that nobody trained (every study's
+rows, several seeds, four kinds of noise), asks every claim of each, and prints the shares of false verdicts.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims.claims import ALL_CLAIMS
+from analysis.claims.verdicts import Assessment, Claim, assess
+from analysis.evidence.schema import tidy
+from training.study.studies import STUDIES, baseline_from_report
+from training.study.trial import Trial
+
+DECADES = (1e-4, 1e-3, 1e-2, 1e-1)
+LEVEL = 0.7  # Dice where there is no effect at all
+TRUE_WITHOUT = {  # claims that hold where there is no effect: `does not help`, `does as well`
+    *("schedulers.4", "weight_decay.1", "augmentation.1", "extensions.1", "extensions.2", "extensions.3"),
+}
+
+
+def design(seeds: int) -> pd.DataFrame:
+    """Every trial of every study, seeds times, with scores of LEVEL."""
+    rows: list[dict[str, Any]] = []
+    for study in STUDIES.values():
+        for row in study.rows(baseline_from_report(study)):
+            for lr in DECADES if study.search_lr else (row.factors["lr"],):
+                factors = {**vars(Trial(**{"epochs": study.epochs, **row.factors, "lr": lr, "image_size": 64}))}
+                rows += [
+                    {**factors, "study": study.name, "seed": seed, "data_digest": "simulated"} for seed in range(seeds)
+                ]
+    scores = {"val_dice": LEVEL, "train_dice": LEVEL, "val_loss": 0.4, "train_loss": 0.4, "epochs_to_converge": 30.0}
+    return tidy(pd.DataFrame(rows).assign(**scores))
+
+
+def cells(table: pd.DataFrame) -> np.ndarray:
+    """The number of each row's cell: rows that differ in the seed alone."""
+    names = [name for name in Trial.__dataclass_fields__ if name != "seed"]
+    return table.groupby(["study", *names], dropna=False, sort=False).ngroup().to_numpy()
+
+
+def equal(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Every run with the same normal noise."""
+    return _add(table, rng.normal(0, 0.02, len(table)), rng.normal(0, 0.02, len(table)))
+
+
+def unequal(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Cells between a tenth and three times as noisy as others."""
+    spread = rng.uniform(0.002, 0.06, cells(table).max() + 1)[cells(table)]
+    return _add(table, rng.normal(0, spread), rng.normal(0, spread))
+
+
+def failing(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """One run in ten diverges, whatever its cell."""
+    noisy = equal(table, rng)
+    lost = rng.random(len(table)) < 0.1
+    scores = ["val_dice", "train_dice", "val_loss", "train_loss"]
+    return noisy.assign(diverged=lost, **{name: noisy[name].where(~lost) for name in scores})
+
+
+def interacting(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Optimizers and amounts of data differ, also from seed to seed; a seed is good or bad in all it does."""
+    noisy = equal(table, rng)
+    for names, spread in (
+        (["optimizer"], 0.03),
+        (["train_percent"], 0.03),
+        (["optimizer", "seed"], 0.02),
+        (["seed"], 0.03),
+    ):
+        number = table.groupby(names, dropna=False).ngroup().to_numpy()
+        shift = rng.normal(0, spread, number.max() + 1)[number]
+        noisy = noisy.assign(val_dice=noisy["val_dice"] + shift, train_dice=noisy["train_dice"] + shift)
+    return noisy
+
+
+NOISES: dict[str, Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]] = {
+    one.__name__: one for one in (equal, unequal, failing, interacting)
+}
+
+
+def is_false(claim: Claim, found: Assessment) -> bool:
+    """Whether a verdict is wrong where there is no effect: that no difference is worth the name is right."""
+    if found.verdict == "supported":
+        return claim.code not in TRUE_WITHOUT
+    return found.verdict == "contradicted" and not any(finding.is_nil for finding in found.findings)
+
+
+def false_rates(claims: Iterable[Claim], noise: str, pages: int, seeds: int) -> dict[str, float]:
+    """The share of simulated tables on which each claim is decided falsely; by code."""
+    rng, plain, claims = np.random.default_rng(0), design(seeds), list(claims)
+    false: Counter[str] = Counter()
+    for _ in range(pages):
+        table = NOISES[noise](plain, rng)
+        false.update(claim.code for claim in claims if is_false(claim, assess(claim, table)))
+    return {claim.code: false[claim.code] / pages for claim in claims}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=int, default=400, help="simulated tables for each kind of noise")
+    parser.add_argument("--seeds", type=int, default=6)
+    options = parser.parse_args()
+    found = {noise: false_rates(ALL_CLAIMS, noise, options.pages, options.seeds) for noise in NOISES}
+    error = 2 * (0.05 * 0.95 / options.pages) ** 0.5
+    print(
+        f"False verdicts in {options.pages} tables of {options.seeds} seeds without any effect (5 % +- {error:.1%})\n"
+    )
+    print("| claim | " + " | ".join(NOISES) + " |\n| --- |" + " ---: |" * len(NOISES))
+    for claim in ALL_CLAIMS:
+        print(f"| {claim.code} | " + " | ".join(f"{found[noise][claim.code]:.1%}" for noise in NOISES) + " |")
+    means = (sum(rates.values()) / len(rates) for rates in found.values())
+    print("| mean | " + " | ".join(f"{mean:.1%}" for mean in means) + " |")
+
+
+def _add(table: pd.DataFrame, val: np.ndarray, train: np.ndarray) -> pd.DataFrame:
+    return table.assign(
+        val_dice=table["val_dice"] + val,
+        train_dice=table["train_dice"] + train,
+        val_loss=table["val_loss"] - val,
+        train_loss=table["train_loss"] - train,
+        epochs_to_converge=table["epochs_to_converge"] + 100 * val,
+    )
+
+
+if __name__ == "__main__":
+    main()
