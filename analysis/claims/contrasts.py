@@ -33,6 +33,7 @@ class Contrast:
     claimed: tuple[float, float] = ABOVE
     smallest: float = SMALLEST  # a mean that surely lies within +- this of 0 is no difference worth the name; 0: any is
     is_difference: bool = True
+    unit: str = "Dice"
     dropped: int = 0  # units that lack some of the rows
 
 
@@ -49,6 +50,7 @@ class Finding:
     p_against: float  # one-sided: small where it surely lies elsewhere, or is no difference worth the name
     units: int
     is_difference: bool
+    unit: str
     dropped: int
 
     @property
@@ -77,6 +79,7 @@ def examine(contrast: Contrast) -> Finding:
         p_against=min(outside) if enough else 1.0,
         units=len(values),
         is_difference=contrast.is_difference,
+        unit=contrast.unit,
         dropped=contrast.dropped,
     )
 

@@ -177,7 +177,9 @@ def adam_more_consistent(table: pd.DataFrame) -> Basis:
     caveats = []
     if adam["mean"] < rmsprop["mean"]:
         caveats.append(f"at a lower mean, {number(adam['mean'])} against {number(rmsprop['mean'])}")
-    found = contrast("variance, Adam less RMSprop", spread, dropped=dropped, claimed=BELOW, smallest=0.0)
+    found = contrast(
+        "variance, Adam less RMSprop", spread, dropped=dropped, claimed=BELOW, smallest=0.0, unit="Dice squared"
+    )
     return Basis(contrasts=found, rows=rows, text=text, caveats=caveats)
 
 

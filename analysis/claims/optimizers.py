@@ -64,6 +64,7 @@ def some_converge(findings: Sequence[Finding]) -> Judgement:
     "One learning rate for all optimizers fails: some converge, some do not.",
     f"At one learning rate the mean val Dice of one optimizer at least lies above {CONVERGED}, that of another below.",
     judge=some_converge,
+    unit="val Dice",
 )
 def one_rate_fails(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "optimizers")
@@ -71,7 +72,11 @@ def one_rate_fails(table: pd.DataFrame) -> Basis:
         found
         for name in dict.fromkeys(rows["optimizer"])
         for found in level(
-            value_label("optimizer", name), rows[rows["optimizer"] == name], ["loss"], claimed=(CONVERGED, float("inf"))
+            value_label("optimizer", name),
+            rows[rows["optimizer"] == name],
+            ["loss"],
+            claimed=(CONVERGED, float("inf")),
+            unit="val Dice",
         )
     ]
     if len(cells) < 2:

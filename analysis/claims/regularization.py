@@ -45,6 +45,7 @@ def no_decay_needed(table: pd.DataFrame) -> Basis:
             without,
             rows[rows["weight_decay"] == decay],
             score="val_loss",
+            unit="loss",
             claimed=(-INF, LOSS_TIE),
             smallest=0.0,
         )
@@ -173,6 +174,7 @@ def dropout_hurts_with_data(table: pd.DataFrame) -> Basis:
     "dropout.3",
     "Dropout of 0.8 does not converge.",
     f"With dropout {LARGEST_DROPOUT}, train Dice lies below {CONVERGED} at every amount of data.",
+    unit="train Dice",
 )
 def largest_dropout_fails(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "dropout", dropout=LARGEST_DROPOUT)
@@ -184,6 +186,7 @@ def largest_dropout_fails(table: pd.DataFrame) -> Basis:
             rows[rows["train_percent"] == percent],
             score="train_dice",
             claimed=(-INF, CONVERGED),
+            unit="train Dice",
         )
     ]
     return Basis(contrasts=found, rows=rows, missing=f"no row with dropout {LARGEST_DROPOUT:g}")

@@ -83,7 +83,9 @@ def adagrad_early_but_lower(table: pd.DataFrame) -> Basis:
     own, others = rows[rows["optimizer"] == "adagrad"], rows[rows["optimizer"] != "adagrad"]
     curves = rows["epochs_to_converge"].notna().any()
     lower = difference("val Dice", own, others, ["scheduler"], claimed=BELOW)
-    earlier = difference("epochs", own, others, ["scheduler"], "epochs_to_converge", claimed=BELOW, smallest=1.0)
+    earlier = difference(
+        "epochs", own, others, ["scheduler"], "epochs_to_converge", claimed=BELOW, smallest=1.0, unit="epochs"
+    )
     if not (curves and lower and earlier):
         return Basis(missing="no learning curves")
     return Basis(contrasts=[*lower, *earlier], rows=rows, caveats=["whether the curve is smooth is not judged"])

@@ -106,7 +106,7 @@ def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
     units = min(finding.units for finding in findings)
     p_for, p_against = claim.judge(findings)
     p = min(1.0, 2 * min(p_for, p_against))
-    shown = weakest(findings)
+    shown = weakest([finding for finding in findings if finding.unit == claim.unit] or findings)
     own = table[table["study"] == claim.study]
     caveats = [*read.caveats, *describe_rows(read.rows), *edge_caveats(own)]
     if (own["train_percent"] == ALL_DATA).any():
@@ -184,10 +184,11 @@ def describe(findings: Sequence[Finding], units: int) -> str:
 
 
 def describe_finding(finding: Finding) -> str:
-    value = signed(finding.effect) if finding.is_difference else number(finding.effect)
+    digits = 1 if finding.unit == "epochs" else 3
+    value = signed(finding.effect, digits) if finding.is_difference else number(finding.effect, digits)
     if math.isnan(finding.low):
         return f"{finding.words} {value}"
-    return f"{finding.words} {value} ({number(finding.low)} to {number(finding.high)})"
+    return f"{finding.words} {value} ({number(finding.low, digits)} to {number(finding.high, digits)})"
 
 
 Assessments = Mapping[str, Assessment]
