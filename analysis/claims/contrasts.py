@@ -34,6 +34,7 @@ class Contrast:
     smallest: float = SMALLEST  # a mean that surely lies within +- this of 0 is no difference worth the name; 0: any is
     is_difference: bool = True
     unit: str = "Dice"
+    group: tuple[str, ...] = ()  # for claims of the kind `one of these, for each of those`
     dropped: int = 0  # units that lack some of the rows
 
 
@@ -51,6 +52,7 @@ class Finding:
     units: int
     is_difference: bool
     unit: str
+    group: tuple[str, ...]
     dropped: int
 
     @property
@@ -80,6 +82,7 @@ def examine(contrast: Contrast) -> Finding:
         units=len(values),
         is_difference=contrast.is_difference,
         unit=contrast.unit,
+        group=contrast.group,
         dropped=contrast.dropped,
     )
 
@@ -178,25 +181,6 @@ def level(
 
 def contrast(words: str, values: pd.Series, **known: Any) -> list[Contrast]:
     return [Contrast(words=words, per_unit=values, **known)] if len(values) else []
-
-
-def chosen_elsewhere(values: pd.DataFrame, choices: Sequence[Any]) -> pd.Series:
-    """Per unit, the score of the choice that is best in the mean of all OTHER units: no choice wins by its own luck.
-
-    `values`: a row per unit, a column per choice. A single unit has no others, so there it is simply the best.
-    """
-    if len(values) == 1:
-        return values[list(choices)].max(axis="columns")
-    found = {}
-    for unit in values.index:
-        others = values.drop(unit)[list(choices)].mean()
-        found[unit] = values.loc[unit, others.idxmax()]
-    return pd.Series(found, dtype=float)
-
-
-def mean_of(series: Sequence[pd.Series]) -> pd.Series:
-    """Unit by unit."""
-    return pd.concat(list(series), axis="columns").mean(axis="columns")
 
 
 def spread_values(values: pd.DataFrame) -> pd.Series:

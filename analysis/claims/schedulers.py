@@ -8,49 +8,43 @@ from analysis.claims.contrasts import (
     BELOW,
     Contrast,
     Finding,
-    by_unit,
-    chosen_elsewhere,
-    complete,
-    contrast,
     difference,
 )
 from analysis.claims.labels import value_label
 from analysis.claims.optimizers import LITTLE_DATA
 from analysis.claims.rows import confounders, select_rows
-from analysis.claims.verdicts import Basis, Judgement, at_least, claim
+from analysis.claims.verdicts import Basis, Judgement, all_hold, any_holds, at_least, by_group, claim, judge_each
 
 SAME = 0.05  # Dice; "fine with or without"
 WITH_SCHEDULER = ("step", "plateau")
-SCHEDULERS = ("none", *WITH_SCHEDULER)
 
 
 def most_not_all(findings: Sequence[Finding]) -> Judgement:
-    """More than half gain, and one at least surely gains nothing worth the name."""
-    more_than_half = len(findings) // 2 + 1
-    p_most, p_few = at_least(more_than_half, findings)
-    p_one_not = min(1.0, len(findings) * min(finding.p_against for finding in findings))
-    p_all = max(finding.p_for for finding in findings)
-    return max(p_most, p_one_not), min(1.0, 2 * min(p_few, p_all))
+    """One of the schedulers helps more than half of the optimizers; and one optimizer at least is helped by none."""
+    optimizers = [any_holds(judge_each(group)) for group in by_group(findings)]
+    most = at_least(len(optimizers) // 2 + 1, optimizers)
+    not_helped = any_holds([Judgement(one.p_against, one.p_for, one.hangs_on) for one in optimizers])
+    return all_hold([most, not_helped])
 
 
 @claim(
     "schedulers.1",
     "A scheduler helps most optimizers, not all.",
-    "The better of step and plateau (chosen on the other seeds) less none lies above 0 for more than half of the "
-    "optimizers, and for one at least it lies below 0 or is no difference worth the name.",
+    "For more than half of the optimizers step or plateau, less none, lies above 0; and for one at least both lie "
+    "below 0 or are no difference worth the name.",
     judge=most_not_all,
 )
 def helps_most(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "schedulers")
     found: list[Contrast] = []
     for name in dict.fromkeys(rows["optimizer"]):
-        own = rows[(rows["optimizer"] == name) & rows["scheduler"].isin(SCHEDULERS)]
-        values, dropped = complete(by_unit(own, ["scheduler"]))
-        if set(values.columns) == set(SCHEDULERS):
-            gain = chosen_elsewhere(values, WITH_SCHEDULER) - values["none"]
-            found += contrast(value_label("optimizer", name), gain, dropped=dropped)
-    if len(found) < 2:
-        return Basis(missing="fewer than two optimizers with step, plateau and no scheduler")
+        own = rows[rows["optimizer"] == name]
+        sides = own[own["scheduler"] == "none"], own[own["scheduler"].isin(WITH_SCHEDULER)]
+        for scheduler in dict.fromkeys(sides[1]["scheduler"]):
+            words = f"{value_label('optimizer', name)}, {scheduler} less none"
+            found += difference(words, own[own["scheduler"] == scheduler], sides[0], group=(name,))
+    if len({one.group for one in found}) < 2:
+        return Basis(missing="fewer than two optimizers with and without a scheduler")
     return Basis(contrasts=found, rows=rows)
 
 

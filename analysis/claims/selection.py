@@ -2,20 +2,22 @@
 
 import pandas as pd
 
-from analysis.claims.rows import FACTORS
+from analysis.claims.rows import FACTORS, REPEATS
+from training.study.winning import rank_cells
 
 CLOSE = 0.05  # Dice below the highest that the report still calls close (0.8151 to 0.8586)
-CELL = [factor for factor in FACTORS if factor != "seed"]
+CELL = [factor for factor in FACTORS if factor not in REPEATS]
 
 
 def highest_dice(trials: pd.DataFrame) -> pd.Series | None:
-    """The best seed of the cell with the highest mean validation Dice; None when no trial can be judged.
+    """The best run of the cell that wins (training/study/winning.py); None when no trial can be judged.
 
-    A cell with a trial that diverged or collapsed, or whose Dice is 0, is out, and so are trials whose validation
-    images are training images (train_percent 100) or are augmented (augment both): their Dice says something else.
+    Trials whose validation images are training images (train_percent 100) or are augmented (augment both) are out:
+    their Dice says something else.
     """
     cells = _judged(trials)
-    return None if cells.empty else _best_seed(cells[cells["cell_dice"] == cells["cell_dice"].max()])
+    ranked = rank_cells(zip(cells["cell"], cells["train_percent"].fillna(0), cells["score"], strict=True))
+    return _best_run(cells[cells["cell"] == ranked[0]]) if ranked else None
 
 
 def most_consistent(trials: pd.DataFrame) -> pd.Series | None:
@@ -25,6 +27,7 @@ def most_consistent(trials: pd.DataFrame) -> pd.Series | None:
     higher Dice. None when no optimizer was run with two losses.
     """
     cells = _judged(trials[trials["study"] == "losses"])
+    cells = cells[cells["cell_dice"] > 0]
     by_loss = cells.drop_duplicates(["optimizer", "loss"]).groupby("optimizer")["cell_dice"].std().dropna()
     if by_loss.empty:
         return None
@@ -33,17 +36,18 @@ def most_consistent(trials: pd.DataFrame) -> pd.Series | None:
     if close.empty:
         return None
     steadiest = close[close["sd"] == close["sd"].min()]
-    return _best_seed(steadiest[steadiest["cell_dice"] == steadiest["cell_dice"].max()])
+    return _best_run(steadiest[steadiest["cell_dice"] == steadiest["cell_dice"].max()])
 
 
 def _judged(trials: pd.DataFrame) -> pd.DataFrame:
+    """With the number of each trial's cell, its score (0 where it failed) and its cell's mean."""
     table = trials[(trials["train_percent"] != 100) & (trials["augment"] != "both")]
     failed = table["diverged"] | table["collapsed"] | (table["val_dice"] <= 0)
-    cell = table.groupby(["study", *CELL], dropna=False)
-    table = table.assign(cell_dice=cell["val_dice"].transform("mean"), failed=failed)
-    lost = table.groupby(["study", *CELL], dropna=False)["failed"].transform("any")
-    return table[~lost].dropna(subset="val_dice").drop(columns="failed")
+    score = table["val_dice"].where(~failed, 0.0)
+    table = table.assign(score=score).dropna(subset="score")
+    cell = table.groupby(["study", *CELL], dropna=False, sort=False)
+    return table.assign(cell=cell.ngroup(), cell_dice=cell["score"].transform("mean"))
 
 
-def _best_seed(cell: pd.DataFrame) -> pd.Series:
-    return cell.iloc[int(cell["val_dice"].to_numpy().argmax())]
+def _best_run(cell: pd.DataFrame) -> pd.Series:
+    return cell.iloc[int(cell["score"].to_numpy().argmax())]

@@ -9,7 +9,7 @@ there are is said in claims.py; this file knows none of them.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 from scipy import stats
@@ -24,6 +24,7 @@ VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "undecided", "unte
 
 ERROR = 0.05  # of one claim: false verdicts; of a page: the expected share of false ones among those that decide
 SHOWN = 4  # contrasts of a claim that the text lists
+MAX_LISTED = 20  # of more it names the one that decides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,14 @@ class Basis:
     caveats: Sequence[str] = ()
 
 
-Judgement = tuple[
-    float, float
-]  # p values: small for the first says that the claim is true, for the second that it is not
+class Judgement(NamedTuple):
+    """How sure it is that something holds, how sure that it does not (one-sided p values), and on what that hangs."""
+
+    p_for: float
+    p_against: float
+    hangs_on: Finding
+
+
 Judge = Callable[[Sequence[Finding]], Judgement]
 
 
@@ -94,7 +100,7 @@ def claim(
     code: str, sentence: str, rule: str, *, judge: Judge | None = None, unit: str = "Dice"
 ) -> Callable[[Callable[[pd.DataFrame], Basis]], Claim]:
     """Make a claim of the function below it, so that the rule in words stands beside the rule in code."""
-    return lambda read: Claim(code, sentence, rule, read, judge or all_hold, unit)
+    return lambda read: Claim(code, sentence, rule, read, judge or all_of_them, unit)
 
 
 def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
@@ -104,18 +110,20 @@ def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
         return Assessment(verdict="untested", text=read.missing)
     findings = [examine(contrast) for contrast in read.contrasts]
     units = min(finding.units for finding in findings)
-    p_for, p_against = claim.judge(findings)
-    p = min(1.0, 2 * min(p_for, p_against))
-    shown = weakest([finding for finding in findings if finding.unit == claim.unit] or findings)
+    judged = claim.judge(findings)
+    p = min(1.0, 2 * min(judged.p_for, judged.p_against))
+    shown = judged.hangs_on
+    if shown.unit != claim.unit:
+        shown = next((finding for finding in findings if finding.unit == claim.unit), shown)
     own = table[table["study"] == claim.study]
     caveats = [*read.caveats, *describe_rows(read.rows), *edge_caveats(own)]
     if (own["train_percent"] == ALL_DATA).any():
         caveats.append(f"rows at {ALL_DATA} % are left out: their validation images are the training images")
     if any(finding.dropped for finding in findings):
         caveats.append(f"left out: {pluralize(max(f.dropped for f in findings), 'seed')} without all of the rows")
-    words = [describe(findings, units), *([read.text] if read.text else [])]
+    words = [describe(findings, shown, units), *([read.text] if read.text else [])]
     return Assessment(
-        verdict=_verdict(p_for, p_against, p),
+        verdict=_verdict(judged.p_for, judged.p_against, p),
         text="; ".join(words),
         effect=shown.effect,
         low=shown.low,
@@ -152,35 +160,54 @@ def _verdict(p_for: float, p_against: float, p: float) -> Verdict:
     return "supported" if p_for < p_against else "contradicted"
 
 
-def all_hold(findings: Sequence[Finding]) -> Judgement:
-    """Every contrast lies where the claim says (the intersection-union test of Berger 1982: no correction); one that
-    does not contradicts it (Bonferroni over the contrasts).
+def all_of_them(findings: Sequence[Finding]) -> Judgement:
+    """The rule of a claim that names no other."""
+    return all_hold(judge_each(findings))
+
+
+def judge_each(findings: Iterable[Finding]) -> list[Judgement]:
+    return [Judgement(finding.p_for, finding.p_against, finding) for finding in findings]
+
+
+def all_hold(parts: Sequence[Judgement]) -> Judgement:
+    """Every part holds (the intersection-union test of Berger 1982: no correction); one that does not contradicts it
+    (Bonferroni over the parts).
     """
-    p_against = len(findings) * min(finding.p_against for finding in findings)
-    return max(finding.p_for for finding in findings), min(1.0, p_against)
+    weakest = max(parts, key=lambda part: (part.p_for, -abs(part.hangs_on.effect)))
+    return Judgement(weakest.p_for, min(1.0, len(parts) * min(part.p_against for part in parts)), weakest.hangs_on)
 
 
-def at_least(needed: int, findings: Sequence[Finding]) -> Judgement:
-    """At least so many contrasts lie where the claim says (partial conjunction, Benjamini and Heller 2008)."""
-    count = len(findings)
-    p_for = sorted(finding.p_for for finding in findings)
-    p_against = sorted(finding.p_against for finding in findings)
-    others = count - needed + 1  # so many that do not contradict it
-    return min(1.0, others * p_for[needed - 1]), min(1.0, needed * p_against[others - 1])
+def any_holds(parts: Sequence[Judgement]) -> Judgement:
+    """One part at least holds (Bonferroni over the parts: the best was looked for). That none does contradicts it."""
+    strongest = min(parts, key=lambda part: (part.p_for, -part.hangs_on.effect))
+    p_for = min(1.0, len(parts) * strongest.p_for)
+    return Judgement(p_for, max(part.p_against for part in parts), strongest.hangs_on)
 
 
-def weakest(findings: Sequence[Finding]) -> Finding:
-    """The contrast on which a claim hangs most."""
-    return max(findings, key=lambda finding: (finding.p_for, -abs(finding.effect)))
+def at_least(needed: int, parts: Sequence[Judgement]) -> Judgement:
+    """At least so many parts hold (partial conjunction, Benjamini and Heller 2008)."""
+    by_for = sorted(parts, key=lambda part: part.p_for)
+    by_against = sorted(part.p_against for part in parts)
+    others = len(parts) - needed + 1  # so many that do not contradict it
+    p_for = min(1.0, others * by_for[needed - 1].p_for)
+    return Judgement(p_for, min(1.0, needed * by_against[others - 1]), by_for[needed - 1].hangs_on)
 
 
-def describe(findings: Sequence[Finding], units: int) -> str:
-    """`switching less BCE +0.031 (0.012 to 0.050)`, the weakest first, and how many seeds that is."""
-    ranked = sorted(findings, key=lambda finding: -finding.p_for)
-    words = [describe_finding(finding) for finding in ranked[:SHOWN]]
-    more = [f"{len(ranked) - SHOWN} more"] if len(ranked) > SHOWN else []
+def by_group(findings: Sequence[Finding], level: int = 0) -> list[list[Finding]]:
+    """Findings with the same entry in `group`, in order of appearance."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.group[level], []).append(finding)
+    return list(groups.values())
+
+
+def describe(findings: Sequence[Finding], shown: Finding, units: int) -> str:
+    """`switching less BCE +0.031 (0.012 to 0.050)`: what the claim hangs on first; and how many seeds that is."""
+    ranked = [shown, *sorted((one for one in findings if one is not shown), key=lambda one: -one.p_for)]
+    listed = ranked[:SHOWN] if len(ranked) <= MAX_LISTED else ranked[:1]
+    more = [f"{len(ranked) - len(listed)} more"] if len(ranked) > len(listed) else []
     alone = "; one run a cell decides nothing" if units < 2 else f"; {pluralize(units, 'seed')}"
-    return ", ".join([*words, *more]) + alone
+    return ", ".join([*map(describe_finding, listed), *more]) + alone
 
 
 def describe_finding(finding: Finding) -> str:

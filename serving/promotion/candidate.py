@@ -1,4 +1,4 @@
-"""Which trial is promoted: the best by validation Dice among those that were judged fairly on these very images.
+"""Which trial is promoted: the best of the cell that wins (training/study/winning.py) among those judged fairly.
 
 Reads runs through the client it is given. It knows nothing of exports, registries or test scores.
 """
@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from training.data.image_set import ImageSet, data_name
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.study.trial import Trial
+from training.study.winning import mean_score, rank_cells
 from training.tracking.store import search_runs
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ JUDGED = (  # finished, validated on images it never saw, and trained on the mas
     "status = 'FINISHED' and tags.role = 'trial' and tags.protocol = 'fixed' and params.augment != 'both' "
     "and params.train_percent != '100' and params.equalize_masks = 'False'"
 )
-ELIGIBLE = f"{JUDGED} and tags.diverged = 'false' and tags.collapsed = 'false' and metrics.best_val_dice > 0"
 PAGE = 200  # runs asked for at once
 
 
@@ -51,14 +51,15 @@ class Candidate:
 
 
 def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
-    """The best eligible trial on these images. Raises ValueError, with the cure, when there is none.
+    """The best trial of the winning cell on these images. Raises ValueError, with the cure, when there is none.
 
     Trials of any image size compete: a run's digest is that of the images as its study read and framed them.
     """
     sets: dict[tuple[int, str, ReadOptions], ImageSet] = {}
     readings: dict[str, ReadOptions] = {}
     seen, outdated = set(), []
-    for run in find_runs(client, data_name(folder), ELIGIBLE):
+    judged = list(find_runs(client, data_name(folder), JUDGED))
+    for run in rank_runs(judged):
         if not leaves_out_empty_images(run):
             outdated.append(run.info.run_id)
             continue
@@ -94,7 +95,7 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
         )
     if seen:
         raise ValueError(_other_images(folder, seen, [images.digest for images in sets.values()]))
-    raise ValueError(_why_none(client, folder, outdated))
+    raise ValueError(_why_none(folder, outdated, len(judged)))
 
 
 def download(client: "MlflowClient", run_id: str, hashes: Mapping[str, str], name: str, folder: Path) -> Path:
@@ -115,6 +116,31 @@ def leaves_out_empty_images(run: "Run") -> bool:
     """Whether the run's Dice is a mean over images with foreground; earlier ones counted two empty masks as 1."""
     metrics = run.data.metrics
     return metrics.get("val_empty_images", 0) == 0 or "val_false_alarms" in metrics
+
+
+def rank_runs(runs: Iterable["Run"]) -> list["Run"]:
+    """Those that can be promoted: the runs of the best cell first, and of a cell the best run first.
+
+    On each set of images (data_digest) the cells of the largest training fraction compete, failed runs counted.
+    """
+    judged, cell_of = list(runs), {}
+    for run in judged:
+        factors = {name: value for name, value in run.data.params.items() if name not in ("seed", "fold")}
+        cell_of[run.info.run_id] = (run.data.tags["data_digest"], *sorted(factors.items()))
+    ranked: dict[Hashable, float] = {}
+    for digest in dict.fromkeys(run.data.tags["data_digest"] for run in judged):
+        own = [run for run in judged if run.data.tags["data_digest"] == digest]
+        scores = [(cell_of[run.info.run_id], float(run.data.params["train_percent"]), _score(run)) for run in own]
+        for cell in rank_cells(scores):
+            ranked[cell] = mean_score(score for other, _, score in scores if other == cell)
+    able = [run for run in judged if _score(run) > 0 and cell_of[run.info.run_id] in ranked]
+    return sorted(able, key=lambda run: (ranked[cell_of[run.info.run_id]], _score(run)), reverse=True)
+
+
+def _score(run: "Run") -> float:
+    """0 for a run that diverged or predicts nothing in the end."""
+    failed = "true" in (run.data.tags.get("diverged"), run.data.tags.get("collapsed"))
+    return 0.0 if failed else run.data.metrics.get("best_val_dice", 0.0)
 
 
 def find_runs(client: "MlflowClient", data: str, which: str) -> Iterator["Run"]:
@@ -146,13 +172,13 @@ def _other_images(folder: Path, seen: set[str], digests: list[str]) -> str:
     )
 
 
-def _why_none(client: "MlflowClient", folder: Path, outdated: list[str]) -> str:
+def _why_none(folder: Path, outdated: list[str], failed: int) -> str:
     if outdated:
         return (
             f"data={folder}: the Dice of {len(outdated)} finished trial(s) counts images without foreground, where "
             "predicting nothing scores 1; run the study again, and it is a mean over the images that have foreground"
         )
-    if failed := sum(1 for _ in find_runs(client, data_name(folder), JUDGED)):
+    if failed:
         return (
             f"data={folder}: {failed} trial(s) are finished, but none predicts any foreground that is there (tag "
             "`collapsed`) or each diverged; run a study with more epochs or other learning rates, such as "

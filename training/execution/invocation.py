@@ -15,9 +15,9 @@ from training.execution.ray_pool import RayPool
 from training.execution.study_run import DiskFullError, Session, Workers, run_trials
 from training.execution.summary import NO_WINNER, describe_outcome, describe_study, find_undecided, find_winners
 from training.study.plan import describe, estimate_work, make_plan
-from training.study.search import mean_score
 from training.study.studies import Baseline, Study, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
+from training.study.winning import mean_score
 from training.tracking import mlflow_run, runs, store
 from training.tracking.lease import Heartbeat
 from training.tracking.retry import is_full, is_transient

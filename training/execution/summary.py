@@ -5,8 +5,9 @@ import math
 from training.command.progress import duration
 from training.execution.jobs import Outcome
 from training.study.plan import Plan, describe
-from training.study.search import can_win, find_winner
+from training.study.search import can_win
 from training.study.trial import Trial
+from training.study.winning import find_winner
 
 NO_WINNER = "no trial predicts any foreground that is there (the runs' tag `collapsed`), or all diverged"
 
@@ -14,9 +15,10 @@ NO_WINNER = "no trial predicts any foreground that is there (the runs' tag `coll
 def find_winners(plan: Plan, outcomes: list[Outcome]) -> list[Trial]:
     """The best trial of the study, or of each learning-rate search; seed 0 stands for all seeds.
 
-    None of a search, or of the study, in which no trial predicts any foreground.
+    What was settled before stays, unless something is better by more than noise. None of a search, or of the study, in
+    which no trial predicts any foreground.
     """
-    found = (find_winner(results) for results in _contests(plan, outcomes).values())
+    found = (find_winner(results, plan.incumbent) for results in _contests(plan, outcomes).values())
     return [trial for trial in found if trial]
 
 

@@ -100,6 +100,7 @@ class Plan:
     searches: list[Search]
     extra: frozenset[Trial]
     left_out: list[str]
+    incumbent: Trial | None  # the trial that repeats what was settled before, where the study settles anything
 
     @property
     def num_trials(self) -> int:
@@ -126,7 +127,18 @@ def make_plan(study: Study, baseline: Baseline, settings: Settings) -> Plan:
         "epochs may find one, and baseline=report takes the report's"
         for name in unsearched
     ]
-    return Plan(study=study, searches=searches, extra=frozenset(extra), left_out=reasons)
+    incumbent = _find_incumbent(study, baseline, searches)
+    return Plan(study=study, searches=searches, extra=frozenset(extra), left_out=reasons, incumbent=incumbent)
+
+
+def _find_incumbent(study: Study, baseline: Baseline, searches: list[Search]) -> Trial | None:
+    """At the largest training fraction, where alone cells compete."""
+    if study.search_lr or not study.fixes:
+        return None
+    settled = {factor: getattr(baseline, factor) for factor in study.scientific if hasattr(baseline, factor)}
+    trials = [trial for search in searches for trial in search.propose({}) if trial.seed == 0]
+    same = [trial for trial in trials if all(getattr(trial, factor) == value for factor, value in settled.items())]
+    return max(same, key=lambda trial: trial.train_percent, default=None)
 
 
 def estimate_work(study: Study, settings: Settings) -> float:

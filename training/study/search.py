@@ -4,15 +4,11 @@ A search knows neither how a trial is run nor where results are kept. Running a 
 until nothing is left. Resuming it, or running it twice, is the same loop with more results at the start.
 """
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Protocol
 
 from training.study.trial import Trial
-
-Results = Mapping[Trial, float]  # best validation Dice of every finished trial; 0: it collapsed, nan: it diverged
+from training.study.winning import Results, mean_score
 
 
 class Search(Protocol):
@@ -89,26 +85,9 @@ class DecadeSearch:
         return mean_score([results[trial] for trial in self._trials(lr)])
 
 
-def mean_score(dices: list[float]) -> float:
-    """Mean Dice over seeds; one that collapsed (0) or diverged (nan) counts 0."""
-    return fmean(0.0 if math.isnan(dice) else dice for dice in dices)
-
-
 def can_win(trial: Trial) -> bool:
     """Whether the trial's validation Dice says what the others' say: on images it did not train on, as they are."""
     return trial.augment != "both" and trial.train_percent < 100
-
-
-def find_winner(results: Results) -> Trial | None:
-    """The trial (seed 0 stands for all seeds) with the highest mean validation Dice; the first of equals.
-
-    None where no mean is above 0: what predicts nothing, or nothing right, does not win.
-    """
-    cells: dict[Trial, list[float]] = {}
-    for trial, dice in results.items():
-        cells.setdefault(trial.replace(seed=0), []).append(dice)
-    best = max(cells, key=lambda cell: mean_score(cells[cell]), default=None)
-    return best if best and mean_score(cells[best]) > 0 else None
 
 
 def _lr(digit: int, decade: float) -> float:

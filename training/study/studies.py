@@ -149,10 +149,11 @@ def _dropout(baseline: Baseline) -> Iterable[Row]:
 
 
 def _losses(baseline: Baseline) -> Iterable[Row]:
+    published = ("adam", "rmsprop", "sgd")
     for loss in ("switching", "bce", "inverse_dice", "dice"):
-        for optimizer in ("adam", "rmsprop", "sgd"):
-            lr = baseline.lr(loss, optimizer, baseline.scheduler)
-            yield Row(_fixed(baseline) | {"loss": loss, "optimizer": optimizer, "lr": lr})
+        for optimizer in dict.fromkeys([*published, baseline.optimizer]):  # what was settled competes, too
+            factors = {"loss": loss, "optimizer": optimizer, "lr": baseline.lr(loss, optimizer, baseline.scheduler)}
+            yield Row(_fixed(baseline) | factors, extra=optimizer not in published)
 
 
 def _augmentation(baseline: Baseline) -> Iterable[Row]:

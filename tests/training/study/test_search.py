@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from training.study.search import DecadeSearch, Grid, Search, find_winner
+from training.study.search import DecadeSearch, Grid, Search
 from training.study.trial import Trial
+from training.study.winning import find_winner
 
 START = Trial(loss="bce", optimizer="adam", lr=1e-4, epochs=2)
 

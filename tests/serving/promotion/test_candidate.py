@@ -1,0 +1,34 @@
+"""Which run is promoted: the best one of the cell that wins, and not the luckiest run of all."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from serving.promotion.candidate import JUDGED, find_runs, rank_runs
+from training.tracking import runs as tracking
+
+
+def log_trial(dice: float, tags: Mapping[str, str] = {}, **params: str) -> str:
+    client, experiment = tracking.connect()
+    known = {"role": "trial", "protocol": "fixed", "diverged": "false", "collapsed": "false", "data": "cells"}
+    run_id = tracking.begin_run(client, experiment, "trial", {**known, "data_digest": "one", **tags})
+    factors = {"augment": "none", "train_percent": "80", "equalize_masks": "False", "optimizer": "adam", "seed": "0"}
+    for name, value in {**factors, **params}.items():
+        client.log_param(run_id, name, value)
+    client.log_metric(run_id, "best_val_dice", dice)
+    tracking.end_run(client, run_id)
+    return run_id
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("new_store")
+def test_the_best_run_of_the_winning_cell_comes_first() -> None:
+    lucky = [log_trial(dice, optimizer="adam", seed=str(seed)) for seed, dice in enumerate((0.95, 0.5, 0.49))]
+    steady = [log_trial(dice, optimizer="sgd", seed=str(seed)) for seed, dice in enumerate((0.8, 0.82, 0.81))]
+    failing = [log_trial(0.9, optimizer="adamax", seed="0")]
+    failing.append(log_trial(0.9, {"collapsed": "true"}, optimizer="adamax", seed="1"))
+    log_trial(0.99, optimizer="sgd", train_percent="20")
+    elsewhere = log_trial(0.7, {"data_digest": "two"}, train_percent="40")
+    client, _ = tracking.connect()
+    ranked = [run.info.run_id for run in rank_runs(find_runs(client, "cells", JUDGED))]
+    assert ranked == [steady[1], steady[2], steady[0], elsewhere, *lucky, failing[0]]

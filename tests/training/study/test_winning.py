@@ -1,0 +1,80 @@
+"""One rule says who wins: cells by their means, failures counted, on equal data; the incumbent stays within noise."""
+
+import math
+
+import pytest
+
+from training.study.plan import Settings, make_plan
+from training.study.studies import STUDIES, Baseline, baseline_from_report
+from training.study.trial import Trial
+from training.study.winning import find_winner, rank_cells
+
+ADAM = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=2)
+SGD = ADAM.replace(optimizer="sgd", lr=0.1)
+SETTINGS = Settings(
+    preset="demo",
+    epochs="preset",
+    image_size="64",
+    fit="resize",
+    seeds=3,
+    baseline="measured",
+    protocol="fixed",
+    precision="fp32",
+    val_percent=10,
+    test_percent=10,
+    fold=0,
+)
+
+
+def scores(*cells: tuple[Trial, list[float]]) -> dict[Trial, float]:
+    return {cell.replace(seed=seed): dice for cell, dices in cells for seed, dice in enumerate(dices)}
+
+
+def test_a_cell_s_mean_counts_and_not_its_luckiest_run() -> None:
+    assert rank_cells([("lucky", 80, 0.9), ("lucky", 80, 0.1), ("steady", 80, 0.7), ("steady", 80, 0.7)])[0] == "steady"
+
+
+def test_a_run_that_failed_counts_0_in_its_cell() -> None:
+    runs = [("half", 80, 0.9), ("half", 80, math.nan), ("whole", 80, 0.5), ("whole", 80, 0.5), ("none", 80, 0.0)]
+    assert rank_cells(runs) == ["whole", "half"]
+
+
+def test_cells_compete_at_the_largest_training_fraction_alone() -> None:
+    assert rank_cells([("little data", 20, 0.9), ("much data", 80, 0.6)]) == ["much data"]
+
+
+@pytest.mark.parametrize(
+    ("gains", "winner"),
+    [
+        ([0.02, 0.03, 0.025, 0.02, 0.03, 0.025], SGD),
+        ([0.05, -0.04, 0.03, -0.02, 0.04, -0.01], ADAM),
+        ([0.02], SGD),  # one seed does not tell what noise is
+        ([-0.02, -0.03], ADAM),
+    ],
+)
+def test_the_incumbent_is_replaced_by_what_is_better_by_more_than_noise(gains: list[float], winner: Trial) -> None:
+    results = scores((ADAM, [0.7] * len(gains)), (SGD, [0.7 + gain for gain in gains]))
+    assert find_winner(results, ADAM) == winner
+
+
+def test_an_incumbent_that_predicts_nothing_is_replaced() -> None:
+    assert find_winner(scores((ADAM, [0.0] * 3), (SGD, [0.5, 0.6, 0.4])), ADAM) == SGD
+
+
+def test_what_was_settled_is_a_row_of_the_next_study() -> None:
+    """AdaMax, which the losses study of the report does not hold, competes there once it was settled."""
+    lrs = {("switching", name): 0.01 for name in ("adam", "adamax", "rmsprop", "sgd")}
+    baseline = Baseline(optimizer="adamax", lrs=lrs)
+    plan = make_plan(STUDIES["losses"], baseline, SETTINGS)
+    assert plan.incumbent is not None
+    assert (plan.incumbent.optimizer, plan.incumbent.loss) == ("adamax", "switching")
+    assert plan.num_trials == 3 * 16
+    report = make_plan(STUDIES["losses"], baseline_from_report(STUDIES["losses"]), SETTINGS)
+    assert report.num_trials == 3 * 12
+
+
+def test_the_incumbent_stands_at_the_most_data() -> None:
+    plan = make_plan(STUDIES["weight_decay"], baseline_from_report(STUDIES["weight_decay"]), SETTINGS)
+    assert plan.incumbent is not None
+    assert (plan.incumbent.train_percent, plan.incumbent.weight_decay) == (80, 0.01)
+    assert make_plan(STUDIES["learning_rate"], Baseline(), SETTINGS).incumbent is None
