@@ -6,7 +6,7 @@ rows do not know their seed, so all of them are one unit. Nothing here knows a c
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
+
+from analysis.claims.labels import value_label
 
 UNIT = ("data_digest", "fold", "seed")
 LEVEL = 0.95
@@ -166,6 +168,24 @@ def difference(
     """The mean over settings of `left` less `right`: one contrast, or none where no unit has both."""
     values, dropped = complete(by_unit(left, settings, score) - by_unit(right, settings, score))
     return contrast(words, values.mean(axis="columns"), dropped=dropped, **known) if values.size else []
+
+
+def against_each(
+    rows: pd.DataFrame, factor: str, value: Any, others: Iterable[Any], settings: Sequence[str] = (), **known: Any
+) -> list[Contrast]:
+    """One value of a factor less each other one: a contrast each, of those that were run."""
+    own = rows[rows[factor] == value]
+    return [
+        found
+        for other in others
+        for found in difference(
+            f"{value_label(factor, value)} less {value_label(factor, other)}",
+            own,
+            rows[rows[factor] == other],
+            settings,
+            **known,
+        )
+    ]
 
 
 def level(

@@ -9,6 +9,7 @@ from analysis.claims.contrasts import (
     BELOW,
     INF,
     SMALLEST,
+    against_each,
     by_unit,
     complete,
     contrast,
@@ -33,18 +34,8 @@ def _loss_means(rows: pd.DataFrame) -> str:
 
 def _against_others(table: pd.DataFrame, loss: str, claimed: tuple[float, float]) -> Basis:
     rows = select_rows(table, "losses")
-    found = [
-        one
-        for other in LOSSES
-        if other != loss
-        for one in difference(
-            f"{value_label('loss', loss)} less {value_label('loss', other)}",
-            rows[rows["loss"] == loss],
-            rows[rows["loss"] == other],
-            ["optimizer"],
-            claimed=claimed,
-        )
-    ]
+    others = [other for other in LOSSES if other != loss]
+    found = against_each(rows, "loss", loss, others, ["optimizer"], claimed=claimed)
     return Basis(contrasts=found, rows=rows, text=_loss_means(rows), missing="no other loss to compare with")
 
 

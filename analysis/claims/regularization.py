@@ -10,6 +10,7 @@ from analysis.claims.contrasts import (
     ABOVE,
     INF,
     Finding,
+    against_each,
     by_unit,
     complete,
     contrast,
@@ -36,20 +37,9 @@ LARGEST_DROPOUT = 0.8
 )
 def no_decay_needed(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "weight_decay", train_percent=MUCH_DATA)
-    without = rows[rows["weight_decay"] == 0]
-    found = [
-        one
-        for decay in sorted(set(rows["weight_decay"]) - {0.0})
-        for one in difference(
-            f"none less {decay:g}",
-            without,
-            rows[rows["weight_decay"] == decay],
-            score="val_loss",
-            unit="loss",
-            claimed=(-INF, LOSS_TIE),
-            smallest=0.0,
-        )
-    ]
+    decays = sorted(set(rows["weight_decay"]) - {0.0})
+    known: dict[str, Any] = {"score": "val_loss", "unit": "loss", "claimed": (-INF, LOSS_TIE), "smallest": 0.0}
+    found = against_each(rows, "weight_decay", 0.0, decays, **known)
     return Basis(contrasts=found, rows=rows, missing=f"no row without decay at {MUCH_DATA} %")
 
 
@@ -67,17 +57,11 @@ def one_beats_all(findings: Sequence[Finding]) -> Judgement:
 def little_data_strong_decay(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "weight_decay", train_percent=LITTLE_DATA)
     decays = sorted(set(rows["weight_decay"].dropna()))
+    weak = [decay for decay in decays if decay < STRONG_DECAY]
     found = [
         one
         for strong in (decay for decay in decays if decay >= STRONG_DECAY)
-        for weak in (decay for decay in decays if decay < STRONG_DECAY)
-        for one in difference(
-            f"{strong:g} less {weak:g}",
-            rows[rows["weight_decay"] == strong],
-            rows[rows["weight_decay"] == weak],
-            ["train_percent"],
-            group=(f"{strong:g}",),
-        )
+        for one in against_each(rows, "weight_decay", strong, weak, ["train_percent"], group=(f"{strong:g}",))
     ]
     if not found:
         return Basis(missing="no strong and weak decay on little data")
@@ -98,12 +82,7 @@ def too_strong_underfits(table: pd.DataFrame) -> Basis:
     found = [
         one
         for weaker, stronger in pairwise(decays)
-        for one in difference(
-            f"{weaker:g} less {stronger:g}",
-            rows[rows["weight_decay"] == weaker],
-            rows[rows["weight_decay"] == stronger],
-            score="train_dice",
-        )
+        for one in against_each(rows, "weight_decay", weaker, [stronger], score="train_dice")
     ]
     return Basis(contrasts=found, rows=rows, missing=f"fewer than two strengths of decay at {MUCH_DATA} %")
 

@@ -8,6 +8,7 @@ from analysis.claims.contrasts import (
     BELOW,
     Contrast,
     Finding,
+    against_each,
     difference,
 )
 from analysis.claims.labels import value_label
@@ -56,11 +57,7 @@ def helps_most(table: pd.DataFrame) -> Basis:
 def adamax_without(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "schedulers", optimizer="adamax")
     without = rows[rows["scheduler"] == "none"]
-    found = [
-        one
-        for name in WITH_SCHEDULER
-        for one in difference(f"none less {name}", without, rows[rows["scheduler"] == name])
-    ]
+    found = against_each(rows, "scheduler", "none", WITH_SCHEDULER)
     if len(found) < len(WITH_SCHEDULER):
         return Basis(missing="AdaMax was not run with step, plateau and no scheduler")
     caveats = confounders(without, rows[rows["scheduler"].isin(WITH_SCHEDULER)], [], "scheduler")
@@ -124,11 +121,7 @@ def plateau_best(table: pd.DataFrame) -> Basis:
 
 def _plateau_over_others(rows: pd.DataFrame, settings: list[str]) -> Basis:
     plateau, others = rows[rows["scheduler"] == "plateau"], ("none", "step")
-    found = [
-        one
-        for name in others
-        for one in difference(f"plateau less {name}", plateau, rows[rows["scheduler"] == name], settings)
-    ]
+    found = against_each(rows, "scheduler", "plateau", others, settings)
     if len(found) < len(others):
         return Basis(missing="plateau was not run beside both step and none")
     caveats = confounders(plateau, rows[rows["scheduler"] != "plateau"], settings, "scheduler")
