@@ -17,7 +17,7 @@ def highest_dice(trials: pd.DataFrame) -> pd.Series | None:
     """
     cells = _judged(trials)
     ranked = rank_cells(zip(cells["cell"], cells["train_percent"].fillna(0), cells["score"], strict=True))
-    return _best_run(cells[cells["cell"] == ranked[0]]) if ranked else None
+    return _best_run(cells[cells["cell"] == next(iter(ranked))]) if ranked else None
 
 
 def most_consistent(trials: pd.DataFrame) -> pd.Series | None:

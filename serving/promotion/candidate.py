@@ -17,7 +17,7 @@ from training.data.image_set import ImageSet, data_name
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.study.trial import Trial
-from training.study.winning import mean_score, rank_cells
+from training.study.winning import rank_cells
 from training.tracking.store import search_runs
 
 if TYPE_CHECKING:
@@ -126,13 +126,12 @@ def rank_runs(runs: Iterable["Run"]) -> list["Run"]:
     judged, cell_of = list(runs), {}
     for run in judged:
         factors = {name: value for name, value in run.data.params.items() if name not in ("seed", "fold")}
-        cell_of[run.info.run_id] = (run.data.tags["data_digest"], *sorted(factors.items()))
+        cell_of[run.info.run_id] = (run.data.tags.get("data_digest", ""), *sorted(factors.items()))
     ranked: dict[Hashable, float] = {}
-    for digest in dict.fromkeys(run.data.tags["data_digest"] for run in judged):
-        own = [run for run in judged if run.data.tags["data_digest"] == digest]
+    for digest in dict.fromkeys(cell[0] for cell in cell_of.values()):
+        own = [run for run in judged if cell_of[run.info.run_id][0] == digest]
         scores = [(cell_of[run.info.run_id], float(run.data.params["train_percent"]), _score(run)) for run in own]
-        for cell in rank_cells(scores):
-            ranked[cell] = mean_score(score for other, _, score in scores if other == cell)
+        ranked |= rank_cells(scores)
     able = [run for run in judged if _score(run) > 0 and cell_of[run.info.run_id] in ranked]
     return sorted(able, key=lambda run: (ranked[cell_of[run.info.run_id]], _score(run)), reverse=True)
 

@@ -25,8 +25,8 @@ def mean_score(dices: Iterable[float]) -> float:
     return fmean(0.0 if math.isnan(dice) else dice for dice in dices)
 
 
-def rank_cells(runs: Iterable[tuple[Cell, float, float]]) -> list[Cell]:
-    """The cells that compete, best first; the first of equals first. `runs`: cell, train_percent and Dice of each.
+def rank_cells(runs: Iterable[tuple[Cell, float, float]]) -> dict[Cell, float]:
+    """The cells that compete and their scores, best first. `runs`: cell, train_percent and Dice of each.
 
     Failed runs are among them. A cell whose mean is 0 is not: what predicts nothing, or nothing right, does not win.
     """
@@ -37,7 +37,7 @@ def rank_cells(runs: Iterable[tuple[Cell, float, float]]) -> list[Cell]:
         if percent == largest:
             cells.setdefault(cell, []).append(dice)
     scores = {cell: mean_score(dices) for cell, dices in cells.items()}
-    return sorted((cell for cell, score in scores.items() if score > 0), key=lambda cell: -scores[cell])
+    return {cell: score for cell, score in sorted(scores.items(), key=lambda one: -one[1]) if score > 0}
 
 
 def find_winner(results: Results, incumbent: Trial | None = None) -> Trial | None:
@@ -45,7 +45,7 @@ def find_winner(results: Results, incumbent: Trial | None = None) -> Trial | Non
 
     `incumbent`, where it is among the results, stays unless the best is better by more than noise.
     """
-    ranked = rank_cells((trial.replace(seed=0), trial.train_percent, dice) for trial, dice in results.items())
+    ranked = list(rank_cells((trial.replace(seed=0), trial.train_percent, dice) for trial, dice in results.items()))
     if not ranked or incumbent not in ranked:
         return ranked[0] if ranked else None
     return ranked[0] if _is_better(ranked[0], incumbent, results) else incumbent
