@@ -237,7 +237,7 @@ def test_a_mostly_empty_folder_from_study_to_champion(made: str, tmp_path: Path)
     run = functools.partial(
         subprocess.run, cwd=tmp_path, env=environment(), text=True, capture_output=True, check=False
     )
-    study = [*PYTHON, "training.runner", "augmentation", "--data", folder, "--preset", "demo", "--workers", "1"]
+    study = [*PYTHON, "training.runner", "losses", "--data", folder, "--preset", "demo", "--workers", "1"]
     trained = run([*study, "--epochs", "6", "--image-size", "32"])
     assert trained.returncode == 0, trained.stderr
     promoted = run([*PYTHON, "serving.promote", "--data", folder])

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("ray", reason="Ray is not installed (requirements-ray.txt): this executor was not tried")
 
-EPOCHS = ("--epochs", "6")
+EPOCHS = ("--epochs", "30")  # so that they are not done before they are disturbed
 
 
 @pytest.fixture(scope="module")
