@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from training.study.plan import PRESETS, Plan, Settings, estimate_work, find_widest, make_plan
-from training.study.search import Results, Search
+from training.study.search import Search
 from training.study.studies import REPORT_STUDIES, STUDIES, Baseline, Study, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
+from training.study.winning import Results
 
 PUBLISHED = Path(__file__).parents[3] / "analysis" / "published"
 TABLES = {
