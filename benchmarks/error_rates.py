@@ -15,13 +15,16 @@ import pandas as pd
 from analysis.claims.claims import ALL_CLAIMS
 from analysis.claims.verdicts import Assessment, Claim, assess
 from analysis.evidence.schema import tidy
+from training.study.search import DecadeSearch
 from training.study.studies import STUDIES, baseline_from_report
 from training.study.trial import Trial
 
-DECADES = (1e-4, 1e-3, 1e-2, 1e-1)
 LEVEL = 0.7  # Dice where there is no effect at all
 TRUE_WITHOUT = {  # claims that hold where there is no effect: `does not help`, `does as well`
     *("schedulers.4", "weight_decay.1", "augmentation.1", "extensions.1", "extensions.2", "extensions.3"),
+}
+FALSE_WITHOUT = {  # whose opposite holds there: `costs at least 0.2`, `some do not converge`, `gains at least 0.01`
+    *("optimizers.1", "dropout.3", "mask_equalization.1", "extensions.7"),
 }
 
 
@@ -30,18 +33,13 @@ def design(seeds: int) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for study in STUDIES.values():
         for row in study.rows(baseline_from_report(study)):
-            for lr in DECADES if study.search_lr else (row.factors["lr"],):
+            for lr in DecadeSearch.DECADES if study.search_lr else (row.factors["lr"],):
                 factors = {**vars(Trial(**{"epochs": study.epochs, **row.factors, "lr": lr, "image_size": 64}))}
                 rows += [
                     {**factors, "study": study.name, "seed": seed, "data_digest": "simulated"} for seed in range(seeds)
                 ]
     scores = {"val_dice": LEVEL, "train_dice": LEVEL, "val_loss": 0.4, "train_loss": 0.4, "epochs_to_converge": 30.0}
     return tidy(pd.DataFrame(rows).assign(**scores))
-
-
-FALSE_WITHOUT = {  # whose opposite holds there: `costs at least 0.2`, `some do not converge`, `gains at least 0.01`
-    *("optimizers.1", "dropout.3", "mask_equalization.1", "extensions.7"),
-}
 
 
 def cells(table: pd.DataFrame) -> np.ndarray:
@@ -57,7 +55,8 @@ def equal(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
 def unequal(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Cells between a tenth and three times as noisy as others."""
-    spread = rng.uniform(0.002, 0.06, cells(table).max() + 1)[cells(table)]
+    cell = cells(table)
+    spread = rng.uniform(0.002, 0.06, cell.max() + 1)[cell]
     return _add(table, rng.normal(0, spread), rng.normal(0, spread))
 
 

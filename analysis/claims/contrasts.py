@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from analysis.claims.labels import value_label
+from training.study.intervals import LEVEL, MIN_UNITS, mean_interval
 
 UNIT = ("data_digest", "fold", "seed")
-LEVEL = 0.95
 POWER = 0.8
-MIN_UNITS = 3  # two say nothing of their spread that a t of 12.7 would not forgive
 SMALLEST = 0.01  # Dice: the smallest effect of interest, where no reason says otherwise
 INF = math.inf
 ABOVE, BELOW = (0.0, INF), (-INF, 0.0)
@@ -44,7 +42,7 @@ class Contrast:
 class Finding:
     """What the units say of a contrast's mean. nan and p = 1 below MIN_UNITS."""
 
-    words: str
+    contrast: Contrast
     effect: float
     spread: float  # sd over units
     low: float  # LEVEL interval, Student's t
@@ -52,10 +50,6 @@ class Finding:
     p_for: float  # one-sided: small where the mean surely lies where the claim says
     p_against: float  # one-sided: small where it surely lies elsewhere, or is no difference worth the name
     units: int
-    is_difference: bool
-    unit: str
-    group: tuple[str, ...]
-    dropped: int
 
     @property
     def is_nil(self) -> bool:
@@ -74,7 +68,7 @@ def examine(contrast: Contrast) -> Finding:
     enough = len(values) >= MIN_UNITS
     low, high = mean_interval(values) if enough else (math.nan, math.nan)
     return Finding(
-        words=contrast.words,
+        contrast=contrast,
         effect=float(values.mean()) if len(values) else math.nan,
         spread=float(values.std(ddof=1)) if enough else math.nan,
         low=low,
@@ -82,10 +76,6 @@ def examine(contrast: Contrast) -> Finding:
         p_for=inside if enough else 1.0,
         p_against=min(outside) if enough else 1.0,
         units=len(values),
-        is_difference=contrast.is_difference,
-        unit=contrast.unit,
-        group=contrast.group,
-        dropped=contrast.dropped,
     )
 
 
@@ -105,17 +95,6 @@ def two_sided(contrast: Contrast) -> float:
     if len(values) < MIN_UNITS:
         return math.nan
     return min(1.0, 2 * min(_p_above(values, 0.0), _p_above(-values, 0.0)))
-
-
-def mean_interval(values: ArrayLike) -> tuple[float, float]:
-    """LEVEL interval of the mean, Student's t; nan below two values. Unknown ones are left out."""
-    sample = np.asarray(values, dtype=float)
-    sample = sample[~np.isnan(sample)]
-    if len(sample) < 2:
-        return math.nan, math.nan
-    error = sample.std(ddof=1) / math.sqrt(len(sample))
-    reach = float(special.stdtrit(len(sample) - 1, (1 + LEVEL) / 2) * error)
-    return float(sample.mean()) - reach, float(sample.mean()) + reach
 
 
 def detectable(spread: float, units: int) -> float:

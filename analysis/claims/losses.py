@@ -55,8 +55,7 @@ def switching_best(table: pd.DataFrame) -> Basis:
 )
 def inverse_dice_before_bce(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "losses")
-    sides = rows[rows["loss"] == "inverse_dice"], rows[rows["loss"] == "bce"]
-    found = difference("inverse Dice BCE less BCE", *sides, ["optimizer"])
+    found = against_each(rows, "loss", "inverse_dice", ["bce"], ["optimizer"])
     missing = "inverse Dice BCE and BCE were not both run"
     return Basis(contrasts=found, rows=rows, text=_loss_means(rows), missing=missing)
 
@@ -118,18 +117,11 @@ def decay_by_optimizer(table: pd.DataFrame) -> Basis:
 )
 def augmentation_no_help(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "augmentation")
-    plain = rows[rows["augment"] == "none"]
     ways = [way for way in dict.fromkeys(rows["augment"]) if way != "none"]
     found = [
         one
         for way in ways
-        for one in difference(
-            f"{value_label('augment', way)} less none",
-            rows[rows["augment"] == way],
-            plain,
-            claimed=(-INF, SMALLEST),
-            smallest=0.0,
-        )
+        for one in against_each(rows, "augment", way, ["none"], claimed=(-INF, SMALLEST), smallest=0.0)
     ]
     caveats = ["where validation images are augmented, too, they are other images"] if "both" in ways else []
     return Basis(contrasts=found, rows=rows, caveats=caveats, missing="no rows with and without augmentation")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.contrasts import Finding, by_unit, complete, contrast, difference, level
+from analysis.claims.contrasts import INF, Finding, against_each, by_unit, complete, contrast, level
 from analysis.claims.labels import value_label
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.verdicts import Basis, Judgement, all_hold, any_holds, by_group, claim, judge_each
@@ -82,7 +82,7 @@ def one_rate_fails(table: pd.DataFrame) -> Basis:
             value_label("optimizer", name),
             rows[rows["optimizer"] == name],
             ["loss"],
-            claimed=(CONVERGED, float("inf")),
+            claimed=(CONVERGED, INF),
             unit="val Dice",
         )
     ]
@@ -98,7 +98,7 @@ def one_rate_fails(table: pd.DataFrame) -> Basis:
 )
 def switching_beats_bce(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "optimizers", loss=("switching", "bce"))
-    found = difference("switching less BCE", *_sides(rows, "loss", "switching", "bce"), ["optimizer"])
+    found = against_each(rows, "loss", "switching", ["bce"], ["optimizer"])
     return Basis(contrasts=found, rows=rows, missing="no optimizer was run with both losses")
 
 
@@ -112,21 +112,18 @@ def little_data_order(table: pd.DataFrame) -> Basis:
     own = {}
     for optimizer in ("rmsprop", "sgd", "adam"):
         factors = {"loss": "switching", "optimizer": optimizer, "train_percent": LITTLE_DATA}
-        found = select_rows(table, "training_data", **factors)
-        own[optimizer] = select_rows(table, "schedulers_by_data", **factors) if found.empty else found
-    pairs = [("sgd", "rmsprop"), ("adam", "sgd")]
-    contrasts = []
-    for left, right in pairs:
-        words = f"{value_label('optimizer', left)} less {value_label('optimizer', right)}"
-        contrasts += difference(words, own[left], own[right], ["train_percent"])
-    if len(contrasts) < len(pairs):
+        section_2 = select_rows(table, "training_data", **factors)
+        own[optimizer] = select_rows(table, "schedulers_by_data", **factors) if section_2.empty else section_2
+    rows = pd.concat(own.values())
+    found = [
+        one
+        for left, right in (("sgd", "rmsprop"), ("adam", "sgd"))
+        for one in against_each(rows, "optimizer", left, [right], ["train_percent"])
+    ]
+    if len(found) < 2:
         return Basis(missing="RMSprop, SGD and Adam were not all run on little data")
     caveats = confounders(own["adam"], own["rmsprop"], ["train_percent"], "optimizer")
-    return Basis(contrasts=contrasts, rows=pd.concat(own.values()), caveats=caveats)
-
-
-def _sides(rows: pd.DataFrame, factor: str, left: object, right: object) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return rows[rows[factor] == left], rows[rows[factor] == right]
+    return Basis(contrasts=found, rows=rows, caveats=caveats)
 
 
 CLAIMS = (

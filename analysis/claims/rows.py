@@ -67,9 +67,8 @@ def confounders(left: pd.DataFrame, right: pd.DataFrame, match: Sequence[str], c
     """A caveat where rows alike in `match` differ in another factor than the compared one."""
     held = {compared, *match, *REPEATS, *NUISANCE.get(compared, ())}
     free = [factor for factor in FACTORS if factor not in held]
-    keys, sides = [*match, *REPEATS], []
-    for rows in (left, right):
-        sides.append(rows[[*keys, *free]].drop_duplicates())
+    keys = [*match, *REPEATS]
+    sides = [rows[[*keys, *free]].drop_duplicates() for rows in (left, right)]
     pairs = sides[0].merge(sides[1], on=keys, suffixes=("_left", "_right"))
     found = []
     for factor in free:

@@ -40,10 +40,10 @@ def helps_most(table: pd.DataFrame) -> Basis:
     found: list[Contrast] = []
     for name in dict.fromkeys(rows["optimizer"]):
         own = rows[rows["optimizer"] == name]
-        sides = own[own["scheduler"] == "none"], own[own["scheduler"].isin(WITH_SCHEDULER)]
-        for scheduler in dict.fromkeys(sides[1]["scheduler"]):
+        without = own[own["scheduler"] == "none"]
+        for scheduler in WITH_SCHEDULER:
             words = f"{value_label('optimizer', name)}, {scheduler} less none"
-            found += difference(words, own[own["scheduler"] == scheduler], sides[0], group=(name,))
+            found += difference(words, own[own["scheduler"] == scheduler], without, group=(name,))
     if len({one.group for one in found}) < 2:
         return Basis(missing="fewer than two optimizers with and without a scheduler")
     return Basis(contrasts=found, rows=rows)
@@ -135,8 +135,7 @@ def _plateau_over_others(rows: pd.DataFrame, settings: list[str]) -> Basis:
 )
 def plateau_on_little_data(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "schedulers_by_data", train_percent=LITTLE_DATA)
-    sides = rows[rows["scheduler"] == "plateau"], rows[rows["scheduler"] == "step"]
-    found = difference("plateau less step", *sides, ["optimizer", "train_percent"])
+    found = against_each(rows, "scheduler", "plateau", ["step"], ["optimizer", "train_percent"])
     return Basis(contrasts=found, rows=rows, missing="plateau and step were not both run on little data")
 
 
@@ -147,8 +146,7 @@ def plateau_on_little_data(table: pd.DataFrame) -> Basis:
 )
 def adam_on_little_data(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "schedulers_by_data", train_percent=LITTLE_DATA)
-    sides = rows[rows["optimizer"] == "adam"], rows[rows["optimizer"] == "sgd"]
-    found = difference("Adam less SGD", *sides, ["scheduler", "train_percent"])
+    found = against_each(rows, "optimizer", "adam", ["sgd"], ["scheduler", "train_percent"])
     return Basis(contrasts=found, rows=rows, missing="Adam and SGD were not both run on little data")
 
 

@@ -80,6 +80,9 @@ class Assessment:
         return detectable(self.spread, self.units)
 
 
+Assessments = Mapping[str, Assessment]  # by the claim's code
+
+
 @dataclass(frozen=True)
 class Claim:
     """One conclusion, the report's or ours, and what has to hold if it is true."""
@@ -113,14 +116,14 @@ def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
     judged = claim.judge(findings)
     p = min(1.0, 2 * min(judged.p_for, judged.p_against))
     shown = judged.hangs_on
-    if shown.unit != claim.unit:
-        shown = next((finding for finding in findings if finding.unit == claim.unit), shown)
+    if shown.contrast.unit != claim.unit:
+        shown = next((finding for finding in findings if finding.contrast.unit == claim.unit), shown)
     own = table[table["study"] == claim.study]
     caveats = [*read.caveats, *describe_rows(read.rows), *edge_caveats(own)]
     if (own["train_percent"] == ALL_DATA).any():
         caveats.append(f"rows at {ALL_DATA} % are left out: their validation images are the training images")
-    if any(finding.dropped for finding in findings):
-        caveats.append(f"left out: {pluralize(max(f.dropped for f in findings), 'seed')} without all of the rows")
+    if dropped := max(contrast.dropped for contrast in read.contrasts):
+        caveats.append(f"left out: {pluralize(dropped, 'seed')} without all of the rows")
     words = [describe(findings, shown, units), *([read.text] if read.text else [])]
     return Assessment(
         verdict=_verdict(judged.p_for, judged.p_against, p),
@@ -197,7 +200,7 @@ def by_group(findings: Sequence[Finding], level: int = 0) -> list[list[Finding]]
     """Findings with the same entry in `group`, in order of appearance."""
     groups: dict[str, list[Finding]] = {}
     for finding in findings:
-        groups.setdefault(finding.group[level], []).append(finding)
+        groups.setdefault(finding.contrast.group[level], []).append(finding)
     return list(groups.values())
 
 
@@ -211,11 +214,8 @@ def describe(findings: Sequence[Finding], shown: Finding, units: int) -> str:
 
 
 def describe_finding(finding: Finding) -> str:
-    digits = 1 if finding.unit == "epochs" else 3
-    value = signed(finding.effect, digits) if finding.is_difference else number(finding.effect, digits)
+    contrast, digits = finding.contrast, 1 if finding.contrast.unit == "epochs" else 3
+    value = signed(finding.effect, digits) if contrast.is_difference else number(finding.effect, digits)
     if math.isnan(finding.low):
-        return f"{finding.words} {value}"
-    return f"{finding.words} {value} ({number(finding.low, digits)} to {number(finding.high, digits)})"
-
-
-Assessments = Mapping[str, Assessment]
+        return f"{contrast.words} {value}"
+    return f"{contrast.words} {value} ({number(finding.low, digits)} to {number(finding.high, digits)})"

@@ -11,7 +11,7 @@ from analysis.claims.claims import ALL_CLAIMS, CLAIMS
 from analysis.claims.comparisons import compare_with_reference
 from analysis.claims.labels import DASH, TIMES, cell_label, factor_label, number, signed, value_label
 from analysis.claims.selection import highest_dice, most_consistent
-from analysis.claims.verdicts import VERDICTS, Assessment, Claim
+from analysis.claims.verdicts import VERDICTS, Assessment, Assessments, Claim
 from analysis.evidence.evidence import Evidence
 from analysis.evidence.provenance import command
 from analysis.page.pictures import Picture, Thumbnail, study_pictures, study_thumbnails
@@ -24,8 +24,6 @@ SETTINGS = ("loss", "optimizer", "lr", "scheduler", "weight_decay", "dropout", "
 MIN_EPOCHS_SHARE = 0.5  # of the report's; below that its conclusions are not really put to the test
 MIN_TEST_IMAGES = 5  # with foreground; fewer say little of a champion
 GLYPHS = {"supported": "✓", "contradicted": "✗", "undecided": "~", "untested": "·"}
-
-Assessments = Mapping[str, Assessment]
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,10 @@ def checked_claims(printed: Assessments, measured: Assessments, study: str) -> t
     return tuple(CheckedClaim(c, printed[c.code], measured[c.code]) for c in claims)
 
 
-def counts(verdicts: Assessments) -> list[tuple[str, int]]:
+def counts(found: Assessments) -> list[tuple[str, int]]:
     """How many of the report's claims got each verdict, in a fixed order."""
-    found = Counter(verdicts[claim.code].verdict for claim in CLAIMS)
-    return [(verdict, found[verdict]) for verdict in VERDICTS]
+    counted = Counter(found[claim.code].verdict for claim in CLAIMS)
+    return [(verdict, counted[verdict]) for verdict in VERDICTS]
 
 
 def make_chapters(

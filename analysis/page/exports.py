@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.claims.claims import ALL_CLAIMS
 from analysis.claims.comparisons import compare_with_reference
 from analysis.claims.labels import factor_label, value_label
-from analysis.claims.verdicts import Assessment
+from analysis.claims.verdicts import Assessments
 from analysis.evidence.files import write
 from analysis.page.tables import cell_factors, compare
 from training.study.studies import STUDIES, Study
@@ -38,7 +38,7 @@ def render(template: str, content: Mapping[str, Any]) -> str:
 
 
 def make_tables(
-    published: pd.DataFrame, trials: pd.DataFrame, verdicts: Mapping[str, Mapping[str, Assessment]]
+    published: pd.DataFrame, trials: pd.DataFrame, verdicts: Mapping[str, Assessments]
 ) -> dict[str, pd.DataFrame]:
     """The numbers behind the page: one table a study, its comparisons, and the claims."""
     claims = pd.DataFrame(

@@ -12,9 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from analysis.claims.contrasts import mean_interval
 from analysis.claims.labels import cell_label, factor_label, number, value_label
-from analysis.claims.verdicts import VERDICTS, Assessment, Claim
+from analysis.claims.verdicts import VERDICTS, Assessments, Claim
 
 INK, MUTED, RULE, PAPER = "#1a1c20", "#6b7079", "#dfe1e6", "#fefefe"
 OPTIMIZER_COLOURS = {
@@ -195,9 +194,9 @@ def draw_cost(axes: Axes, trials: pd.DataFrame) -> Axes:
     return axes
 
 
-def draw_test_images(axes: Axes, dice: pd.Series) -> Axes:
+def draw_test_images(axes: Axes, dice: pd.Series, interval: tuple[float, float]) -> Axes:
     """The champion's Dice on each test image (index: their names), sorted; the mean with its interval over images."""
-    low, high = mean_interval(dice)
+    low, high = interval
     ranked = dice.sort_values()
     if low == low:
         axes.axvspan(low, high, color=VERDICT_COLOURS["supported"], alpha=0.18, lw=0)
@@ -227,9 +226,7 @@ def sorted_values(values: pd.Series) -> list[Any]:
     return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
 
 
-def draw_effects(
-    axes: Axes, claims: Sequence[Claim], printed: Mapping[str, Assessment], measured: Mapping[str, Assessment]
-) -> Axes:
+def draw_effects(axes: Axes, claims: Sequence[Claim], printed: Assessments, measured: Assessments) -> Axes:
     """The effect of every claim, with its interval where it has one; printed (hollow) above measured (filled).
 
     An effect that is no difference in Dice is written down instead.

@@ -5,7 +5,7 @@ What is drawn is said in `figures`; this file knows layout and SVG only.
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.claims.labels import factor_label, value_label, variant_label
-from analysis.claims.verdicts import Assessment, Claim
+from analysis.claims.verdicts import Assessments, Claim
 from analysis.page import figures
 from analysis.page.figures import sorted_values
 from analysis.page.tables import MAX_FACTORS, by_change, cell_factors, cell_names
@@ -173,10 +173,10 @@ def cost_figure(trials: pd.DataFrame) -> Figure:
     return figure
 
 
-def test_images_figure(dice: pd.Series) -> Figure:
+def test_images_figure(dice: pd.Series, interval: tuple[float, float]) -> Figure:
     """The champion, test image by test image."""
     figure = Figure(figsize=(WIDTH, 0.9 + min(0.2 * len(dice), 4.0)), layout="constrained")
-    figures.draw_test_images(figure.subplots(), dice)
+    figures.draw_test_images(figure.subplots(), dice, interval)
     return figure
 
 
@@ -191,9 +191,7 @@ def comparison_figure(study: Study, table: pd.DataFrame) -> Figure:
     return figure
 
 
-def effects_figure(
-    claims: Sequence[Claim], printed: Mapping[str, Assessment], measured: Mapping[str, Assessment]
-) -> Figure:
+def effects_figure(claims: Sequence[Claim], printed: Assessments, measured: Assessments) -> Figure:
     """The effects behind all claims that were tested: a forest plot."""
     sides = (printed, measured)
     shown = [c for c in claims if any(side[c.code].verdict != "untested" for side in sides)]

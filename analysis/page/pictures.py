@@ -122,9 +122,10 @@ def champion_pictures(champion: Champion | None) -> dict[str, str]:
     dice = champion.test_images.set_index("image")["dice"].dropna() if champion else pd.Series(dtype="float64")
     if champion is None or dice.empty:
         return {"test_images": "", "worst_images": ""}
+    low, high = (float(champion.tags.get(name, "nan")) for name in ("test_dice_low", "test_dice_high"))
     worst = to_webp(champion.worst_images) if champion.worst_images else b""
     return {
-        "test_images": panels.render(lambda: panels.test_images_figure(dice), "Dice of each test image"),
+        "test_images": panels.render(lambda: panels.test_images_figure(dice, (low, high)), "Dice of each test image"),
         "worst_images": _base64(worst),
     }
 

@@ -1,12 +1,11 @@
 """How large an effect the seeds of each claim could have shown. Assessments in, words for a table out."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.claims.claims import ALL_CLAIMS
 from analysis.claims.contrasts import power
 from analysis.claims.labels import number
-from analysis.claims.verdicts import Assessment
+from analysis.claims.verdicts import Assessments
 
 SEEDS = 6  # for which power is told
 
@@ -23,7 +22,7 @@ class Seen:
     large: str
 
 
-def what_could_be_seen(found: Mapping[str, Assessment]) -> list[Seen]:
+def what_could_be_seen(found: Assessments) -> list[Seen]:
     """Of every claim about Dice whose spread is known: how large an effect its seeds would have shown."""
     known = [(claim, found[claim.code]) for claim in ALL_CLAIMS if claim.unit == "Dice"]
     return [

@@ -58,7 +58,7 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
     sets: dict[tuple[int, str, ReadOptions], ImageSet] = {}
     readings: dict[str, ReadOptions] = {}
     seen, outdated = set(), []
-    judged = list(find_runs(client, data_name(folder), JUDGED))
+    judged = list(find_runs(client, data_name(folder)))
     for run in rank_runs(judged):
         if not leaves_out_empty_images(run):
             outdated.append(run.info.run_id)
@@ -142,10 +142,10 @@ def _score(run: "Run") -> float:
     return 0.0 if failed else run.data.metrics.get("best_val_dice", 0.0)
 
 
-def find_runs(client: "MlflowClient", data: str, which: str) -> Iterator["Run"]:
+def find_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
     """Best first."""
     plain = re.fullmatch(r"[\w. -]+", data)  # no filter of MLflow takes any quote, so other names are compared here
-    query = f"{which} and tags.data = '{data}'" if plain else which
+    query = f"{JUDGED} and tags.data = '{data}'" if plain else JUDGED
     for run in search_runs(client, query, "metrics.best_val_dice DESC", PAGE):
         reused = "reused_from" in run.data.tags  # then the run that trained it is there, too
         if run.data.tags["data"] == data and not reused:

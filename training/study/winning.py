@@ -7,17 +7,14 @@ only by what is better by more than noise, where seeds tell what noise is.
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import TypeVar
 
-from scipy import special
-
+from training.study.intervals import MIN_UNITS, mean_interval
 from training.study.trial import Trial
 
 Cell = TypeVar("Cell", bound=Hashable)
 Results = Mapping[Trial, float]  # best validation Dice of every finished trial; 0: it collapsed, nan: it diverged
-MIN_SEEDS = 3  # fewer do not tell what noise is
-LEVEL = 0.975  # of the one-sided t test that a challenger has to pass
 
 
 def mean_score(dices: Iterable[float]) -> float:
@@ -59,10 +56,7 @@ def _is_better(challenger: Trial, incumbent: Trial, results: Results) -> bool:
         if trial.replace(seed=0) == incumbent and challenger.replace(seed=trial.seed) in results
     ]
     gains = [_score(results, challenger, seed) - _score(results, incumbent, seed) for seed in seeds]
-    if len(gains) < MIN_SEEDS:
-        return challenger != incumbent
-    reach = special.stdtrit(len(gains) - 1, LEVEL) * stdev(gains) / math.sqrt(len(gains))
-    return bool(fmean(gains) - reach > 0)
+    return mean_interval(gains)[0] > 0 if len(gains) >= MIN_UNITS else challenger != incumbent
 
 
 def _score(results: Results, cell: Trial, seed: int) -> float:

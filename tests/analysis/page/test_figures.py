@@ -115,7 +115,7 @@ def test_the_cost_figure_joins_the_trials_that_no_faster_one_matches(axes: Axes)
 
 def test_the_test_images_are_sorted_with_mean_interval_and_the_worst_named(axes: Axes) -> None:
     dice = pd.Series([0.9, 0.1, 0.8, 0.7, 0.85], index=list("abcde"))
-    figures.draw_test_images(axes, dice)
+    figures.draw_test_images(axes, dice, (0.4, 0.85))
     mean, points = axes.lines
     assert mean.get_xdata()[0] == pytest.approx(0.67)
     assert list(points.get_xdata()) == [0.1, 0.7, 0.8, 0.85, 0.9]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from serving.promotion.candidate import JUDGED, find_runs, rank_runs
+from serving.promotion.candidate import find_runs, rank_runs
 from training.tracking import runs as tracking
 
 
@@ -30,5 +30,5 @@ def test_the_best_run_of_the_winning_cell_comes_first() -> None:
     log_trial(0.99, optimizer="sgd", train_percent="20")
     elsewhere = log_trial(0.7, {"data_digest": "two"}, train_percent="40")
     client, _ = tracking.connect()
-    ranked = [run.info.run_id for run in rank_runs(find_runs(client, "cells", JUDGED))]
+    ranked = [run.info.run_id for run in rank_runs(find_runs(client, "cells"))]
     assert ranked == [steady[1], steady[2], steady[0], elsewhere, *lucky, failing[0]]

@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.evidence import runs
-from serving.promotion.candidate import JUDGED, find_runs
+from serving.promotion.candidate import find_runs
 from training.tracking import runs as tracking
 
 pytestmark = pytest.mark.usefixtures("new_store")
@@ -28,7 +28,7 @@ def test_the_runs_of_a_folder_are_found_whatever_its_name(
     logged = {name: log_trial(name) for name in NAMES}
     client, _ = tracking.connect()
     for name in NAMES:
-        assert [run.info.run_id for run in find_runs(client, name, JUDGED)] == [logged[name]], name
+        assert [run.info.run_id for run in find_runs(client, name)] == [logged[name]], name
 
 
 @pytest.mark.parametrize("digest", NAMES)
