@@ -78,9 +78,12 @@ def _first_database() -> Path:
 
 @pytest.fixture
 def new_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store without runs, which MLFLOW_TRACKING_URI names: its folder."""
+    """A store without runs, which MLFLOW_TRACKING_URI names, and MLflow itself, whatever ran before: its folder."""
+    import mlflow
+
     make_tables(tmp_path / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     return tmp_path
 
 
