@@ -22,6 +22,7 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "true"
 os.environ.pop("MLFLOW_RUN_ID", None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: threads of each would wait for those of the others
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # and where there are several, they would spin meanwhile
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="unet-studies-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 install_import_hook(

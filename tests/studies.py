@@ -57,6 +57,8 @@ class Studies:
                 patch.setenv(name, value)
             patch.chdir(self.folder)
             try:
+                for number in handlers:
+                    signal.signal(number, _too_late)
                 with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                     beside.start()
                     status = main(self._arguments(study, options))
@@ -64,9 +66,9 @@ class Studies:
                 said.write(str(error))
                 status = 1
             finally:
+                beside.join(timeout=10)
                 for number, handler in handlers.items():
                     signal.signal(number, handler)
-        beside.join(timeout=10)
         assert not beside.failures, (beside.failures, said.getvalue())
         return status, said.getvalue()
 
@@ -92,6 +94,10 @@ class Studies:
 
     def times_trained(self) -> Counter[str]:
         return Counter(run.data.tags["result_hash"] for run in self.trained())
+
+
+def _too_late(number: int, frame: object) -> None:
+    """The study has ended, or not begun: the signal must not end this process, which has other tests to run."""
 
 
 class _Beside(threading.Thread):
