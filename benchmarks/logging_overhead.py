@@ -15,7 +15,7 @@ import torch
 from training.command.machine import find_device, find_precision, keep_memory
 from training.data.reading import load_folder
 from training.data.split import make_split
-from training.execution.workers import draw_sheet
+from training.execution.workers import draw_sheet, score_images
 from training.network.batches import DeviceSet
 from training.network.engine import begin, make_model, train
 from training.study.trial import Trial
@@ -62,7 +62,8 @@ def main() -> None:
             for number in range(1, REPORT_EPOCHS + 1):
                 run.log(dataclasses.replace(epoch, epoch=number))
             sheet = draw_sheet(model, trial, cells, images, split.val[:4])
-            run.finish(model, sheet, 0.0, "")
+            scores = score_images(model, trial, cells, images, split.val)
+            run.finish(model, sheet, 0.0, "", cells.stems, scores)
             seconds.append(time.perf_counter() - start)
     logging, training = sorted(seconds)[REPEATS // 2], REPORT_EPOCHS * epoch.epoch_seconds
     print(f"{device}, {trial.precision}, torch {torch.__version__}, {len(split.train)} training images of 256x256")

@@ -120,11 +120,11 @@ def by_unit(rows: pd.DataFrame, settings: Sequence[str], score: str = "val_dice"
 
 
 def at_floor(rows: pd.DataFrame, score: str) -> pd.Series:
-    """A score, where a run that diverged has the worst there is: Dice 0, the largest loss seen, all of its epochs."""
+    """A score, where a run that diverged has the worst there is: Dice 0, all of its epochs, else the largest seen."""
     worst: Any = 0.0
-    if score.endswith("loss"):
+    if score.endswith(("loss", "roughness", "fall_from_best")):
         worst = rows[score].max()
-    elif score == "epochs_to_converge":
+    elif score in ("epochs_to_converge", "epochs_to_target"):
         worst = rows["epochs"]
     return rows[score].where(~rows["diverged"], worst)
 

@@ -40,10 +40,14 @@ def most_consistent(trials: pd.DataFrame) -> pd.Series | None:
 
 
 def _judged(trials: pd.DataFrame) -> pd.DataFrame:
-    """With the number of each trial's cell, its score (0 where it failed) and its cell's mean."""
+    """With the number of each trial's cell, its score (0 where it failed) and its cell's mean.
+
+    The score is the Dice at the images' own size where all know it: printed and earlier trials do not.
+    """
     table = trials[(trials["train_percent"] != 100) & (trials["augment"] != "both")]
     failed = table["diverged"] | table["collapsed"] | (table["val_dice"] <= 0)
-    score = table["val_dice"].where(~failed, 0.0)
+    dice = table["own_val_dice"] if table["own_val_dice"].notna().all() else table["val_dice"]
+    score = dice.where(~failed, 0.0)
     table = table.assign(score=score).dropna(subset="score")
     cell = table.groupby(["study", *CELL], dropna=False, sort=False)
     return table.assign(cell=cell.ngroup(), cell_dice=cell["score"].transform("mean"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.evidence import runs, store
+from analysis.evidence.curve_scores import add_curve_scores
 from analysis.evidence.failures import forget_old_scores, mark_collapsed
 from analysis.evidence.provenance import provenance
 from analysis.evidence.schema import tidy
@@ -57,7 +58,7 @@ def from_store(data_digest: str, server: str) -> Evidence:
         champion = None  # of other images
     curves = runs.load_curves(trials)
     return Evidence(
-        trials=mark_collapsed(forget_old_scores(trials, curves), curves),
+        trials=add_curve_scores(mark_collapsed(forget_old_scores(trials, curves), curves), curves),
         curves=curves,
         champion=champion,
         load_thumbnails=functools.cache(lambda run_id: make_thumbnails(runs.load_predictions(run_id))),

@@ -19,13 +19,17 @@ SUMMARY = {  # column: MLflow metric; scores are those of the epoch with the bes
     "val_loss": "best_val_loss",
     "train_dice": "best_train_dice",
     "val_dice": "best_val_dice",  # over the validation images that have foreground
+    "own_val_dice": "own_val_dice",  # the same at the images' own size
     "val_false_alarms": "best_val_false_alarms",  # images: of val_empty_images, those in which foreground is predicted
     "val_empty_images": "val_empty_images",  # validation images without foreground
     "best_epoch": "best_epoch",
     "epochs_to_converge": "epochs_to_converge",
     "seconds": "seconds",
 }
-ADDED = ("val_false_alarms", "val_empty_images")  # that earlier runs and tables have not
+ADDED = ("own_val_dice", "val_false_alarms", "val_empty_images")  # that earlier runs and tables have not
+CURVE = (  # of the validation Dice over the epochs: analysis/evidence/curve_scores.py
+    *("last_val_dice", "tail_val_dice", "val_dice_roughness", "fall_from_best", "epochs_to_target"),
+)
 TAGS = (  # of a run, under the same names
     *("study", "row", "baseline", "protocol", "preset", "data", "data_digest"),
     *("device", "git_commit", "torch", "mlflow"),
@@ -43,7 +47,7 @@ SCHEMA: dict[str, str] = {
     **dict.fromkeys(TEXTS, "str"),
     **dict.fromkeys(FLAGS, "bool"),
     **FACTORS,
-    **dict.fromkeys(SUMMARY, "float64"),
+    **dict.fromkeys((*SUMMARY, *CURVE), "float64"),
 }
 
 

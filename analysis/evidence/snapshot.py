@@ -13,11 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.evidence.curve_scores import add_curve_scores
 from analysis.evidence.evidence import NO_CURVES, Evidence
 from analysis.evidence.failures import forget_old_scores
 from analysis.evidence.files import write
 from analysis.evidence.provenance import provenance
-from analysis.evidence.schema import ADDED, SCHEMA, modernize
+from analysis.evidence.schema import ADDED, CURVE, SCHEMA, modernize
 from analysis.evidence.store import TEST_COLUMNS, Champion
 from analysis.evidence.thumbnails import Thumbnails, to_webp
 
@@ -30,13 +31,14 @@ def from_files(folder: Path, server: str) -> Evidence:
     if not (folder / TRIALS).is_file():
         raise ValueError(f"tables={folder}: it has no {TRIALS}; it must be the tables/ folder beside a report")
     trials = modernize(pd.read_parquet(folder / TRIALS))
-    if missing := [name for name in SCHEMA if name not in trials and name not in ADDED]:
+    if missing := [name for name in SCHEMA if name not in trials and name not in (*ADDED, *CURVE)]:
         raise ValueError(f"tables={folder}: {TRIALS} lacks {', '.join(missing)}; write that report again")
     thumbnails = _thumbnails(folder / PREDICTIONS)
     told = folder / PROVENANCE
     curves = pd.read_parquet(folder / CURVES) if (folder / CURVES).is_file() else pd.DataFrame(columns=NO_CURVES)
+    trials = forget_old_scores(trials.reindex(columns=list(SCHEMA)).astype(SCHEMA), curves)
     return Evidence(
-        trials=forget_old_scores(trials.reindex(columns=list(SCHEMA)).astype(SCHEMA), curves),
+        trials=add_curve_scores(trials, curves),
         curves=curves,
         champion=_champion(folder),
         load_thumbnails=thumbnails.get,

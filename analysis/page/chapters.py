@@ -131,6 +131,7 @@ def choices(trials: pd.DataFrame, found: Evidence) -> list[dict[str, str]]:
     chosen = ((name, choose(trials)) for name, choose in rules)
     return [
         {"rule": name, "trial": describe(row), "val_dice": number(row["val_dice"]), "study": row["study"]}
+        | {"own_val_dice": number(row["own_val_dice"]) if row["own_val_dice"] == row["own_val_dice"] else ""}
         | {"false_alarms": false_alarms(row["val_false_alarms"], row["val_empty_images"])}
         | {"link": found.link(row["experiment_id"], row["run_id"])}
         for name, row in chosen
@@ -198,6 +199,8 @@ def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> Row:
     cells = tuple(value_label(factor, row[factor]) for factor in cell_factors(study))
     failed = [(row["collapsed"], "collapsed"), (row["diverged"], "diverged")]
     notes = [f"{count} {word}" for count, word in failed if count]
+    if (own := row["own_val_dice"]) == own:
+        notes.append(f"{number(own)} at own size")
     if alarms := false_alarms(row["val_false_alarms"], row["val_empty_images"]):
         notes.append(alarms)
     if row.get("train_percent") == 100:

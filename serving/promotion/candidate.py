@@ -137,9 +137,10 @@ def rank_runs(runs: Iterable["Run"]) -> list["Run"]:
 
 
 def _score(run: "Run") -> float:
-    """0 for a run that diverged or predicts nothing in the end."""
+    """At the images' own size, where the run knows it; 0 for a run that diverged or predicts nothing in the end."""
     failed = "true" in (run.data.tags.get("diverged"), run.data.tags.get("collapsed"))
-    return 0.0 if failed else run.data.metrics.get("best_val_dice", 0.0)
+    metrics = run.data.metrics
+    return 0.0 if failed else metrics.get("own_val_dice", metrics.get("best_val_dice", 0.0))
 
 
 def find_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:

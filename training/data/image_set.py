@@ -6,16 +6,18 @@ training/data/reading.py.
 
 import functools
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import cv2
 import numpy as np
 
 from training.data.copies import Copies
-from training.data.framing import Frame
+from training.data.framing import Frame, assemble
 from training.data.images import Pixels
-from training.data.prepared import map_arrays
+from training.data.prepared import map_arrays, read_own_masks
 
 SHOWN_PROBLEMS = 20
 MAX_SAME = 4  # files of which the same is said: they are merged
@@ -83,13 +85,27 @@ class ImageSet:
     def masks(self) -> Pixels:
         return map_arrays(self.entry)[1]
 
+    @functools.cached_property
+    def own_masks(self) -> Mapping[str, Pixels]:
+        """PNGs by index, of the masks at their images' own size; none under fit=tile, where the parts are that."""
+        return read_own_masks(self.entry)
+
+    def own_mask(self, index: int) -> Pixels:
+        """(h, w) of 0, 1 and framing.OUTSIDE, at the image's own size."""
+        if self.frame.fit == "tile":
+            facts = self.facts[index]
+            return assemble(self.masks[list(self.parts(index))], self.frame, facts.height, facts.width)
+        mask = cv2.imdecode(self.own_masks[str(index)], cv2.IMREAD_UNCHANGED)
+        assert mask is not None, "what we wrote ourselves"
+        return mask.astype(np.uint8)
+
     def __getstate__(self) -> dict[str, Any]:
         """Another process maps the arrays itself."""
-        return {key: value for key, value in self.__dict__.items() if key not in ("images", "masks")}
+        return {key: value for key, value in self.__dict__.items() if key not in ("images", "masks", "own_masks")}
 
-    def attach(self, images: Pixels, masks: Pixels) -> None:
+    def attach(self, images: Pixels, masks: Pixels, own_masks: Mapping[str, Pixels]) -> None:
         """Arrays that were brought along, on a machine that has none on disk."""
-        self.__dict__.update(images=images, masks=masks)
+        self.__dict__.update(images=images, masks=masks, own_masks=own_masks)
 
     @property
     def num_images(self) -> int:

@@ -8,10 +8,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from training.data.images import Pixels
 
 MAX_BYTES = 20 * 2**30
 IMAGES, MASKS, FACTS = "images.npy", "masks.npy", "facts.json"
+OWN_MASKS = "own_masks.npz"  # by index, a PNG each: masks at their images' own size
 
 
 def cache_folder() -> Path:
@@ -71,6 +72,15 @@ def new_entry(key: str, shape: tuple[int, int, int, int]) -> Iterator[tuple[Path
 def map_arrays(entry: Path) -> tuple[Pixels, Pixels]:
     """Images and masks, shared with every other process that maps them; a write stays in this process."""
     return np.load(entry / IMAGES, mmap_mode="c"), np.load(entry / MASKS, mmap_mode="c")
+
+
+def write_own_masks(folder: Path, encoded: Sequence[Pixels]) -> None:
+    np.savez(folder / OWN_MASKS, **{str(index): png for index, png in enumerate(encoded)})  # type: ignore[arg-type]
+
+
+def read_own_masks(entry: Path) -> Mapping[str, Pixels]:
+    """Each is read when it is asked for."""
+    return cast("Mapping[str, Pixels]", np.load(entry / OWN_MASKS))
 
 
 def write_facts(folder: Path, facts: Any) -> None:

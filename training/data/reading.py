@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import psutil
 
@@ -20,18 +21,18 @@ from training.data.decisions.decisions import Decisions, decide
 from training.data.decisions.set_of_pairs import SetOfPairs
 from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_parts
 from training.data.image_set import ImageFacts, ImageSet, UnusableError, data_name
-from training.data.images import Header, to_channels
+from training.data.images import Header, Pixels, to_channels
 from training.data.layouts.archive import open_archive
 from training.data.layouts.layouts import find_groups, find_layout
 from training.data.layouts.pairs import Layout, Pair, mask_files
 from training.data.mask_rule import AUTO, show_values
-from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts
+from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts, write_own_masks
 from training.data.read_options import ReadOptions
 from training.data.samples import read_pair
 from training.data.split import join_copies, join_identical
 from training.data.survey import reason, survey
 
-VERSION = 4  # of what is prepared; a change of reading or framing makes it another
+VERSION = 5  # of what is prepared; a change of reading or framing makes it another
 MEMORY_SHARE = 0.8  # of the free memory that a set may take
 
 
@@ -141,6 +142,7 @@ def _prepare(
     """Decode every pair into a new entry of the cache. Raises UnusableError, and leaves no entry then."""
     ends = np.cumsum(counts).tolist()
     thumbnails = np.zeros((len(pairs), SIDE, SIDE), np.uint8)
+    own_masks: dict[int, Pixels] = {}  # encoded
 
     def work(index: int) -> ImageFacts | str:
         pair, header = pairs[index], headers[pairs[index].image]
@@ -153,6 +155,8 @@ def _prepare(
         images[parts] = frame_image(to_channels(image, shape[3]), frame)
         masks[parts] = frame_mask(mask, frame)
         thumbnails[index] = thumbnail(image)
+        if frame.fit == "resize":
+            own_masks[index] = cv2.imencode(".png", mask)[1]
         return facts
 
     with new_entry(key, shape) as (folder, images, masks):
@@ -167,6 +171,7 @@ def _prepare(
                 on_image(number, len(pairs))
         if problems:
             raise UnusableError(data, problems)
+        write_own_masks(folder, [own_masks[index] for index in sorted(own_masks)])
         if not any(facts.foreground for facts in seen):
             raise ValueError(_why_empty(data, reading, seen))
         if absent := reading.rule.absent(named for facts in seen for named in facts.named_values):

@@ -1,5 +1,6 @@
 """What the caller of workers and the workers say to each other: jobs, outcomes, news of epochs. Values only."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -33,7 +34,8 @@ class Outcome:
     """What became of a trial: its best validation Dice (nan when it diverged), or why it failed."""
 
     trial: Trial
-    dice: float
+    dice: float  # at image_size
+    own_dice: float  # of that epoch, at the images' own size
     best_epoch: int
     seconds: float
     empty_images: int = 0  # validation images without foreground, which `dice` leaves out
@@ -45,17 +47,17 @@ class Outcome:
 
     @classmethod
     def fail(cls, trial: Trial, reason: str) -> Self:
-        return cls(trial=trial, dice=float("nan"), best_epoch=0, seconds=0, failure=reason)
+        return cls(trial=trial, dice=math.nan, own_dice=math.nan, best_epoch=0, seconds=0, failure=reason)
 
     @classmethod
     def skip(cls, trial: Trial) -> Self:
         """Another process trains it, or has: nothing was done here."""
-        return cls(trial=trial, dice=float("nan"), best_epoch=0, seconds=0, skipped=True)
+        return cls(trial=trial, dice=math.nan, own_dice=math.nan, best_epoch=0, seconds=0, skipped=True)
 
     @property
     def score(self) -> float:
-        """What searches judge by: the Dice, 0 for a trial that collapsed, nan for one that diverged."""
-        return 0.0 if self.collapsed else self.dice
+        """What searches judge by: the Dice at the images' own size, 0 of a trial that collapsed, nan if it diverged."""
+        return 0.0 if self.collapsed else self.own_dice
 
 
 @dataclass(frozen=True)

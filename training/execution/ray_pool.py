@@ -45,7 +45,7 @@ class RayPool:
             logging_level=logging.ERROR,
             include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
         )
-        arrays = (np.asarray(images.images), np.asarray(images.masks))
+        arrays = (np.asarray(images.images), np.asarray(images.masks), dict(images.own_masks))
         self._shared = ray.put((images, *arrays, machine, settings))
         on_gpu = machine.device.type == "cuda"
         needs = {"num_cpus": 1, "num_gpus": 1 / machine.workers} if on_gpu else {"num_cpus": machine.threads}
@@ -89,8 +89,8 @@ def _train(shared: tuple[Any, ...], job: Job) -> Outcome:
     from training.execution import workers
 
     if not _started:
-        images, pixels, masks, machine, settings = shared
-        images.attach(np.array(pixels), np.array(masks))
+        images, pixels, masks, own_masks, machine, settings = shared
+        images.attach(np.array(pixels), np.array(masks), own_masks)
         workers.start(images, machine, _Silent(), settings)
         _started = True
     return workers.run(job)

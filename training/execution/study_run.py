@@ -5,6 +5,7 @@ processes may run the same study at once; each trains what the other does not.
 """
 
 import functools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -172,7 +173,8 @@ def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> Outcome:
     diverged = tags.get("diverged") == "true" or failure
     return Outcome(
         trial=trial,
-        dice=float("nan") if diverged else metrics["best_val_dice"],
+        dice=math.nan if diverged else metrics["best_val_dice"],
+        own_dice=math.nan if diverged else metrics["own_val_dice"],
         best_epoch=int(metrics.get("best_epoch", 0)),
         seconds=metrics.get("seconds", 0.0),
         empty_images=int(metrics.get("val_empty_images", 0)),

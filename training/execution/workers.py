@@ -4,6 +4,7 @@ A trial that fails is recorded with its reason; one that somebody else trains is
 on from its checkpoint. training/execution/pool.py is the caller's side.
 """
 
+import math
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from training.command.machine import Machine, keep_memory, set_deterministic
 from training.data.framing import assemble
 from training.data.image_set import ImageSet
 from training.data.images import Pixels
+from training.data.own_size import ImageScore, mean_own_dice, score_image
 from training.data.pictures import Row, draw_predictions
 from training.data.split import Split
 from training.execution.jobs import COLLAPSED, FORWARDED_ENV, EpochDone, Job, Outcome, Timing
@@ -168,15 +170,16 @@ def _finish(job: Job, run: TrialRun, training: Training, progress: TrialProgress
     if progress.best_weights:
         model.load_state_dict(progress.best_weights)
     sheet = draw_sheet(model, trial, _worker.images, _worker.on_device, shown)
+    scores = score_images(model, trial, _worker.images, _worker.on_device, job.split.val) if run.epochs else []
     try:
-        run.finish(model, sheet, progress.seconds, diverged)
+        run.finish(model, sheet, progress.seconds, diverged, _worker.images.stems, scores)
     finally:
         model.load_state_dict(last)
-    dice = float("nan") if diverged else run.best.val_dice
     best_epoch = run.best.epoch if run.epochs else 0
     return Outcome(
         trial=trial,
-        dice=dice,
+        dice=math.nan if diverged else run.best.val_dice,
+        own_dice=math.nan if diverged else mean_own_dice(scores),
         best_epoch=best_epoch,
         seconds=progress.seconds,
         empty_images=run.best.val_empty_images if run.epochs else 0,
@@ -189,6 +192,17 @@ def _finish(job: Job, run: TrialRun, training: Training, progress: TrialProgress
 def choose_shown(images: ImageSet, val: tuple[int, ...]) -> tuple[int, ...]:
     """The first of the validation images, those that have foreground before the others."""
     return tuple(sorted(val, key=lambda index: images.facts[index].foreground == 0)[:SHOWN_IMAGES])
+
+
+def score_images(
+    model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet, indices: tuple[int, ...]
+) -> list[ImageScore]:
+    """The model on each of these images, at image_size and at the image's own size."""
+    return [
+        score_image(images, index, predict(model, on_device.images[list(parts)], trial.precision)[:, 0].cpu().numpy())
+        for index in indices
+        if (parts := images.parts(index))
+    ]
 
 
 def draw_sheet(model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet, shown: tuple[int, ...]) -> Pixels:

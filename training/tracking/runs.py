@@ -27,11 +27,13 @@ from training.tracking.saved_view import TAG, saved_view, view_link
 PARENT = "mlflow.parentRunId"  # MLflow's tag of a child
 EXPERIMENT_NOTE = (
     "Hyper-parameter studies of a small U-Net. A run is a study, its child runs are trials, named by what varies. "
-    "Compare children by `best_val_dice`; a study's description holds its question, its winner and its table."
+    "Compare children by `own_val_dice`, the Dice at the images' own size; a study's description holds its question, "
+    "its winner and its table."
 )
 
-SUMMARY = (  # metrics that sum a trial up: those of its best epoch, and what it cost
-    *("best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss"),
+SUMMARY = (  # metrics that sum a trial up: those of its best epoch, of its curve, and what it cost
+    *("own_val_dice", "best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss"),
+    *("last_val_dice", "tail_val_dice", "val_dice_roughness"),
     *("best_val_false_alarms", "val_empty_images", "best_epoch", "epochs_to_converge", "seconds"),
 )
 

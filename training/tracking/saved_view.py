@@ -12,8 +12,8 @@ from typing import Any
 KEY = "studies"
 TAG = f"mlflow.sharedViewState.{KEY}"
 COLUMNS = (
-    *("metrics.`best_val_dice`", "metrics.`best_val_false_alarms`", "metrics.`val_empty_images`"),
-    *("metrics.`best_epoch`", "metrics.`epochs_to_converge`", "metrics.`seconds`"),
+    *("metrics.`own_val_dice`", "metrics.`best_val_dice`", "metrics.`best_val_false_alarms`"),
+    *("metrics.`val_empty_images`", "metrics.`best_epoch`", "metrics.`epochs_to_converge`", "metrics.`seconds`"),
     *("params.`loss`", "params.`optimizer`", "params.`lr`", "params.`scheduler`", "params.`weight_decay`"),
     *("params.`dropout`", "params.`train_percent`", "params.`augment`", "params.`seed`"),
     *("tags.`study`", "tags.`collapsed`", "tags.`diverged`"),
@@ -40,8 +40,8 @@ def saved_view() -> str:
         ],
         "compareRunCharts": [
             _chart("curves", "LINE", metricKey="val_dice", selectedMetricKeys=["val_dice"], xAxisKey="step"),
-            _chart("best", "BAR", metricKey="best_val_dice"),
-            _chart("cost", "SCATTER", xaxis=_axis("METRIC", "seconds"), yaxis=_axis("METRIC", "best_val_dice")),
+            _chart("best", "BAR", metricKey="own_val_dice"),
+            _chart("cost", "SCATTER", xaxis=_axis("METRIC", "seconds"), yaxis=_axis("METRIC", "own_val_dice")),
         ],
         "isAccordionReordered": False,
         "autoRefreshEnabled": False,

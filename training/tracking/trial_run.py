@@ -14,14 +14,17 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from training.data.images import Pixels
+from training.data.own_size import ImageScore, mean_own_dice
 from training.network.engine import Epoch, find_best
 from training.network.unet import UNet, save_model
+from training.study.curve import roughness, tail_mean
 from training.study.trial import Trial
 from training.tracking.learning_curve import draw_learning_curve
 from training.tracking.lease import LEASE, REQUESTED, LeaseLost
@@ -71,9 +74,18 @@ class TrialRun:
         """Whether nothing is predicted in the end, or nothing right was in any epoch."""
         return bool(self.epochs) and (self.epochs[-1].val_predicted_percent == 0 or not self.best.val_dice > 0)
 
-    def finish(self, model: UNet, predictions: Pixels | None, seconds: float, reason_diverged: str) -> None:
+    def finish(
+        self,
+        model: UNet,
+        predictions: Pixels | None,
+        seconds: float,
+        reason_diverged: str,
+        stems: Sequence[str],
+        scores: Sequence[ImageScore],
+    ) -> None:
         """Summary metrics, tags and artifacts; then the run is FINISHED. `model` holds the best epoch's weights.
 
+        scores: of them, on the validation images, whose names are in `stems` by index.
         Raises LeaseLost when somebody took the run for dead meanwhile. What is sent twice counts once.
         """
         summary: dict[str, float] = {"seconds": seconds}
@@ -82,7 +94,7 @@ class TrialRun:
         if reason_diverged:
             tags["failure"] = reason_diverged
         if self.epochs:
-            best = self.best
+            best, dices = self.best, [epoch.val_dice for epoch in self.epochs]
             enough = (one.epoch for one in self.epochs if one is best or one.val_dice >= CONVERGED * best.val_dice)
             summary |= {
                 "best_val_dice": best.val_dice,
@@ -92,12 +104,16 @@ class TrialRun:
                 "best_val_false_alarms": best.val_false_alarms,
                 "best_epoch": best.epoch,
                 "epochs_to_converge": next(enough),
+                "own_val_dice": mean_own_dice(scores),
+                "last_val_dice": dices[-1],
+                "tail_val_dice": tail_mean(dices),
+                "val_dice_roughness": roughness(dices),
             }
         self._settle()
         stamp = int(time.time() * 1000)
         self._waiting += [Metric(key, float(value), stamp, 0) for key, value in summary.items()]
         self._send()
-        tags["artifacts"] = json.dumps(self._log_artifacts(model, predictions))
+        tags["artifacts"] = json.dumps(self._log_artifacts(model, predictions, stems, scores))
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         if self.client.get_run(self.run_id).info.status != "RUNNING":
             raise LeaseLost(self.run_id)
@@ -134,13 +150,16 @@ class TrialRun:
             self.client.log_batch(self.run_id, batch)
             del self._waiting[: len(batch)]
 
-    def _log_artifacts(self, model: UNet, predictions: Pixels | None) -> dict[str, str]:
+    def _log_artifacts(
+        self, model: UNet, predictions: Pixels | None, stems: Sequence[str], scores: Sequence[ImageScore]
+    ) -> dict[str, str]:
         """Their SHA-256, by name: whoever reads one can tell that it is whole, and what the trial wrote."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "trial.json").write_text(self.trial.to_json())
             if self.epochs:
-                _write_epochs(self.epochs, folder / "epochs.csv")
+                _write_rows(folder / "epochs.csv", Epoch, self.epochs)
+                _write_rows(folder / "val_images.csv", ImageScore, scores, image=[stems[one.index] for one in scores])
                 draw_learning_curve(self.epochs, self.name).savefig(folder / "learning_curve.png")
                 if predictions is not None:
                     _, encoded = cv2.imencode(".png", cv2.cvtColor(predictions, cv2.COLOR_RGB2BGR))
@@ -151,8 +170,11 @@ class TrialRun:
             return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def _write_epochs(epochs: Sequence[Epoch], path: Path) -> None:
+def _write_rows(path: Path, kind: type[Any], rows: Sequence[Any], **first: Sequence[str]) -> None:
+    """One row per dataclass of that kind, and before its fields the columns in `first`."""
+    names = [*first, *(field.name for field in dataclasses.fields(kind))]
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Epoch)])
+        writer = csv.DictWriter(file, names)
         writer.writeheader()
-        writer.writerows(dataclasses.asdict(epoch) for epoch in epochs)
+        for index, row in enumerate(rows):
+            writer.writerow({name: column[index] for name, column in first.items()} | dataclasses.asdict(row))

@@ -80,7 +80,7 @@ def outcomes_of(study: str, dices: list[float], **known: int) -> list[Outcome]:
     plan = make_plan(STUDIES[study], baseline_from_report(STUDIES[study]), SETTINGS)
     trials = [trial for search in plan.searches for trial in search.propose({})]
     return [
-        Outcome(trial=trial, dice=dice, best_epoch=1, seconds=1, collapsed=dice == 0, **known)
+        Outcome(trial=trial, dice=dice, own_dice=dice, best_epoch=1, seconds=1, collapsed=dice == 0, **known)
         for trial, dice in zip(trials, dices, strict=False)
     ]
 
@@ -187,7 +187,7 @@ def log_trial(client: MlflowClient, folder: Path, *epochs: Epoch) -> str:
     run = TrialRun(client, tracking.connect()[1], "trial", TRIAL, tags, "")
     for epoch in epochs:
         run.log(epoch)
-    run.finish(make_model(TRIAL, 1, torch.device("cpu")), None, 1.0, "")
+    run.finish(make_model(TRIAL, 1, torch.device("cpu")), None, 1.0, "", (), [])
     return run.run_id
 
 

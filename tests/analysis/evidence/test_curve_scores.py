@@ -1,0 +1,32 @@
+"""Columns that curves add to the trials: of a common Dice, of the last epochs."""
+
+import pandas as pd
+import pytest
+from claim_rows import row
+
+from analysis.evidence.curve_scores import add_curve_scores
+from analysis.evidence.schema import tidy
+
+DICES = {"fast": [0.5, 0.8, 0.7], "slow": [0.1, 0.2, 0.75], "never": [0.1, 0.2, 0.3]}
+
+
+def scored() -> pd.DataFrame:
+    trials = tidy([row("schedulers", max(dices), run_id=name, epochs=3) for name, dices in DICES.items()])
+    rows = [(name, number, dice) for name, dices in DICES.items() for number, dice in enumerate(dices, start=1)]
+    curves = pd.DataFrame(rows, columns=["run_id", "epoch", "val_dice"])
+    return add_curve_scores(trials, curves).set_index("run_id")
+
+
+def test_the_target_is_common_to_the_trials_of_a_study_and_who_never_reaches_it_took_all_epochs() -> None:
+    assert scored()["epochs_to_target"].to_dict() == {"fast": 2, "slow": 3, "never": 3}
+
+
+def test_a_fall_from_the_best_epoch_shows_in_the_last_ones_only() -> None:
+    found = scored()
+    assert found["fall_from_best"].to_dict() == pytest.approx({"fast": 0.1, "slow": 0.0, "never": 0.0})
+    assert found["last_val_dice"].to_dict() == pytest.approx({"fast": 0.7, "slow": 0.75, "never": 0.3})
+
+
+def test_what_was_printed_has_no_curve() -> None:
+    trials = tidy([row("schedulers", 0.5)])
+    assert add_curve_scores(trials, pd.DataFrame(columns=["run_id", "epoch", "val_dice"])) is trials
