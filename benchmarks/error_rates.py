@@ -22,6 +22,7 @@ from training.study.trial import Trial
 LEVEL = 0.7  # Dice where there is no effect at all
 TRUE_WITHOUT = {  # claims that hold where there is no effect: `does not help`, `does as well`
     *("schedulers.4", "weight_decay.1", "augmentation.1", "extensions.1", "extensions.2", "extensions.3"),
+    *("training_data.3", "losses.6"),
 }
 FALSE_WITHOUT = {  # whose opposite holds there: `costs at least 0.2`, `some do not converge`, `gains at least 0.01`
     *("optimizers.1", "dropout.3", "mask_equalization.1", "extensions.7"),
@@ -39,6 +40,7 @@ def design(seeds: int) -> pd.DataFrame:
                     {**factors, "study": study.name, "seed": seed, "data_digest": "simulated"} for seed in range(seeds)
                 ]
     scores = {"val_dice": LEVEL, "train_dice": LEVEL, "val_loss": 0.4, "train_loss": 0.4, "epochs_to_converge": 30.0}
+    scores |= {"fall_from_best": 0.03, "val_dice_roughness": 0.03}
     return tidy(pd.DataFrame(rows).assign(**scores))
 
 
@@ -125,6 +127,8 @@ def _add(table: pd.DataFrame, val: np.ndarray, train: np.ndarray) -> pd.DataFram
         val_loss=table["val_loss"] - val,
         train_loss=table["train_loss"] - train,
         epochs_to_converge=table["epochs_to_converge"] + 100 * val,
+        fall_from_best=table["fall_from_best"] + val / 4,
+        val_dice_roughness=table["val_dice_roughness"] + train / 4,
     )
 
 

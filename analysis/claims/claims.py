@@ -1,4 +1,4 @@
-"""The report's 27 conclusions and ours beyond them, each checked by a rule against a tidy table.
+"""The report's conclusions and ours beyond them, each checked by a rule against a tidy table.
 
 No verdict is written down here.
 """

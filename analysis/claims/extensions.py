@@ -10,7 +10,9 @@ from analysis.claims.labels import value_label
 from analysis.claims.rows import confounders, select_rows
 from analysis.claims.verdicts import Basis, Claim, claim
 from training.study.studies import STUDIES
+from training.study.trial import Trial
 
+FULL_WIDTH = 4 * Trial.width
 FACTORS = STUDIES["extensions"].scientific
 
 
@@ -53,12 +55,21 @@ def longer_pays(table: pd.DataFrame) -> Basis:
     "At twice the epochs, training images augmented less not augmented lies above 0.",
 )
 def augmentation_pays(table: pd.DataFrame) -> Basis:
-    return _compare(table, "augment", "train", "none")
+    return _compare(table[table["width"] == Trial.width], "augment", "train", "none")
 
 
 @claim("extensions.7", "The full width is worth it.", f"64 first channels less 16 lies above {SMALLEST}.")
 def full_width_pays(table: pd.DataFrame) -> Basis:
-    return _compare(table, "width", 64, 16, (SMALLEST, INF))
+    return _compare(table, "width", FULL_WIDTH, Trial.width, (SMALLEST, INF))
+
+
+@claim(
+    "extensions.8",
+    "Augmentation pays with a larger model.",
+    f"At {FULL_WIDTH} first channels, training images augmented less not augmented lies above 0.",
+)
+def augmentation_pays_when_wide(table: pd.DataFrame) -> Basis:
+    return _compare(table[table["width"] == FULL_WIDTH], "augment", "train", "none")
 
 
 CLAIMS = (
@@ -69,4 +80,5 @@ CLAIMS = (
     longer_pays,
     augmentation_pays,
     full_width_pays,
+    augmentation_pays_when_wide,
 )

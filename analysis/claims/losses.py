@@ -1,6 +1,7 @@
 """The report's conclusions on the loss, on changed data and on what to choose (Sections 6 to 8)."""
 
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -9,6 +10,7 @@ from analysis.claims.contrasts import (
     BELOW,
     INF,
     SMALLEST,
+    Contrast,
     against_each,
     by_unit,
     complete,
@@ -19,10 +21,13 @@ from analysis.claims.contrasts import (
 from analysis.claims.labels import number, value_label
 from analysis.claims.regularization import best_cell
 from analysis.claims.rows import cell_means, confounders, select_rows
+from analysis.claims.selection import CLOSE
 from analysis.claims.verdicts import Basis, claim
+from training.study.search import DecadeSearch
 from training.study.trial import LOSSES
 
 VERY_BAD = 0.2  # Dice lost
+MIN_FOLDS = 2
 SCORES = ["train_loss", "val_loss", "train_dice", "val_dice"]
 
 
@@ -111,6 +116,23 @@ def decay_by_optimizer(table: pd.DataFrame) -> Basis:
 
 
 @claim(
+    "losses.6",
+    "Switching loss with Adam follows closely behind RMSprop with BCE.",
+    f"Adam with switching loss less RMSprop with BCE lies above -{CLOSE}.",
+)
+def adam_follows_closely(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "losses")
+    found = _adam_switching_less_rmsprop_bce(rows, claimed=(-CLOSE, INF), smallest=0.0)
+    return Basis(contrasts=found, rows=rows, missing="the two were not both run")
+
+
+def _adam_switching_less_rmsprop_bce(rows: pd.DataFrame, **known: Any) -> list[Contrast]:
+    adam = rows[(rows["optimizer"] == "adam") & (rows["loss"] == "switching")]
+    rmsprop = rows[(rows["optimizer"] == "rmsprop") & (rows["loss"] == "bce")]
+    return difference("Adam with switching less RMSprop with BCE", adam, rmsprop, **known)
+
+
+@claim(
     "augmentation.1",
     "Augmentation does not help this small model.",
     f"Each way of augmenting less none lies below {SMALLEST}.",
@@ -166,13 +188,47 @@ def adam_more_consistent(table: pd.DataFrame) -> Basis:
     return Basis(contrasts=found, rows=rows, text=text, caveats=caveats)
 
 
+@claim(
+    "summary.2",
+    "The loss matters more than the learning rate.",
+    "In the searches for learning rates: the variance between the losses' true mean val Dice less that between the "
+    "decades' lies above 0 (main effects of a full grid; jackknife over the seeds).",
+    unit="Dice squared",
+)
+def loss_matters_more(table: pd.DataFrame) -> Basis:
+    """The variance of a factor's means is its main effect in the functional ANOVA (Hutter et al. 2014) of a grid."""
+    rows = select_rows(table, "learning_rate", lr=DecadeSearch.DECADES)
+    values, dropped = complete(by_unit(rows, ["optimizer", "loss", "lr"]))
+    if min((values.columns.get_level_values(name).nunique() for name in ("loss", "lr")), default=0) < 2:
+        return Basis(missing="no two losses were tried at the same rates")
+    by_loss, by_rate = (values.T.groupby(level=name).mean().T for name in ("loss", "lr"))
+    spread = spread_values(by_loss) - spread_values(by_rate)
+    known: dict[str, Any] = {"dropped": dropped, "smallest": 0.0, "unit": "Dice squared"}
+    return Basis(contrasts=contrast("variance over losses less over rates", spread, **known), rows=rows)
+
+
+@claim(
+    "summary.3",
+    "On other validation sets Adam with switching loss does better than RMSprop with BCE.",
+    f"Over at least {MIN_FOLDS} folds: Adam with switching loss less RMSprop with BCE lies above 0.",
+)
+def better_elsewhere(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "losses")
+    if rows["fold"].nunique() < MIN_FOLDS:
+        return Basis(missing=f"the losses study was run on fewer than {MIN_FOLDS} folds (-P fold=1, and so on)")
+    return Basis(contrasts=_adam_switching_less_rmsprop_bce(rows), rows=rows, missing="the two were not both run")
+
+
 CLAIMS = (
     switching_best,
     inverse_dice_before_bce,
     dice_poorest,
     best_loss_and_optimizer,
     decay_by_optimizer,
+    adam_follows_closely,
     augmentation_no_help,
     equalization_very_bad,
     adam_more_consistent,
+    loss_matters_more,
+    better_elsewhere,
 )

@@ -1,17 +1,20 @@
 """The report's conclusions on learning rates, optimizers and how much data they need (Section 2)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
-from analysis.claims.contrasts import INF, Finding, against_each, by_unit, complete, contrast, level
+from analysis.claims.contrasts import INF, Finding, against_each, by_unit, complete, contrast, level, spread_values
 from analysis.claims.labels import value_label
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.verdicts import Basis, Judgement, all_hold, any_holds, by_group, claim, judge_each
+from analysis.evidence.curve_scores import TARGET_SHARE
 from training.study.search import DecadeSearch
 
 LITTLE_DATA = (20, 40)  # percent of all images (Fig. 11)
+MANY_EPOCHS = 800  # Section 2
 CONVERGED = 0.5  # Dice from which a run counts as converged; Fig. 2's fall below 0.19 or above 0.66
 
 
@@ -59,6 +62,29 @@ def own_learning_rate(table: pd.DataFrame) -> Basis:
     return Basis(contrasts=found, rows=rows, text=text)
 
 
+@claim(
+    "learning_rate.2",
+    "Adam is more sensitive to the learning rate than RMSprop and SGD.",
+    "The variance between the decades' true mean val Dice, of Adam less of RMSprop, and less of SGD (jackknife over "
+    "the seeds): both lie above 0.",
+    unit="Dice squared",
+)
+def adam_most_sensitive(table: pd.DataFrame) -> Basis:
+    names = ("adam", "rmsprop", "sgd")
+    rows = select_rows(table, "learning_rate", lr=DecadeSearch.DECADES, optimizer=names)
+    values, dropped = complete(by_unit(rows, ["optimizer", "lr"]))
+    if set(values.columns.get_level_values("optimizer")) < set(names):
+        return Basis(missing="Adam, RMSprop and SGD were not all tried at the same rates")
+    known: dict[str, Any] = {"dropped": dropped, "smallest": 0.0, "unit": "Dice squared"}
+    adam, *others = (spread_values(values[[name]]) for name in names)
+    found = [
+        one
+        for name, other in zip(names[1:], others, strict=True)
+        for one in contrast(f"variance, Adam less {value_label('optimizer', name)}", adam - other, **known)
+    ]
+    return Basis(contrasts=found, rows=rows)
+
+
 def some_converge(findings: Sequence[Finding]) -> Judgement:
     """At least one mean above CONVERGED and at least one below; against it: all above, or all below."""
     parts = judge_each(findings)
@@ -102,6 +128,38 @@ def switching_beats_bce(table: pd.DataFrame) -> Basis:
     return Basis(contrasts=found, rows=rows, missing="no optimizer was run with both losses")
 
 
+def one_at_least(findings: Sequence[Finding]) -> Judgement:
+    return any_holds(judge_each(findings))
+
+
+@claim(
+    "optimizers.3",
+    f"At one rate for all, some optimizers need more than {MANY_EPOCHS} epochs.",
+    f"The epochs that one optimizer at least takes to {TARGET_SHARE:.0%} of the study's highest val Dice, at one "
+    f"learning rate, lie above {MANY_EPOCHS}; one that never gets there takes all it had.",
+    judge=one_at_least,
+    unit="epochs",
+)
+def some_need_long(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "optimizers")
+    if not (rows["epochs"] > MANY_EPOCHS).any():
+        return Basis(missing=f"no trial at one rate for all lasted more than {MANY_EPOCHS} epochs")
+    claimed = (float(MANY_EPOCHS), INF)
+    found = [
+        one
+        for name in dict.fromkeys(rows["optimizer"])
+        for one in level(
+            value_label("optimizer", name),
+            rows[rows["optimizer"] == name],
+            ["loss"],
+            "epochs_to_target",
+            claimed=claimed,
+            unit="epochs",
+        )
+    ]
+    return Basis(contrasts=found, rows=rows, missing="no learning curves")
+
+
 @claim(
     "training_data.1",
     "RMSprop is poor on little data; Adam and SGD are better, Adam best.",
@@ -126,9 +184,53 @@ def little_data_order(table: pd.DataFrame) -> Basis:
     return Basis(contrasts=found, rows=rows, caveats=caveats)
 
 
+@claim(
+    "training_data.2",
+    "More training data helps.",
+    "Val Dice with each amount of data less with the next smaller one, in the mean over the optimizers, lies above 0.",
+)
+def more_data_helps(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "training_data")
+    percents = sorted(rows["train_percent"].dropna().unique())
+    found = [
+        one
+        for less, more in pairwise(percents)
+        for one in against_each(rows, "train_percent", more, [less], ["optimizer"])
+    ]
+    return Basis(contrasts=found, rows=rows, missing="fewer than two amounts of data")
+
+
+@claim(
+    "training_data.3",
+    "At good learning rates RMSprop, Adam and SGD all segment well.",
+    f"With the most data and each one's own learning rate, the mean val Dice of all three lies above {CONVERGED}.",
+    unit="val Dice",
+)
+def good_at_good_rates(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "training_data")
+    rows = rows[rows["train_percent"] == rows["train_percent"].max()]
+    found = [
+        one
+        for name in ("rmsprop", "adam", "sgd")
+        for one in level(
+            value_label("optimizer", name),
+            rows[rows["optimizer"] == name],
+            claimed=(CONVERGED, INF),
+            unit="val Dice",
+        )
+    ]
+    if len(found) < 3:
+        return Basis(missing="RMSprop, Adam and SGD were not all run at rates of their own")
+    return Basis(contrasts=found, rows=rows)
+
+
 CLAIMS = (
     own_learning_rate,
+    adam_most_sensitive,
     one_rate_fails,
     switching_beats_bce,
+    some_need_long,
     little_data_order,
+    more_data_helps,
+    good_at_good_rates,
 )

@@ -177,7 +177,7 @@ def _extensions(baseline: Baseline) -> Iterable[Row]:
         ),
         *({"optimizer": name} | adam for name in ("adam", "adamw") if name != baseline.optimizer),
         *({"epochs": 2 * EXTENSION_EPOCHS, "augment": augment} for augment in ("none", "train")),
-        {"width": 4 * Trial.width},
+        *({"width": 4 * Trial.width, "augment": augment} for augment in ("none", "train")),
     ]
     for change in changes:
         yield Row(fixed | change, extra=True)

@@ -52,8 +52,61 @@ def schedules(**by_scheduler: tuple[float, ...]) -> Rows:
 
 
 def adagrad(epochs: int, dice: float) -> Rows:
-    others = [row("schedulers", 0.7, optimizer=name, epochs_to_converge=40) for name in ("adam", "sgd")]
-    return six([*others, row("schedulers", dice, optimizer="adagrad", epochs_to_converge=epochs)])
+    """As rough as it is slow."""
+    others = [
+        row("schedulers", 0.7, optimizer=name, epochs_to_converge=40, val_dice_roughness=0.04)
+        for name in ("adam", "sgd")
+    ]
+    known = {"epochs_to_converge": epochs, "val_dice_roughness": epochs / 1000}
+    return six([*others, row("schedulers", dice, optimizer="adagrad", **known)])
+
+
+def sensitive(name: str, other: str) -> Rows:
+    """One optimizer whose Dice depends on the rate, and two whose does less."""
+    return [
+        row("learning_rate", 0.7 - step * number, optimizer=one, lr=lr)
+        for one, step in ((name, 0.2), (other, 0.05), ("rmsprop", 0.01))
+        for number, lr in enumerate((1e-4, 1e-3, 1e-2, 1e-1))
+    ]
+
+
+def long_ones(epochs: int) -> Rows:
+    return [
+        row("optimizers", 0.7, optimizer=name, epochs=1000, epochs_to_target=needed)
+        for name, needed in (("adam", 50), ("sgd", epochs))
+    ]
+
+
+def by_percent(*dices: float) -> Rows:
+    return [
+        row("training_data", dice, optimizer=name, train_percent=percent)
+        for name in ("rmsprop", "adam", "sgd")
+        for percent, dice in zip((20, 40, 60), dices, strict=False)
+    ]
+
+
+def ends(score: str, without: float, scheduled: float) -> Rows:
+    return [
+        row("schedulers", 0.7, scheduler=scheduler, optimizer=name, **{score: value})
+        for scheduler, value in (("none", without), ("step", scheduled), ("plateau", scheduled))
+        for name in ("adam", "sgd")
+    ]
+
+
+def adam_against_rmsprop(gain: float, fold: int = 0) -> Rows:
+    return [
+        row("losses", 0.7 + gain, fold=fold),
+        row("losses", 0.7, optimizer="rmsprop", loss="bce", fold=fold),
+    ]
+
+
+def grid(by_loss: float, by_rate: float) -> Rows:
+    """How far losses, and rates, lie apart."""
+    return [
+        row("learning_rate", 0.5 + by_loss * (loss == "bce") + by_rate * (lr == 1e-3), loss=loss, lr=lr)
+        for loss in ("bce", "switching")
+        for lr in (1e-4, 1e-3)
+    ]
 
 
 def scarce(factor: str, better: str, worse: str) -> Rows:
@@ -120,11 +173,13 @@ def longer(gain: float) -> Rows:
 
 BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
     "learning_rate.1": (rates(1e-4, 1e-1, 1e-3), rates(1e-3, 1e-3, 1e-3)),
+    "learning_rate.2": (sensitive("adam", "sgd"), sensitive("sgd", "adam")),
     "optimizers.1": (
         by_optimizer("optimizers", {"adam": 0.8, "sgd": 0.1}),
         by_optimizer("optimizers", {"adam": 0.8, "sgd": 0.7}),
     ),
     "optimizers.2": (switching_gains(0.1), switching_gains(-0.1)),
+    "optimizers.3": (long_ones(900), long_ones(500)),
     "training_data.1": tuple(
         six(
             [
@@ -135,6 +190,8 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
         )
         for order in (("rmsprop", "sgd", "adam"), ("adam", "sgd", "rmsprop"))
     ),  # type: ignore[dict-item]
+    "training_data.2": (by_percent(0.5, 0.6, 0.7), by_percent(0.5, 0.6, 0.4)),
+    "training_data.3": (by_percent(0.5, 0.6), by_percent(0.6, 0.4)),
     "schedulers.1": (
         schedules(none=(0.6,) * 5, step=(0.7, 0.7, 0.5, 0.7, 0.7), plateau=(0.5,) * 5),
         schedules(none=(0.6,) * 5, step=(0.5, 0.5, 0.5, 0.7, 0.5), plateau=(0.5,) * 5),
@@ -156,6 +213,8 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
         schedules(none=(0.5,) * 5, step=(0.6,) * 5, plateau=(0.7, 0.71, 0.72, 0.7, 0.7)),
         schedules(none=(0.7,) * 5, step=(0.6,) * 5, plateau=(0.5, 0.51, 0.52, 0.5, 0.5)),
     ),
+    "schedulers.7": (ends("fall_from_best", 0.1, 0.02), ends("fall_from_best", 0.02, 0.1)),
+    "schedulers.8": (ends("val_dice_roughness", 0.1, 0.02), ends("val_dice_roughness", 0.02, 0.1)),
     "schedulers_by_data.1": (scarce("scheduler", "plateau", "step"), scarce("scheduler", "step", "plateau")),
     "schedulers_by_data.2": (scarce("optimizer", "adam", "sgd"), scarce("optimizer", "sgd", "adam")),
     "weight_decay.1": (six(decays((80,), d0=0.7, d01=0.72)), six(decays((80,), d0=0.4, d01=0.7))),
@@ -179,6 +238,7 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
         six([row("losses", 0.6, loss="bce", optimizer="rmsprop"), row("losses", 0.8)]),
     ),
     "losses.5": (six(decayed_or_not(-0.1, 0.1)), six(decayed_or_not(0.1, -0.1))),
+    "losses.6": (adam_against_rmsprop(-0.02), adam_against_rmsprop(-0.2)),
     "augmentation.1": tuple(
         six([row("augmentation", 0.6), row("augmentation", 0.6 + gain, augment="train")]) for gain in (-0.1, 0.1)
     ),  # type: ignore[dict-item]
@@ -187,6 +247,8 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
         for cost in (0.3, 0.0)
     ),  # type: ignore[dict-item]
     "summary.1": (consistent(0.05, 0.2), consistent(0.2, 0.05)),
+    "summary.2": (grid(0.3, 0.05), grid(0.05, 0.3)),
+    "summary.3": tuple(adam_against_rmsprop(gain) + adam_against_rmsprop(gain, fold=1) for gain in (0.1, -0.1)),  # type: ignore[dict-item]
     "extensions.1": (changed(0.0, scheduler="cosine"), changed(-0.1, scheduler="cosine")),
     "extensions.2": (changed(0.1, scheduler="onecycle"), changed(-0.1, scheduler="onecycle")),
     "extensions.3": (changed(0.0, scheduler="cyclic"), changed(-0.1, scheduler="cyclic")),
@@ -194,6 +256,10 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
     "extensions.5": (changed(0.1, epochs=40), changed(-0.1, epochs=40)),
     "extensions.6": (longer(0.1), longer(-0.1)),
     "extensions.7": (changed(0.1, width=64), changed(0.0, width=64)),
+    "extensions.8": tuple(
+        [row("extensions", 0.6, width=64), row("extensions", 0.6 + gain, width=64, augment="train")]
+        for gain in (0.1, -0.1)
+    ),  # type: ignore[dict-item]
 }
 
 

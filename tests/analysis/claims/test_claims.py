@@ -16,6 +16,7 @@ from training.study.studies import STUDIES
 
 # What no printed number says anything of: no such row, or a choice among rows that are not printed.
 UNTESTED_ON_PRINTED = {
+    *("learning_rate.2", "optimizers.3", "training_data.3", "schedulers.7", "schedulers.8", "summary.2", "summary.3"),
     *("learning_rate.1", "schedulers.3", "weight_decay.1", "dropout.3", "augmentation.1", "mask_equalization.1"),
     *(claim.code for claim in ALL_CLAIMS if claim.study == "extensions"),
 }
@@ -50,8 +51,8 @@ def against_bce(gains: list[float], **fields: Any) -> Rows:
     ]
 
 
-def test_there_are_27_claims_of_the_report_and_every_study_has_one() -> None:
-    assert len(CLAIMS) == 27
+def test_there_are_36_claims_of_the_report_and_every_study_has_one() -> None:
+    assert len(CLAIMS) == 36
     assert {claim.study for claim in ALL_CLAIMS} == {*STUDIES, "summary"}
 
 
@@ -217,8 +218,9 @@ def test_dropout_is_compared_with_the_same_study_s_control() -> None:
 
 
 def test_adagrad_early_and_lower_needs_epochs_to_converge() -> None:
-    rows = [row("schedulers", 0.5, optimizer="adagrad", epochs_to_converge=10)]
-    rows += [row("schedulers", 0.7, optimizer=name, epochs_to_converge=40) for name in ("adam", "sgd")]
+    curve = {"epochs_to_converge": 40, "val_dice_roughness": 0.05}
+    rows = [row("schedulers", 0.7, optimizer=name, **curve) for name in ("adam", "sgd")]
+    rows += [row("schedulers", 0.5, optimizer="adagrad", epochs_to_converge=10, val_dice_roughness=0.01)]
     assert found("schedulers.3", six(rows)).verdict == "supported"
     assert found("schedulers.3", six([{**r, "epochs_to_converge": None} for r in rows])).verdict == "untested"
 
