@@ -14,6 +14,7 @@ from analysis.claims.selection import highest_dice, most_consistent
 from analysis.claims.verdicts import VERDICTS, Assessment, Assessments, Claim
 from analysis.evidence.evidence import Evidence
 from analysis.evidence.provenance import command
+from analysis.page.averages import Average, averages
 from analysis.page.pictures import Picture, Thumbnail, study_pictures, study_thumbnails
 from analysis.page.tables import cell_factors, compare
 from training.study.studies import STUDIES, Study
@@ -81,6 +82,7 @@ class Chapter:
     command: str
     claims: tuple[CheckedClaim, ...]
     compared: tuple[Compared, ...]
+    averages: tuple[Average, ...]
     parent_run_id: str  # of the newest study run; empty without runs
     link: str  # to it in the MLflow UI
 
@@ -118,6 +120,7 @@ def make_chapters(
             command=command(study.name, own),
             claims=checked_claims(*verdicts, study.name),
             compared=tuple(_compared(row) for row in compare_with_reference(study, own).to_dict("records")),
+            averages=tuple(averages(study, table)),
             parent_run_id=str(own["parent_run_id"].iloc[0]) if len(own) and own["parent_run_id"].notna().all() else "",
             link=found.link(*own[["experiment_id", "parent_run_id"]].iloc[0]) if len(own) else "",
         )
