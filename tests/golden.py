@@ -4,8 +4,8 @@
 by whole numbers alone, so that only the training can change the epochs.
 
 A ReLU that is on or off by a rounding error changes a gradient by far more than the error, so processors that round
-differently soon disagree. So each trial gets the first seed under which its epochs stay what they are when all weights
-are moved by their last bits, and in which something is predicted.
+differently soon disagree. So each trial gets a seed, the one it had or the first, under which its epochs stay what they
+are when all weights are moved by their last bits, and in which something is predicted.
 """
 
 import dataclasses
@@ -38,7 +38,8 @@ WANTED = {
     **{f"loss={loss}": BASE.replace(loss=loss) for loss in LOSSES},
     **{f"optimizer={name}": BASE.replace(optimizer=name, lr=LR.get(name, BASE.lr)) for name in OPTIMIZERS},
     **{f"scheduler={name}": BASE.replace(scheduler=name, epochs=3) for name in SCHEDULERS},
-    "scheduler=plateau": BASE.replace(scheduler="plateau", epochs=4, plateau_patience=0.0, lr=0.02),
+    # three epochs of patience take five without a lower loss; a rate this low leaves them stable to the last bits
+    "scheduler=plateau": BASE.replace(scheduler="plateau", epochs=6, lr=1e-5),
     **{f"augment={name}": BASE.replace(augment=name) for name in AUGMENTS},
     "weight_decay=0.1": BASE.replace(weight_decay=0.1),
     "weight_decay=0.1 optimizer=adamw": BASE.replace(weight_decay=0.1, optimizer="adamw"),
@@ -110,7 +111,7 @@ def is_same(epochs: list[dict[str, float]], others: list[dict[str, float]]) -> b
 
 
 def main() -> int:
-    before = json.loads(PATH.read_text()) if PATH.is_file() else {"results_version": 0}
+    before = json.loads(PATH.read_text()) if PATH.is_file() else {"results_version": 0, "trials": {}}
     if before["results_version"] == RESULTS_VERSION:
         print(
             f"RESULTS_VERSION={RESULTS_VERSION} has its golden numbers; raise it first (training/execution/identity.py)"
@@ -122,7 +123,8 @@ def main() -> int:
         folder = write_folders(Path(scratch) / "golden")
         for name, wanted in WANTED.items():
             data = load(folder, name, wanted)
-            trials = (wanted.replace(seed=seed) for seed in itertools.count())
+            had = [before["trials"][name]["trial"]["seed"]] if name in before["trials"] else []
+            trials = (wanted.replace(seed=seed) for seed in itertools.chain(had, itertools.count()))
             trial = next(trial for trial in trials if is_worth(data, trial))
             found[name] = {"trial": dataclasses.asdict(trial), "epochs": run(data, trial)}
             print(f"{name}: seed {trial.seed}", flush=True)

@@ -22,8 +22,12 @@ FACTORS = {
     "image_size": "image size (pixels)",
     "batch_size": "batch size",
     "sgd_momentum": "SGD momentum",
+    "adagrad_accumulator": "AdaGrad accumulator",
+    "rmsprop_alpha": "RMSprop alpha",
+    "adadelta_rho": "AdaDelta rho",
+    "adadelta_eps": "AdaDelta eps",
     "step_length": "step length",
-    "plateau_patience": "plateau patience (epochs)",
+    "plateau_patience": "plateau patience (share of the epochs)",
     "width": "width (channels)",
 }
 

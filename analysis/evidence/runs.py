@@ -10,7 +10,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from analysis.evidence.schema import EARLIER, EARLIER_VALUES, FACTORS, FLAGS, SUMMARY, TAGS, tidy
+from analysis.evidence.schema import EARLIER, EARLIER_VALUES, FACTORS, FLAGS, SUMMARY, TAGS, modernize, tidy
 from analysis.evidence.store import connect, fetch
 from training.study.studies import STUDIES
 from training.tracking.store import search_runs
@@ -90,6 +90,7 @@ def _row(run: Run) -> dict[str, Any]:
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return tidy([])
+    table = modernize(table)
     for factor, dtype in FACTORS.items():
         lacking = table[table[factor].isna()] if factor in table else table
         if len(lacking):

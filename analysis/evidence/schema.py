@@ -5,12 +5,13 @@ not know.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import pandas as pd
 
 from analysis.evidence.published import read_printed
-from training.study.trial import Trial
+from training.study.trial import LATER, Trial
 
 _DTYPES = {str: "str", int: "float64", float: "float64", bool: "bool"}  # int as float: a published field may be unknown
 FACTORS: dict[str, str] = {field.name: _DTYPES[field.type] for field in dataclasses.fields(Trial)}  # type: ignore[index]
@@ -52,7 +53,14 @@ SCHEMA: dict[str, str] = {
 
 
 def modernize(table: pd.DataFrame) -> pd.DataFrame:
-    """A table that an earlier version wrote, or whose runs it logged, under today's names."""
+    """A table that an earlier version wrote, or whose runs it logged, under today's names and with today's factors.
+
+    A run that has no value of a factor of LATER had Trial's default; of what was printed nothing is known.
+    """
+    for factor in LATER if "run_id" in table else ():
+        known = table[factor] if factor in table else pd.Series(math.nan, table.index)
+        missing = known.isna() & table["run_id"].notna()
+        table = table.assign(**{factor: known.astype(object).where(~missing, getattr(Trial, factor))})
     for before, name in EARLIER.items():
         if before in table:
             table = table.assign(**{name: table[name].fillna(table[before]) if name in table else table[before]})

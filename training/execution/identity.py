@@ -9,7 +9,7 @@ import hashlib
 from training.study.trial import Trial
 from training.tracking.provenance import version
 
-RESULTS_VERSION = 1  # raise it by hand when a change moves the golden numbers (tests/golden.py); then trials train anew
+RESULTS_VERSION = 2  # raise it by hand when a change moves the golden numbers (tests/golden.py); then trials train anew
 COMPUTES = ("torch", "segmentation-models-pytorch")  # packages whose numbers these are
 
 

@@ -9,11 +9,13 @@ from torch.nn import Parameter
 from training.study.trial import Trial
 
 DECAY = 0.1  # step and plateau divide the learning rate by ten; cyclic swings between a tenth and all of it
+MIN_PATIENCE = 3  # epochs; with 1, a noisy validation loss takes the rate from 1e-2 to 1e-7 and the network freezes
+PLATEAU_FLOOR = 1e-3  # of the learning rate: three divisions; smaller steps no longer move the network
 CYCLES = 4  # of the cyclic schedule, in a trial; Smith 2017 advises 3 or more
 
 
 def make_optimizer(trial: Trial, parameters: Iterable[Parameter]) -> optim.Optimizer:
-    """torch's defaults but for lr, weight_decay (coupled L2; decoupled for AdamW) and SGD's momentum."""
+    """torch's, with the trial's constants; weight_decay is coupled (L2), but decoupled for AdamW."""
     classes: dict[str, type[optim.Optimizer]] = {
         "adam": optim.Adam,
         "adagrad": optim.Adagrad,
@@ -24,8 +26,13 @@ def make_optimizer(trial: Trial, parameters: Iterable[Parameter]) -> optim.Optim
         "adamw": optim.AdamW,
     }
     options: dict[str, Any] = {"lr": trial.lr, "weight_decay": trial.weight_decay}
-    if trial.optimizer == "sgd":
-        options["momentum"] = trial.sgd_momentum
+    constants: dict[str, dict[str, float]] = {
+        "sgd": {"momentum": trial.sgd_momentum},
+        "adagrad": {"initial_accumulator_value": trial.adagrad_accumulator},
+        "rmsprop": {"alpha": trial.rmsprop_alpha},
+        "adadelta": {"rho": trial.adadelta_rho, "eps": trial.adadelta_eps},
+    }
+    options |= constants.get(trial.optimizer, {})
     if trial.optimizer in ("adam", "adamw", "adagrad", "sgd"):
         options["fused"] = True
     else:
@@ -36,10 +43,11 @@ def make_optimizer(trial: Trial, parameters: Iterable[Parameter]) -> optim.Optim
 def make_scheduler(trial: Trial, optimizer: optim.Optimizer) -> Callable[[float], None]:
     """What to call after each epoch, with its validation loss; `trial.lr` is the highest rate of all.
 
-    step: lr / 10 after every `step_length` of the epochs. plateau: lr / 10 after `plateau_patience` of the
-    epochs without a lower validation loss. cosine: from lr to 0 over the epochs (arXiv:1608.03983, no restart).
-    onecycle: up to lr in 30 % of the epochs, then down to almost 0 (arXiv:1708.07120). cyclic: triangles between
-    lr / 10 and lr (arXiv:1506.01186). None of them touches the momentum, so that a schedule is one factor.
+    step: lr / 10 after every `step_length` of the epochs. plateau: lr / 10 after `plateau_patience` of the epochs, at
+    least MIN_PATIENCE, without a lower validation loss; not below PLATEAU_FLOOR of lr. cosine: from lr to 0 over the
+    epochs (arXiv:1608.03983, no restart). onecycle: up to lr in 30 % of the epochs, then down to almost 0
+    (arXiv:1708.07120). cyclic: triangles between lr / 10 and lr (arXiv:1506.01186). None of them touches the momentum,
+    so that a schedule is one factor.
     """
     rates = optim.lr_scheduler
     if trial.scheduler == "cosine":
@@ -56,7 +64,8 @@ def make_scheduler(trial: Trial, optimizer: optim.Optimizer) -> Callable[[float]
         steps = rates.StepLR(optimizer, max(1, round(trial.epochs * trial.step_length)), DECAY)
         return lambda val_loss: steps.step()
     if trial.scheduler == "plateau":
-        patience = max(1, round(trial.epochs * trial.plateau_patience))
-        plateau = rates.ReduceLROnPlateau(optimizer, factor=DECAY, patience=patience)
+        patience = max(MIN_PATIENCE, round(trial.epochs * trial.plateau_patience))
+        floor = trial.lr * PLATEAU_FLOOR
+        plateau = rates.ReduceLROnPlateau(optimizer, factor=DECAY, patience=patience, min_lr=floor)
         return plateau.step
     return lambda val_loss: None

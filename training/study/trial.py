@@ -20,6 +20,7 @@ PRECISIONS = ("fp32", "bf16")
 FITS = ("resize", "tile")
 FOLDS = 5
 PROTOCOLS = ("fixed", "report")  # what validates and tests: training/data/split.py
+LATER = ("adagrad_accumulator", "rmsprop_alpha", "adadelta_rho", "adadelta_eps")  # new in 0.3; until then the defaults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,13 @@ class Trial:
     fit: str = "resize"  # the whole image at one scale; or tile: cut into squares, every pixel kept
     batch_size: int = 8  # images; the report does not say
     precision: str = "fp32"  # bf16: autocast in the forward pass; loss and metrics stay fp32
-    sgd_momentum: float = 0.9  # the report does not say
+    sgd_momentum: float = 0.9  # the report does not say; Keras' constants and ours: KERAS in plan.py
+    adagrad_accumulator: float = 0.0  # the sum of squared gradients that AdaGrad starts from
+    rmsprop_alpha: float = 0.99  # share of the mean squared gradient that RMSprop keeps at a step (Keras: rho)
+    adadelta_rho: float = 0.9  # likewise, of AdaDelta
+    adadelta_eps: float = 1e-6  # sets the size of AdaDelta's first steps
     step_length: float = 1 / 3  # step: share of the epochs after which lr is divided by 10
-    plateau_patience: float = (
-        0.05  # plateau: share of the epochs (10 of 200) without a lower validation loss, then lr / 10
-    )
+    plateau_patience: float = 0.05  # plateau: share of the epochs (10 of 200; at least 3 epochs) that bring nothing
     switching_lam: float = 0.75  # arXiv:2008.03750; the weight of the branch that is switched to
     switching_tau: float = 0.05  # share of foreground pixels in a batch above which Dice leads
     fold: int = 0  # 0..4: which fifth of the images the fixed protocol holds out from
@@ -75,6 +78,10 @@ class Trial:
         )
         _within("batch_size", self.batch_size, self.batch_size >= 1, "at least 1 image")
         _within("sgd_momentum", self.sgd_momentum, 0 <= self.sgd_momentum < 1, "at least 0 and below 1")
+        _within("adagrad_accumulator", self.adagrad_accumulator, self.adagrad_accumulator >= 0, "at least 0")
+        _within("rmsprop_alpha", self.rmsprop_alpha, 0 <= self.rmsprop_alpha < 1, "at least 0 and below 1")
+        _within("adadelta_rho", self.adadelta_rho, 0 <= self.adadelta_rho < 1, "at least 0 and below 1")
+        _within("adadelta_eps", self.adadelta_eps, 0 < self.adadelta_eps <= 1, "above 0 and at most 1")
         _within("step_length", self.step_length, 0 < self.step_length <= 1, "above 0 and at most 1")
         _within("plateau_patience", self.plateau_patience, 0 <= self.plateau_patience <= 1, "between 0 and 1")
         _within("switching_lam", self.switching_lam, 0 <= self.switching_lam <= 1, "between 0 and 1")
@@ -97,9 +104,10 @@ class Trial:
 
     @classmethod
     def from_params(cls, params: Mapping[str, str]) -> Self:
-        """Read back the params of an MLflow run, which are all strings."""
+        """Read back the params of an MLflow run, which are all strings; earlier runs have not those of LATER."""
         parse: dict[Any, Any] = {int: int, float: float, str: str, bool: lambda text: text == "True"}
-        return cls(**{f.name: parse[f.type](params[f.name]) for f in dataclasses.fields(cls)})
+        known = [f for f in dataclasses.fields(cls) if f.name in params or f.name not in LATER]
+        return cls(**{f.name: parse[f.type](params[f.name]) for f in known})
 
     def replace(self, **changes: Any) -> Self:
         return dataclasses.replace(self, **changes)

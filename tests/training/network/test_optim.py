@@ -24,6 +24,49 @@ def test_every_optimizer_lowers_a_bowl(name: str) -> None:
     assert point.square().sum().item() < before
 
 
+def first_step(trial: Trial) -> float:
+    """How far the first step goes against a gradient of 0.5."""
+    point = nn.Parameter(torch.zeros(1))
+    optimizer = make_optimizer(trial, [point])
+    point.grad = torch.tensor([0.5])
+    optimizer.step()
+    return -point.item()
+
+
+@pytest.mark.parametrize(
+    ("trial", "step"),
+    [
+        (TRIAL.replace(optimizer="adagrad"), 0.1 * 0.5 / 0.5),
+        (TRIAL.replace(optimizer="adagrad", adagrad_accumulator=0.1), 0.1 * 0.5 / (0.25 + 0.1) ** 0.5),
+        (TRIAL.replace(optimizer="rmsprop"), 0.1 * 0.5 / (0.01 * 0.25) ** 0.5),
+        (TRIAL.replace(optimizer="rmsprop", rmsprop_alpha=0.9), 0.1 * 0.5 / (0.1 * 0.25) ** 0.5),
+        (TRIAL.replace(optimizer="adadelta"), 0.1 * 0.5 * (1e-6 / (0.1 * 0.25 + 1e-6)) ** 0.5),
+        (
+            TRIAL.replace(optimizer="adadelta", adadelta_rho=0.95, adadelta_eps=1e-7),
+            0.1 * 0.5 * (1e-7 / (0.05 * 0.25 + 1e-7)) ** 0.5,
+        ),
+    ],
+    ids=lambda value: value.optimizer if isinstance(value, Trial) else "",
+)
+def test_the_first_step_is_what_the_constants_say(trial: Trial, step: float) -> None:
+    assert first_step(trial) == pytest.approx(step, rel=1e-5)
+
+
+def test_sgd_without_momentum_takes_equal_steps_for_equal_gradients() -> None:
+    def second_step(momentum: float) -> float:
+        point = nn.Parameter(torch.zeros(1))
+        optimizer = make_optimizer(TRIAL.replace(sgd_momentum=momentum), [point])
+        seen = []
+        for _ in range(2):
+            point.grad = torch.tensor([0.5])
+            optimizer.step()
+            seen.append(-point.item())
+        return seen[1] - seen[0]
+
+    assert second_step(0.0) == pytest.approx(0.1 * 0.5)
+    assert second_step(0.9) == pytest.approx(0.1 * 0.5 * 1.9)
+
+
 @pytest.mark.parametrize("name", REPORT_OPTIMIZERS)
 def test_weight_decay_is_coupled_so_it_acts_as_a_gradient_of_wd_times_w(name: str) -> None:
     decayed, pulled = (nn.Parameter(torch.tensor([2.0])) for _ in range(2))
@@ -64,8 +107,19 @@ def test_step_divides_by_ten_after_every_third_of_the_epochs() -> None:
 
 def test_plateau_divides_by_ten_when_5_percent_of_the_epochs_bring_nothing() -> None:
     falling = [1 / (1 + k) for k in range(10)]
-    seen = lrs(TRIAL.replace(scheduler="plateau", epochs=40), [*falling, *[0.1] * 5])
-    assert seen == pytest.approx([0.1] * 13 + [0.01] * 2)
+    seen = lrs(TRIAL.replace(scheduler="plateau", epochs=100), [*falling, *[0.1] * 8])
+    assert seen == pytest.approx([0.1] * 16 + [0.01] * 2)
+
+
+@pytest.mark.parametrize("epochs", [1, 5, 20, 70])
+def test_plateau_waits_three_epochs_however_short_the_trial(epochs: int) -> None:
+    seen = lrs(TRIAL.replace(scheduler="plateau", epochs=epochs), [0.5, *[1.0] * 5])
+    assert seen == pytest.approx([0.1] * 5 + [0.01]) if epochs < 70 else [0.1] * 6
+
+
+def test_plateau_never_falls_below_a_thousandth_of_the_learning_rate() -> None:
+    seen = lrs(TRIAL.replace(scheduler="plateau"), [1.0] * 60)
+    assert [round(lr, 6) for lr in sorted(set(seen))] == [1e-4, 1e-3, 1e-2, 1e-1]
 
 
 def test_none_changes_nothing() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.study.plan import PRESETS, Plan, Settings, estimate_work, find_widest, make_plan
+from training.study.plan import KERAS, PRESETS, Plan, Settings, estimate_work, find_widest, make_plan
 from training.study.search import Search
 from training.study.studies import REPORT_STUDIES, STUDIES, Baseline, Study, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
@@ -111,6 +111,13 @@ def test_presets_share_the_report_s_epochs_out() -> None:
     assert {trial.epochs for trial in trials(plan("schedulers_by_data", epochs="7"))} == {7}
     works = [sum(estimate_work(study, settings(preset=preset)) for study in STUDIES.values()) for preset in PRESETS]
     assert works == sorted(works)
+
+
+def test_optimizers_have_keras_constants_under_the_report_s_protocol_and_torch_s_under_the_fixed_one() -> None:
+    for trial in trials(plan("optimizers", protocol="report")):
+        assert {name: getattr(trial, name) for name in KERAS} == KERAS
+    for trial in trials(plan("optimizers", protocol="fixed")):
+        assert {name: getattr(trial, name) for name in KERAS} == {name: getattr(Trial, name) for name in KERAS}
 
 
 def test_seeds_repeat_every_cell() -> None:

@@ -1,10 +1,11 @@
 """A trial is a value: checked once, hashable, and the same after a trip through MLflow's strings."""
 
 import dataclasses
+import json
 
 import pytest
 
-from training.study.trial import Trial
+from training.study.trial import LATER, Trial
 
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=2)
 
@@ -20,6 +21,14 @@ def test_params_read_back_give_the_same_trial() -> None:
     params = {name: str(value) for name, value in dataclasses.asdict(trial).items()}
     assert Trial.from_params(params) == trial
     assert Trial.from_json(trial.to_json()) == trial
+
+
+def test_params_and_files_of_earlier_versions_read_back_with_the_defaults_they_were_trained_with() -> None:
+    fields = {name: value for name, value in dataclasses.asdict(TRIAL).items() if name not in LATER}
+    assert Trial.from_params({name: str(value) for name, value in fields.items()}) == TRIAL
+    assert Trial.from_json(json.dumps(fields)) == TRIAL
+    with pytest.raises(KeyError):
+        Trial.from_params({name: str(value) for name, value in fields.items() if name != "width"})
 
 
 @pytest.mark.parametrize(
@@ -42,6 +51,10 @@ def test_params_read_back_give_the_same_trial() -> None:
         ("image_size", 100),
         ("batch_size", 0),
         ("sgd_momentum", 1.0),
+        ("adagrad_accumulator", -0.1),
+        ("rmsprop_alpha", 1.0),
+        ("adadelta_rho", 1.0),
+        ("adadelta_eps", 0.0),
         ("step_length", 0.0),
         ("plateau_patience", 2.0),
         ("switching_lam", 1.5),
