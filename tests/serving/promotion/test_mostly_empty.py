@@ -21,10 +21,12 @@ from analysis.evidence.schema import tidy
 from analysis.page.chapters import describe_test
 from serving.promotion import promotion
 from serving.promotion.candidate import find_candidate
-from serving.promotion.scores import ImageScore, rank, to_csv
+from serving.promotion.scores import ImageScore as TestScore
+from serving.promotion.scores import rank, to_csv
 from training.data.checks.findings import ERROR, WARNING
 from training.data.checks.foreground import check_foreground
 from training.data.image_set import data_name
+from training.data.own_size import ImageScore
 from training.data.reading import load_folder
 from training.data.split import Split, make_split
 from training.execution.jobs import Outcome
@@ -187,7 +189,8 @@ def log_trial(client: MlflowClient, folder: Path, *epochs: Epoch) -> str:
     run = TrialRun(client, tracking.connect()[1], "trial", TRIAL, tags, "")
     for epoch in epochs:
         run.log(epoch)
-    run.finish(make_model(TRIAL, 1, torch.device("cpu")), None, 1.0, "", (), [])
+    score = ImageScore(index=0, dice=run.best.val_dice, own_dice=run.best.val_dice, false_alarm=False)
+    run.finish(make_model(TRIAL, 1, torch.device("cpu")), None, 1.0, "", ("image",), [score])
     return run.run_id
 
 
@@ -221,8 +224,8 @@ def test_a_run_that_counted_two_empty_masks_as_1_is_not_promoted(client: MlflowC
 
 
 def test_test_images_are_listed_the_worst_first_and_those_without_foreground_have_no_dice() -> None:
-    fine, bad = ImageScore(0, 0.9, False, False), ImageScore(1, 0.1, False, False)
-    quiet, alarm = ImageScore(2, math.nan, True, False), ImageScore(3, math.nan, True, True)
+    fine, bad = TestScore(0, 0.9, False, False), TestScore(1, 0.1, False, False)
+    quiet, alarm = TestScore(2, math.nan, True, False), TestScore(3, math.nan, True, True)
     ranked = rank([quiet, fine, alarm, bad])
     assert [image.index for image in ranked] == [1, 0, 3, 2]
     lines = to_csv(ranked, ["a", 'b, "c"', "d", "e"]).splitlines()
