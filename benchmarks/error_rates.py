@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.claims.claims import ALL_CLAIMS
 from analysis.claims.verdicts import Assessment, Claim, assess
 from analysis.evidence.schema import tidy
-from training.study.search import DecadeSearch
+from training.study.search import DECADES
 from training.study.studies import STUDIES, baseline_from_report
 from training.study.trial import Trial
 
@@ -34,7 +34,7 @@ def design(seeds: int) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for study in STUDIES.values():
         for row in study.rows(baseline_from_report(study)):
-            for lr in DecadeSearch.DECADES if study.search_lr else (row.factors["lr"],):
+            for lr in DECADES if study.search_lr else (row.factors["lr"],):
                 factors = {**vars(Trial(**{"epochs": study.epochs, **row.factors, "lr": lr, "image_size": 64}))}
                 rows += [
                     {**factors, "study": study.name, "seed": seed, "data_digest": "simulated"} for seed in range(seeds)

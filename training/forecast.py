@@ -91,7 +91,7 @@ def describe(forecasts: Sequence[Forecast], prepared: Prepared) -> list[str]:
 
 
 def _trials(study: Study, settings: Settings) -> list[Trial]:
-    """As many trials as the study will have; a bisection's later ones are unknown, and its first stand for them."""
+    """As many trials as the study will have; a search's later ones are unknown, and its first stand for them."""
     trials = []
     for search in make_plan(study, baseline_from_report(study), settings).searches:
         first = search.propose({})

@@ -64,9 +64,9 @@ def value_label(factor: str, value: Any) -> str:
 
 
 def scientific(value: float) -> str:
-    """1e-4 rather than 0.0001: learning rates are compared by their exponent."""
-    digits, exponent = f"{value:.0e}".split("e")
-    return f"{digits}e{int(exponent)}"
+    """1e-4 rather than 0.0001, and 3.2e-5: learning rates are compared by their exponent."""
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits.removesuffix('.0')}e{int(exponent)}"
 
 
 def cell_label(cell: Mapping[Any, Any], factors: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ from analysis.claims.regularization import best_cell
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.selection import CLOSE
 from analysis.claims.verdicts import Basis, claim
-from training.study.search import DecadeSearch
+from training.study.search import DECADES
 from training.study.trial import LOSSES
 
 VERY_BAD = 0.2  # Dice lost
@@ -197,7 +197,7 @@ def adam_more_consistent(table: pd.DataFrame) -> Basis:
 )
 def loss_matters_more(table: pd.DataFrame) -> Basis:
     """The variance of a factor's means is its main effect in the functional ANOVA (Hutter et al. 2014) of a grid."""
-    rows = select_rows(table, "learning_rate", lr=DecadeSearch.DECADES)
+    rows = select_rows(table, "learning_rate", lr=DECADES)
     values, dropped = complete(by_unit(rows, ["optimizer", "loss", "lr"]))
     if min((values.columns.get_level_values(name).nunique() for name in ("loss", "lr")), default=0) < 2:
         return Basis(missing="no two losses were tried at the same rates")

@@ -11,7 +11,7 @@ from analysis.claims.labels import value_label
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.verdicts import Basis, Judgement, all_hold, any_holds, by_group, claim, judge_each
 from analysis.evidence.curve_scores import TARGET_SHARE
-from training.study.search import DecadeSearch
+from training.study.search import DECADES
 
 LITTLE_DATA = (20, 40)  # percent of all images (Fig. 11)
 MANY_EPOCHS = 800  # Section 2
@@ -38,7 +38,7 @@ def no_common_rate(findings: Sequence[Finding]) -> Judgement:
     judge=no_common_rate,
 )
 def own_learning_rate(table: pd.DataFrame) -> Basis:
-    rows = select_rows(table, "learning_rate", lr=DecadeSearch.DECADES)
+    rows = select_rows(table, "learning_rate", lr=DECADES)
     values, dropped = complete(by_unit(rows, ["loss", "optimizer", "lr"]))
     cells: list[Any] = list(values.columns)
     found = [
@@ -71,7 +71,7 @@ def own_learning_rate(table: pd.DataFrame) -> Basis:
 )
 def adam_most_sensitive(table: pd.DataFrame) -> Basis:
     names = ("adam", "rmsprop", "sgd")
-    rows = select_rows(table, "learning_rate", lr=DecadeSearch.DECADES, optimizer=names)
+    rows = select_rows(table, "learning_rate", lr=DECADES, optimizer=names)
     values, dropped = complete(by_unit(rows, ["optimizer", "lr"]))
     if set(values.columns.get_level_values("optimizer")) < set(names):
         return Basis(missing="Adam, RMSprop and SGD were not all tried at the same rates")

@@ -13,6 +13,7 @@ FACTORS: tuple[str, ...] = tuple(Trial.__dataclass_fields__)
 REPEATS = ("fold", "seed")  # factors that only repeat a cell
 SEARCHED = {"lr": None, "weight_decay": 0.0, "dropout": 0.0}  # factors with a best value, and where their range ends
 NUISANCE = {"optimizer": ("lr",)}  # tuned for each value of the factor, so it does not confound it
+WIDE = 5.0  # the ratio of two neighbouring learning rates from which there is a decade between them left untried
 ALL_DATA = 100  # percent: the validation images are the training images (Fig. 4, Fig. 11)
 
 
@@ -45,7 +46,10 @@ def describe_rows(rows: pd.DataFrame) -> list[str]:
 
 
 def edge_caveats(rows: pd.DataFrame) -> list[str]:
-    """Where the best value of a searched factor is the first or last one tried, better ones may lie beyond it."""
+    """Where the best value of a searched factor is the first or last one tried, better ones may lie beyond it.
+
+    So they may where a search went on above the best learning rate and left the decade below it untried: search=report.
+    """
     notes = []
     for factor, natural_end in SEARCHED.items():
         if len(rows[factor].unique()) <= 2:
@@ -55,12 +59,22 @@ def edge_caveats(rows: pd.DataFrame) -> list[str]:
         cells = [cell for _, cell in means.groupby(others, dropna=False)] if others else [means]
         tried = [cell for cell in cells if len(cell) > 2]
         best = [float(cell[factor].iloc[int(cell["val_dice"].to_numpy().argmax())]) for cell in tried]
-        ends = [(cell[factor].min(), cell[factor].max()) for cell in tried]
-        at_edge = [value for value, end in zip(best, ends, strict=True) if value in end and value != natural_end]
+        at_edge = [
+            value
+            for value, cell in zip(best, tried, strict=True)
+            if value != natural_end and _is_edge(value, cell[factor], leaves_decades=factor == "lr")
+        ]
         if at_edge:
             where = f" in {len(at_edge)} of {len(tried)} rows" if len(tried) > 1 else ""
             notes.append(f"the best {factor_label(factor)} is at the edge of the range tried{where}")
     return notes
+
+
+def _is_edge(best: float, tried: pd.Series, *, leaves_decades: bool) -> bool:
+    if best in (tried.min(), tried.max()):
+        return True
+    below, above = tried[tried < best].max(), tried[tried > best].min()
+    return leaves_decades and best / below > WIDE > above / best
 
 
 def confounders(left: pd.DataFrame, right: pd.DataFrame, match: Sequence[str], compared: str) -> list[str]:

@@ -99,7 +99,7 @@ def draw_best_learning_rates(axes: Axes, table: pd.DataFrame, factors: Sequence[
     axes.set_xscale("log")
     axes.set_yticks(range(len(table)), [cell_label(row, factors) for row in table.to_dict("records")])
     axes.set(xlabel="best learning rate (hollow: printed; filled: measured)", ylim=(len(table) - 0.4, -0.6))
-    axes.set_xlim(5e-5, 1.5)
+    axes.set_xlim(1e-5, 1.5)
     axes.grid(visible=True, axis="both", color=RULE, lw=0.6)
     return axes
 

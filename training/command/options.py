@@ -10,6 +10,7 @@ from training.command.entry import Parser, user_path, whole_number
 from training.data.mask_rule import AUTO
 from training.data.read_options import ReadOptions
 from training.study.plan import BASELINES, PRESETS
+from training.study.search import SEARCHES
 from training.study.studies import STUDIES
 from training.study.trial import FOLDS, PRECISIONS, PROTOCOLS
 
@@ -31,6 +32,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=whole_number, default=1, help="runs of every cell")
     parser.add_argument(
         "--baseline", "--carry", default="report", help=f"{' or '.join(BASELINES)}: whose fixed factors"
+    )
+    parser.add_argument(
+        "--search", default="geometric", help=f"{' or '.join(SEARCHES)}: how a best decade of learning rates is refined"
     )
     parser.add_argument("--protocol", default="fixed", help=f"{' or '.join(PROTOCOLS)}: what validates and tests")
     parser.add_argument("--val-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")

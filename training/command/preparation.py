@@ -77,6 +77,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         fit=options.fit,
         seeds=options.seeds,
         baseline="measured" if options.study == ALL else options.baseline,
+        search=options.search,
         protocol=options.protocol,
         precision="fp32",  # until torch is there to be asked
         val_percent=options.val_percent,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from training.study.search import Search
+from training.study.search import SEARCHES, Search
 from training.study.studies import Baseline, Row, Study, baseline_from_report
 from training.study.trial import PROTOCOLS, Trial
 
@@ -33,14 +33,14 @@ class Preset:
 
     epoch_share: float  # of the report's epochs, at least 1
     image_size: int  # pixels
-    bisect: bool  # learning-rate searches: 9 trials, or only the 4 decades
+    refine: bool  # learning-rate searches: 9 trials, or only the 4 decades
     meant_for: str
 
 
 PRESETS = {
-    "demo": Preset(epoch_share=0.03, image_size=64, bisect=False, meant_for="minutes on two CPU cores"),
-    "small": Preset(epoch_share=0.1, image_size=128, bisect=True, meant_for="hours on two CPU cores"),
-    "report": Preset(epoch_share=1.0, image_size=256, bisect=True, meant_for="the report's epochs, on a GPU"),
+    "demo": Preset(epoch_share=0.03, image_size=64, refine=False, meant_for="minutes on two CPU cores"),
+    "small": Preset(epoch_share=0.1, image_size=128, refine=True, meant_for="hours on two CPU cores"),
+    "report": Preset(epoch_share=1.0, image_size=256, refine=True, meant_for="the report's epochs, on a GPU"),
 }
 
 
@@ -54,6 +54,7 @@ class Settings:
     fit: str
     seeds: int
     baseline: str
+    search: str
     protocol: str
     precision: str
     val_percent: int
@@ -64,6 +65,7 @@ class Settings:
         for name, value, allowed in (
             ("preset", self.preset, tuple(PRESETS)),
             ("baseline", self.baseline, BASELINES),
+            ("search", self.search, tuple(SEARCHES)),
             ("protocol", self.protocol, PROTOCOLS),
         ):
             if value not in allowed:
@@ -187,7 +189,8 @@ def _search(study: Study, row: Row, settings: Settings) -> Search:
     if "epochs" in study.scientific:  # a multiple of the study's, whatever a preset or a person makes of those
         base["epochs"] = settings.base(study.epochs)["epochs"] * row.factors["epochs"] // study.epochs
     factors = {name: value for name, value in row.factors.items() if name != "epochs"}
-    return study.search(Row(factors), base, seeds=settings.seeds, bisect=PRESETS[settings.preset].bisect)
+    refine = PRESETS[settings.preset].refine
+    return study.search(Row(factors), base, seeds=settings.seeds, search=settings.search, refine=refine)
 
 
 def _whole(name: str, value: str) -> int:

@@ -4,6 +4,8 @@ A search knows neither how a trial is run nor where results are kept. Running a 
 until nothing is left. Resuming it, or running it twice, is the same loop with more results at the start.
 """
 
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,53 +38,83 @@ class Grid:
         return len(self.trials)
 
 
+DECADES = (1e-4, 1e-3, 1e-2, 1e-1)
+STAGES = 3  # of a refinement
+DIGITS = ((4, 1), (2, 2), (1, 2))  # (distance from the best digit, how many digits to try), for each stage
+
+
+def bisect_digits(scores: Mapping[float, float], stage: int) -> list[float]:
+    """The report's (Section 2): of the digits 2..9 of the best decade 5, then two at half the distance, then two next
+    to the best ("around 4+5 = 9 experiments"). Where the best digit lies at the edge, the nearest untried digits take
+    the place of those beyond it. Nothing below the best decade is tried.
+    """
+    decade = max(DECADES, key=lambda lr: scores[lr])
+    tried = [digit for digit in range(1, 10) if _digit(digit, decade) in scores]
+    best = max(tried, key=lambda digit: scores[_digit(digit, decade)])
+    distance, count = DIGITS[stage]
+    return [_digit(digit, decade) for digit in _nearest(best, distance, tried)[:count]]
+
+
+def narrow_around_best(scores: Mapping[float, float], stage: int) -> list[float]:
+    """Half a decade below and above the best so far, then a quarter; then an eighth, on the side that scored better.
+
+    Beyond the first and the last rate tried, too.
+    """
+    best = max(scores, key=lambda lr: scores[lr])
+    step = 10**0.5 ** (stage + 1)
+    below, above = (
+        max((lr for lr in scores if lr < best), default=0),
+        min((lr for lr in scores if lr > best), default=0),
+    )
+    sides = [_round(best / step), _round(best * step)]
+    if stage < STAGES - 1:
+        return sides
+    return sides[:1] if scores.get(below, math.inf) > scores.get(above, math.inf) else sides[1:]
+
+
+SEARCHES: dict[str, Callable[[Mapping[float, float], int], list[float]]] = {
+    "geometric": narrow_around_best,
+    "report": bisect_digits,
+}
+
+
 @dataclass(frozen=True)
 class DecadeSearch:
-    """The report's search for a learning rate (Section 2): the best decade first, then its digits by bisection.
+    """A search for a learning rate: four decades, then five rates about the best one, in three stages: 9 trials.
 
-    Four decades, then five of the digits 2..9 of the best decade: 5, then two at half the distance, then two next to
-    the best ("around 4+5 = 9 experiments"). Where the best digit lies at the edge, the nearest untried digits take the
-    place of those beyond it. Without `bisect` it ends after the decades, and so it does where none of them scores more
-    than 0: there is no best one then. Every learning rate is tried with every seed and judged by its mean.
+    `search` names the refinement, a function of the scores so far and the stage. Without `refine` it ends after the
+    decades, and so it does where none of them scores more than 0: there is no best one then. Every learning rate is
+    tried with every seed and judged by its mean.
     """
 
     start: Trial
     seeds: tuple[int, ...] = (0,)
-    bisect: bool = True
-
-    DECADES = (1e-4, 1e-3, 1e-2, 1e-1)
-    STEPS = ((4, 1), (2, 2), (1, 2))  # (distance from the best digit, how many digits to try)
+    search: str = "geometric"
+    refine: bool = True
 
     def propose(self, results: Results) -> list[Trial]:
-        missing = self._missing(self.DECADES, results)
-        if missing or not self.bisect:
-            return missing
-        decade = max(self.DECADES, key=lambda lr: self._score(lr, results))
-        if self._score(decade, results) <= 0:
-            return []
-        tried = [1]
-        for distance, count in self.STEPS:
-            best = max(tried, key=lambda digit: self._score(_lr(digit, decade), results))
-            digits = _nearest(best, distance, tried)[:count]
-            missing = self._missing([_lr(digit, decade) for digit in digits], results)
+        tried: list[float] = list(DECADES)
+        missing = self._missing(tried, results)
+        for stage in range(STAGES if self.refine else 0):
             if missing:
-                return missing
-            tried += digits
-        return []
+                break
+            scores = {lr: mean_score([results[trial] for trial in self._trials(lr)]) for lr in tried}
+            if max(scores.values()) <= 0:
+                break
+            rates = SEARCHES[self.search](scores, stage)
+            missing = self._missing(rates, results)
+            tried += rates
+        return missing
 
     @property
     def num_trials(self) -> int:
-        digits = sum(count for _, count in self.STEPS) if self.bisect else 0
-        return (len(self.DECADES) + digits) * len(self.seeds)
+        return (len(DECADES) + (sum(count for _, count in DIGITS) if self.refine else 0)) * len(self.seeds)
 
     def _trials(self, lr: float) -> list[Trial]:
         return [self.start.replace(lr=lr, seed=seed) for seed in self.seeds]
 
-    def _missing(self, lrs: list[float] | tuple[float, ...], results: Results) -> list[Trial]:
+    def _missing(self, lrs: Iterable[float], results: Results) -> list[Trial]:
         return [trial for lr in lrs for trial in self._trials(lr) if trial not in results]
-
-    def _score(self, lr: float, results: Results) -> float:
-        return mean_score([results[trial] for trial in self._trials(lr)])
 
 
 def can_win(trial: Trial) -> bool:
@@ -90,8 +122,12 @@ def can_win(trial: Trial) -> bool:
     return trial.augment != "both" and trial.train_percent < 100
 
 
-def _lr(digit: int, decade: float) -> float:
+def _digit(digit: int, decade: float) -> float:
     return float(f"{digit * decade:.1g}")  # 3 * 1e-4 is 0.00030000000000000003, and a name should be 0.0003
+
+
+def _round(lr: float) -> float:
+    return float(f"{lr:.2g}")
 
 
 def _nearest(best: int, distance: int, tried: list[int]) -> list[int]:

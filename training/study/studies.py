@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from training.study.search import DecadeSearch, Grid, Search
+from training.study.search import DECADES, DecadeSearch, Grid, Search
 from training.study.trial import LOSSES, OPTIMIZERS, Trial
 
 REPORT_OPTIMIZERS = tuple(name for name in OPTIMIZERS if name != "adamw")
@@ -61,11 +61,11 @@ class Study:
     fixes: tuple[str, ...] = ()  # the fields that later studies take from its winner
     search_lr: bool = False  # each row is the start of a DecadeSearch
 
-    def search(self, row: Row, base: Mapping[str, Any], *, seeds: int, bisect: bool) -> Search:
+    def search(self, row: Row, base: Mapping[str, Any], *, seeds: int, search: str, refine: bool) -> Search:
         """The trials of one row: every seed of the cell, or the search for its learning rate."""
         trial = Trial(**{**base, **row.factors})
         if self.search_lr:
-            return DecadeSearch(trial, tuple(range(seeds)), bisect)
+            return DecadeSearch(trial, tuple(range(seeds)), search, refine)
         return Grid(tuple(trial.replace(seed=seed) for seed in range(seeds)))
 
 
@@ -88,7 +88,7 @@ def baseline_from_winners(winners: Mapping[str, list[Trial]]) -> Baseline:
 def _learning_rate(baseline: Baseline) -> Iterable[Row]:
     for loss in ("bce", "switching"):
         for optimizer in REPORT_OPTIMIZERS:
-            yield Row({"loss": loss, "optimizer": optimizer, "lr": DecadeSearch.DECADES[0]})
+            yield Row({"loss": loss, "optimizer": optimizer, "lr": DECADES[0]})
 
 
 def _optimizers(baseline: Baseline) -> Iterable[Row]:

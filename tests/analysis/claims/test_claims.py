@@ -9,6 +9,7 @@ from claim_rows import row, six
 
 from analysis.claims.claims import ALL_CLAIMS, CLAIMS, check_claims
 from analysis.claims.contrasts import SMALLEST
+from analysis.claims.rows import edge_caveats
 from analysis.claims.stats import holm, interquartile_mean
 from analysis.claims.verdicts import Assessment, assess
 from analysis.evidence.schema import load_published, tidy
@@ -233,6 +234,24 @@ def test_a_best_value_at_the_edge_of_its_range_is_a_caveat() -> None:
 
     assert "the best weight decay is at the edge of the range tried" in tried(0.001)
     assert not any("edge" in caveat for caveat in tried(0.01))
+
+
+@pytest.mark.parametrize(
+    ("best", "rates", "edge"),
+    [
+        (1e-3, (1e-4, 1e-3, 1e-2, 1e-1, 2e-3, 3e-3, 4e-3, 5e-3, 7e-3), True),  # search=report, best digit 1
+        (2e-3, (1e-4, 1e-3, 1e-2, 1e-1, 2e-3, 3e-3, 4e-3, 5e-3, 7e-3), False),
+        (9e-3, (1e-4, 1e-3, 1e-2, 1e-1, 5e-3, 6e-3, 7e-3, 8e-3, 9e-3), False),
+        (1e-3, (1e-4, 1e-3, 1e-2, 1e-1), False),  # decades only
+        (1e-3, (1e-4, 1e-3, 1e-2, 1e-1, 3.2e-4, 3.2e-3, 5.6e-4, 1.8e-3, 1.3e-3), False),  # search=geometric
+        (1.3e-5, (1e-4, 1e-3, 1e-2, 1e-1, 3.2e-5, 3.2e-4, 1.8e-5, 5.7e-5, 1.3e-5), True),
+    ],
+)
+def test_a_best_rate_whose_lower_decade_a_search_left_untried_is_at_an_edge(
+    best: float, rates: tuple[float, ...], edge: bool
+) -> None:
+    rows = [row("learning_rate", 0.7 if lr == best else 0.5, lr=lr) for lr in rates]
+    assert ("the best learning rate is at the edge of the range tried" in edge_caveats(tidy(rows))) == edge
 
 
 def test_no_dropout_is_the_natural_end_of_its_range_and_no_edge() -> None:

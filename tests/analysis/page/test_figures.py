@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from analysis.claims.claims import CLAIMS, check_claims
+from analysis.claims.labels import value_label
 from analysis.evidence.schema import load_published, tidy
 from analysis.page import figures, panels
 from analysis.page.tables import cell_names, compare
@@ -40,6 +41,11 @@ def test_a_learning_curve_is_the_mean_over_seeds_in_its_optimizers_colour(axes: 
     assert lines[figures.OPTIMIZER_COLOURS["adam"]][-1] == pytest.approx(0.7)
     assert lines[figures.OPTIMIZER_COLOURS["sgd"]][-1] == pytest.approx(0.3)
     assert len(axes.collections) == 1  # the band of the two seeds
+
+
+@pytest.mark.parametrize(("lr", "label"), [(1e-4, "1e-4"), (3.2e-5, "3.2e-5"), (0.02, "2e-2"), (0.18, "1.8e-1")])
+def test_a_learning_rate_is_written_by_its_exponent_with_the_digits_it_has(lr: float, label: str) -> None:
+    assert value_label("lr", lr) == label
 
 
 def test_the_comparison_has_a_line_a_row_and_names_its_axis(axes: Axes) -> None:

@@ -44,7 +44,8 @@ pytestmark = pytest.mark.slow
 CASE = CASES / "23-mostly-empty" / "data"
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=64)
 SETTINGS = Settings(
-    preset="demo", epochs="1", image_size="64", fit="resize", seeds=1, baseline="report", protocol="fixed",
+    preset="demo", epochs="1", image_size="64", fit="resize", seeds=1, baseline="report", search="geometric",
+    protocol="fixed",
     precision="fp32", val_percent=10, test_percent=10, fold=0,
 )  # fmt: skip
 EPOCH = Epoch(

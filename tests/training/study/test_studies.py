@@ -27,7 +27,12 @@ SCORES = ["train_loss", "val_loss", "train_dice", "val_dice"]
 
 def settings(**changes: object) -> Settings:
     values: dict[str, object] = {"preset": "report", "epochs": "preset", "image_size": "preset", "seeds": 1}
-    values |= {"baseline": "report", "protocol": "report", "precision": "fp32"}
+    values |= {
+        "baseline": "report",
+        "search": "report",
+        "protocol": "report",
+        "precision": "fp32",
+    }
     values |= {"val_percent": 10, "test_percent": 10, "fold": 0, "fit": "resize"}
     return Settings(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -133,6 +138,7 @@ def test_seeds_repeat_every_cell() -> None:
         ("image_size", "100"),
         ("seeds", 0),
         ("baseline", "guess"),
+        ("search", "random"),
         ("protocol", "none"),
         ("val_percent", 0),
         ("test_percent", 90),

@@ -18,6 +18,7 @@ SETTINGS = Settings(
     fit="resize",
     seeds=3,
     baseline="measured",
+    search="geometric",
     protocol="fixed",
     precision="fp32",
     val_percent=10,
