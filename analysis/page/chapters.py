@@ -78,6 +78,7 @@ class Chapter:
     pictures: tuple[Picture, ...]
     thumbnails: tuple[Thumbnail, ...]  # predictions; empty without runs
     runs: str  # `12 runs on cells (protocol fixed, baseline report)`; empty without runs
+    switched: str  # how often the switching loss led with Dice; empty where no curve says so
     short: str  # a warning, where the runs had far fewer epochs than the report's
     command: str
     claims: tuple[CheckedClaim, ...]
@@ -116,6 +117,7 @@ def make_chapters(
             pictures=tuple(study_pictures(study, table, own, curves)),
             thumbnails=tuple(study_thumbnails(study, table, own, found)),
             runs=_runs(own),
+            switched=describe_switching(own, curves) if study.name == "losses" else "",
             short=_short(study, own),
             command=command(study.name, own),
             claims=checked_claims(*verdicts, study.name),
@@ -156,6 +158,20 @@ def describe_test(tags: Mapping[str, str]) -> dict[str, str]:
     left_out = f"false alarms on {alarms} of {pluralize(empty, 'image')} without (Otsu: {otsu})" if empty else ""
     few = f"A mean of {scored} says little." if int(tags["test_foreground_images"]) < MIN_TEST_IMAGES else ""
     return {"scored": scored, "left_out": left_out, "few": few}
+
+
+def describe_switching(trials: pd.DataFrame, curves: pd.DataFrame) -> str:
+    """Of the batches of the trials with switching loss; the mean over trials, and their range."""
+    if "switched_percent" not in curves:
+        return ""
+    switching = trials.loc[trials["loss"] == "switching", "run_id"]
+    known = curves[curves["run_id"].isin(switching)].dropna(subset="switched_percent")
+    shares = known.groupby("run_id")["switched_percent"].mean()
+    if shares.empty:
+        return ""
+    low, high = f"{shares.min():.0f}", f"{shares.max():.0f}"
+    spread = f" ({low} to {high} % over trials)" if low != high else ""
+    return f"Switching led with Dice in {shares.mean():.0f} % of the batches{spread}."
 
 
 def false_alarms(alarms: float, empty: float) -> str:

@@ -126,6 +126,8 @@ def rank_runs(runs: Iterable["Run"]) -> list["Run"]:
     judged, cell_of = list(runs), {}
     for run in judged:
         factors = {name: value for name, value in run.data.params.items() if name not in ("seed", "fold")}
+        if run.data.tags.get("switching_tau_origin") == "auto":
+            factors["switching_tau"] = "auto"  # each fold's training masks have a median of their own
         cell_of[run.info.run_id] = (run.data.tags.get("data_digest", ""), *sorted(factors.items()))
     ranked: dict[Hashable, float] = {}
     for digest in dict.fromkeys(cell[0] for cell in cell_of.values()):

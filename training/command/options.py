@@ -17,6 +17,9 @@ from training.study.trial import FOLDS, PRECISIONS, PROTOCOLS
 ALL = "all"  # the report's strategy: every study in order, each building on the winners before it
 EXECUTORS = ("processes", "ray")
 FIT_HELP = "resize: the whole image, its long side image_size pixels; tile: cut into squares of image_size, uncrushed"
+TAU_HELP = (
+    "foreground share of a batch above which the switching loss leads with Dice; auto: the training masks' median"
+)
 DESCRIPTION = "Run one study, or all of them: every trial becomes an MLflow run."
 
 
@@ -37,6 +40,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--search", default="geometric", help=f"{' or '.join(SEARCHES)}: how a best decade of learning rates is refined"
     )
     parser.add_argument("--protocol", default="fixed", help=f"{' or '.join(PROTOCOLS)}: what validates and tests")
+    parser.add_argument("--switching-tau", default="auto", help=TAU_HELP)
     parser.add_argument("--val-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
     parser.add_argument("--test-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
     parser.add_argument("--fold", type=whole_number, default=0, help=f"0 to {FOLDS - 1}: which fifth is held out from")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from training.command.forkserver import start_forkserver
 from training.command.options import ALL, read_options
 from training.command.progress import reading_progress
+from training.command.switching import AUTO, SwitchingTau, find_tau, read_tau
 from training.data.checks.checks import find_problems
 from training.data.checks.findings import describe_data, describe_finding, refuse_errors
 from training.data.checks.foreground import check_foreground
@@ -36,6 +37,7 @@ class Prepared:
     images: ImageSet
     reading: ReadOptions
     split: Split  # with the largest training set; each trial trains on its share of it
+    switching_tau: SwitchingTau
     warnings: list[str]
     machine: "Machine"
     retries: int  # of a trial that failed
@@ -63,6 +65,7 @@ class Prepared:
             *describe_data(self.images, self.reading.rule.text),
             *self.warnings,
             f"split: {parts} (protocol={self.settings.protocol}, fold={self.settings.fold})",
+            self.switching_tau.text,
             f"{self.machine.workers} worker(s) on {self.machine.device}, {self.settings.precision}"
             + (", compiled" if self.machine.compiled else ""),
         ]
@@ -70,6 +73,7 @@ class Prepared:
 
 def prepare(options: argparse.Namespace) -> Prepared:
     """Cheap checks first, then torch, then the images. Raises ValueError."""
+    tau = read_tau(options.switching_tau, options.protocol)
     settings = Settings(
         preset=options.preset,
         epochs=options.epochs,
@@ -79,6 +83,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         baseline="measured" if options.study == ALL else options.baseline,
         search=options.search,
         protocol=options.protocol,
+        switching_tau=tau.value,  # until the masks are there to be asked, where it is auto
         precision="fp32",  # until torch is there to be asked
         val_percent=options.val_percent,
         test_percent=options.test_percent,
@@ -110,6 +115,9 @@ def prepare(options: argparse.Namespace) -> Prepared:
         smaller = dataclasses.replace(_split(images, settings, percent), val=(), test=())
         findings += [one for one in check_foreground(images, smaller) if one not in findings]
     refuse_errors(images, findings)
+    if tau.origin == AUTO:
+        tau = find_tau(images, split.train)
+        settings = dataclasses.replace(settings, switching_tau=tau.value)
     check_memory(images, trial, workers, device)
     passes = sum(estimate_work(study, settings) for study in studies) / 100 * len(images.owners)
     compiled = find_compile(options.compile, device, passes / trial.batch_size / workers)
@@ -119,6 +127,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         images=images,
         reading=reading,
         split=split,
+        switching_tau=tau,
         warnings=[describe_finding(one) for one in findings],
         machine=Machine(device=device, workers=workers, deterministic=deterministic, compiled=compiled),
         retries=options.retries,

@@ -68,6 +68,7 @@ class Session:
             "baseline": self.settings.baseline,
             "protocol": self.settings.protocol,
             "preset": self.settings.preset,
+            "switching_tau_origin": self.prepared.switching_tau.origin,
             "data": self.prepared.images.name,
             "data_digest": self.prepared.images.digest,
             "split_digest": split_digest(self.prepared.stems),

@@ -56,6 +56,7 @@ class Settings:
     baseline: str
     search: str
     protocol: str
+    switching_tau: float
     precision: str
     val_percent: int
     test_percent: int
@@ -97,6 +98,7 @@ class Settings:
             "image_size": self.pixels,
             "fit": self.fit,
             "train_percent": min(Trial.train_percent, self.largest_train_percent),
+            "switching_tau": self.switching_tau,
             "precision": self.precision,
             "fold": self.fold,
             **(KERAS if self.protocol == "report" else {}),

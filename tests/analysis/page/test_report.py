@@ -21,7 +21,7 @@ from analysis.claims.claims import ALL_CLAIMS
 from analysis.evidence import evidence, runs, store
 from analysis.evidence import snapshot as kept
 from analysis.evidence.schema import load_published, tidy
-from analysis.page import exports
+from analysis.page import chapters, exports
 from analysis.page import page as page_of
 from training.study.studies import STUDIES
 
@@ -159,6 +159,30 @@ def test_a_broken_arm_is_flagged_wherever_it_is_shown() -> None:
     assert "1 of 4 runs diverged, and counts as Dice 0" in judged.measured.caveats
     assert "1 run collapsed: no better than a mask that is all foreground or none" in judged.measured.caveats
     assert all("training only" not in choice["trial"] for choice in content["choices"]["Measured"])
+
+
+def test_the_losses_chapter_says_how_often_switching_led_with_dice_where_the_curves_know() -> None:
+    settled = {"study": "losses", "optimizer": "adam", "lr": 1e-3, "source": "measured", "train_percent": 80}
+    settled |= {"epochs": 20, "seconds": 9.0, "val_dice": 0.8}
+    rows = [settled | {"loss": "switching", "seed": seed, "run_id": f"s{seed}"} for seed in (0, 1)]
+    rows.append(settled | {"loss": "bce", "seed": 0, "run_id": "b0"})
+    shares = {"s0": (30, 32), "s1": (60, 72), "b0": (100, 100)}
+    curves = pd.DataFrame(
+        [
+            {"run_id": run_id, "epoch": epoch, "val_dice": 0.8, "train_loss": 0.3, "val_loss": 0.3, "train_dice": 0.8}
+            | {"switched_percent": percent}
+            for run_id, percents in shares.items()
+            for epoch, percent in enumerate(percents, start=1)
+        ]
+    )
+    sentence = "Switching led with Dice in 48 % of the batches (31 to 66 % over trials)."
+    found = dataclasses.replace(evidence.nothing(), trials=tidy(rows), curves=curves)
+    content = page_of.compose(load_published(), found)
+    assert [chapter.switched for chapter in content["chapters"] if chapter.switched] == [sentence]
+    for name in ("report.html", "report.md"):
+        assert exports.render(name, content).count(sentence) == 1
+    assert chapters.describe_switching(found.trials, curves.drop(columns="switched_percent")) == ""
+    assert chapters.describe_switching(found.trials, curves[curves["run_id"] == "b0"]) == ""
 
 
 def test_the_tables_hold_what_the_page_shows(page: Path) -> None:

@@ -32,3 +32,15 @@ def test_the_best_run_of_the_winning_cell_comes_first() -> None:
     client, _ = tracking.connect()
     ranked = [run.info.run_id for run in rank_runs(find_runs(client, "cells"))]
     assert ranked == [steady[1], steady[2], steady[0], elsewhere, *lucky, failing[0]]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("new_store")
+def test_folds_whose_masks_gave_other_thresholds_are_one_cell_and_given_thresholds_are_not() -> None:
+    auto, given = {"switching_tau_origin": "auto"}, {"switching_tau_origin": "given"}
+    folds = [log_trial(0.8, auto, fold=str(fold), switching_tau=tau) for fold, tau in enumerate(("0.12", "0.13"))]
+    lucky = [log_trial(0.9, given, fold="0", switching_tau="0.2"), log_trial(0.4, given, fold="1", switching_tau="0.2")]
+    other = log_trial(0.7, given, fold="1", switching_tau="0.3")
+    ranked = [run.info.run_id for run in rank_runs(find_runs(tracking.connect()[0], "cells"))]
+    assert set(ranked[:2]) == set(folds)
+    assert ranked[2:] == [other, *lucky]

@@ -31,6 +31,7 @@ def settings(**changes: object) -> Settings:
         "baseline": "report",
         "search": "report",
         "protocol": "report",
+        "switching_tau": 0.05,
         "precision": "fp32",
     }
     values |= {"val_percent": 10, "test_percent": 10, "fold": 0, "fit": "resize"}
@@ -140,6 +141,7 @@ def test_seeds_repeat_every_cell() -> None:
         ("baseline", "guess"),
         ("search", "random"),
         ("protocol", "none"),
+        ("switching_tau", 1.5),
         ("val_percent", 0),
         ("test_percent", 90),
         ("fold", -1),

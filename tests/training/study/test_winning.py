@@ -20,6 +20,7 @@ SETTINGS = Settings(
     baseline="measured",
     search="geometric",
     protocol="fixed",
+    switching_tau=0.05,
     precision="fp32",
     val_percent=10,
     test_percent=10,
