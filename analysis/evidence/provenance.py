@@ -11,7 +11,15 @@ from training.study.plan import PRESETS
 from training.study.studies import STUDIES
 from training.study.words import pluralize
 
-USUAL = {"preset": "small", "baseline": "report", "protocol": "fixed", "fit": "resize", "fold": 0}  # a study's defaults
+USUAL = {  # a study's defaults
+    "preset": "small",
+    "baseline": "report",
+    "search": "geometric",
+    "budget": "epochs",
+    "protocol": "fixed",
+    "fit": "resize",
+    "fold": 0,
+}
 LABELS = {  # column: what it is called
     "data": "data",
     "data_digest": "digest of the data",
@@ -71,6 +79,8 @@ def command(name: str, trials: pd.DataFrame) -> str:
             continue  # `main` always measures
         if pd.notna(first[key]) and first[key] != usual:
             told[key] = f"{first[key]:g}" if isinstance(first[key], float) else first[key]
+    if first["switching_tau_origin"] == "given":
+        told["switching_tau"] = f"{first['switching_tau']:g}"
     told |= _beside_preset(trials)
     if (seeds := trials["seed"].nunique()) > 1:
         told["seeds"] = seeds

@@ -31,9 +31,11 @@ ADDED = ("own_val_dice", "val_false_alarms", "val_empty_images")  # that earlier
 CURVE = (  # of the validation Dice over the epochs: analysis/evidence/curve_scores.py
     *("last_val_dice", "tail_val_dice", "val_dice_roughness", "fall_from_best", "epochs_to_target"),
 )
+SETTINGS = ("search", "budget", "switching_tau_origin")  # tags new in 0.3, of a study's settings that no trial shows
 TAGS = (  # of a run, under the same names
     *("study", "row", "baseline", "protocol", "preset", "data", "data_digest"),
     *("device", "git_commit", "torch", "mlflow"),
+    *SETTINGS,
 )
 TEXTS = (
     *("source", "figure", "experiment_id", "run_id", "parent_run_id"),

@@ -18,7 +18,7 @@ from analysis.evidence.evidence import NO_CURVES, Evidence
 from analysis.evidence.failures import forget_old_scores
 from analysis.evidence.files import write
 from analysis.evidence.provenance import provenance
-from analysis.evidence.schema import ADDED, CURVE, SCHEMA, modernize
+from analysis.evidence.schema import ADDED, CURVE, SCHEMA, SETTINGS, modernize
 from analysis.evidence.store import TEST_COLUMNS, Champion
 from analysis.evidence.thumbnails import Thumbnails, to_webp
 
@@ -31,7 +31,7 @@ def from_files(folder: Path, server: str) -> Evidence:
     if not (folder / TRIALS).is_file():
         raise ValueError(f"tables={folder}: it has no {TRIALS}; it must be the tables/ folder beside a report")
     trials = modernize(pd.read_parquet(folder / TRIALS))
-    if missing := [name for name in SCHEMA if name not in trials and name not in (*ADDED, *CURVE)]:
+    if missing := [name for name in SCHEMA if name not in trials and name not in (*ADDED, *CURVE, *SETTINGS)]:
         raise ValueError(f"tables={folder}: {TRIALS} lacks {', '.join(missing)}; write that report again")
     thumbnails = _thumbnails(folder / PREDICTIONS)
     told = folder / PROVENANCE

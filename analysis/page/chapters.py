@@ -205,7 +205,8 @@ def _runs(trials: pd.DataFrame) -> str:
 
 
 def _short(study: Study, trials: pd.DataFrame) -> str:
-    longest = trials["epochs"].max()
+    at_most = trials["train_percent"] == trials["train_percent"].max()  # budget=steps trains longer on less
+    longest = trials.loc[at_most, "epochs"].max()
     if trials.empty or longest >= MIN_EPOCHS_SHARE * study.epochs:
         return ""
     return (

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from training.command.entry import Parser, user_path, whole_number
 from training.data.mask_rule import AUTO
 from training.data.read_options import ReadOptions
-from training.study.plan import BASELINES, PRESETS
+from training.study.plan import BASELINES, BUDGETS, PRESETS
 from training.study.search import SEARCHES
 from training.study.studies import STUDIES
 from training.study.trial import FOLDS, PRECISIONS, PROTOCOLS
@@ -38,6 +38,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--search", default="geometric", help=f"{' or '.join(SEARCHES)}: how a best decade of learning rates is refined"
+    )
+    parser.add_argument(
+        "--budget", default="epochs", help=f"{' or '.join(BUDGETS)}: what trials on little and on much data have alike"
     )
     parser.add_argument("--protocol", default="fixed", help=f"{' or '.join(PROTOCOLS)}: what validates and tests")
     parser.add_argument("--switching-tau", default="auto", help=TAU_HELP)

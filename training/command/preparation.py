@@ -82,6 +82,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         seeds=options.seeds,
         baseline="measured" if options.study == ALL else options.baseline,
         search=options.search,
+        budget=options.budget,
         protocol=options.protocol,
         switching_tau=tau.value,  # until the masks are there to be asked, where it is auto
         precision="fp32",  # until torch is there to be asked

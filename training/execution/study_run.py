@@ -68,6 +68,8 @@ class Session:
             "baseline": self.settings.baseline,
             "protocol": self.settings.protocol,
             "preset": self.settings.preset,
+            "search": self.settings.search,
+            "budget": self.settings.budget,
             "switching_tau_origin": self.prepared.switching_tau.origin,
             "data": self.prepared.images.name,
             "data_digest": self.prepared.images.digest,

@@ -13,6 +13,7 @@ from training.study.studies import Baseline, Row, Study, baseline_from_report
 from training.study.trial import PROTOCOLS, Trial
 
 BASELINES = ("report", "measured")
+BUDGETS = ("epochs", "steps")  # what trials on little and on much data have alike
 EVALUATION_COST = 0.35  # of a training image's; for estimates of the time left only
 WIDTH_COST = 1.5  # the power of the width that a step takes, likewise; between memory traffic (1) and arithmetic (2)
 
@@ -55,6 +56,7 @@ class Settings:
     seeds: int
     baseline: str
     search: str
+    budget: str
     protocol: str
     switching_tau: float
     precision: str
@@ -67,6 +69,7 @@ class Settings:
             ("preset", self.preset, tuple(PRESETS)),
             ("baseline", self.baseline, BASELINES),
             ("search", self.search, tuple(SEARCHES)),
+            ("budget", self.budget, BUDGETS),
             ("protocol", self.protocol, PROTOCOLS),
         ):
             if value not in allowed:
@@ -187,10 +190,14 @@ def describe(trial: Trial, factors: tuple[str, ...], seeds: int) -> str:
 
 
 def _search(study: Study, row: Row, settings: Settings) -> Search:
-    base = settings.base(row.factors.get("epochs", study.epochs))
+    alike = settings.budget == "steps" or "epochs" in study.scientific  # then a row's own epochs are no budget
+    base = settings.base(study.epochs if alike else row.factors.get("epochs", study.epochs))
     if "epochs" in study.scientific:  # a multiple of the study's, whatever a preset or a person makes of those
-        base["epochs"] = settings.base(study.epochs)["epochs"] * row.factors["epochs"] // study.epochs
+        base["epochs"] = base["epochs"] * row.factors["epochs"] // study.epochs
     factors = {name: value for name, value in row.factors.items() if name != "epochs"}
+    if settings.budget == "steps":
+        percent = factors.get("train_percent", base["train_percent"])
+        base["epochs"] = round(base["epochs"] * settings.largest_train_percent / percent)
     refine = PRESETS[settings.preset].refine
     return study.search(Row(factors), base, seeds=settings.seeds, search=settings.search, refine=refine)
 

@@ -19,6 +19,9 @@ RUN |= {"image_size": 128, "epochs": 20, "fit": "resize", "fold": 0, "started": 
         ({"image_size": 64}, " -P image_size=64"),
         ({"epochs": 3}, " -P epochs=3"),
         ({"protocol": "report", "fold": 2}, " -P protocol=report -P fold=2"),
+        ({"search": "geometric", "budget": "epochs", "switching_tau_origin": "auto", "switching_tau": 0.13}, ""),
+        ({"search": "report", "budget": "steps"}, " -P search=report -P budget=steps"),
+        ({"switching_tau_origin": "given", "switching_tau": 0.3}, " -P switching_tau=0.3"),
         ({"baseline": "measured", "fit": "tile"}, " -P baseline=measured -P fit=tile"),
     ],
 )

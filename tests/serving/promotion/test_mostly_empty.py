@@ -45,7 +45,7 @@ CASE = CASES / "23-mostly-empty" / "data"
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=64)
 SETTINGS = Settings(
     preset="demo", epochs="1", image_size="64", fit="resize", seeds=1, baseline="report", search="geometric",
-    protocol="fixed", switching_tau=0.05, precision="fp32", val_percent=10, test_percent=10, fold=0,
+    budget="epochs", protocol="fixed", switching_tau=0.05, precision="fp32", val_percent=10, test_percent=10, fold=0,
 )  # fmt: skip
 EPOCH = Epoch(
     epoch=1, lr=1e-3, train_loss=0.5, train_dice=0.0, val_loss=0.5, val_dice=0.0, val_global_dice=0.0,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.study.plan import KERAS, PRESETS, Plan, Settings, estimate_work, find_widest, make_plan
+from training.study.plan import EVALUATION_COST, KERAS, PRESETS, Plan, Settings, estimate_work, find_widest, make_plan
 from training.study.search import Search
 from training.study.studies import REPORT_STUDIES, STUDIES, Baseline, Study, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
@@ -30,6 +30,7 @@ def settings(**changes: object) -> Settings:
     values |= {
         "baseline": "report",
         "search": "report",
+        "budget": "epochs",
         "protocol": "report",
         "switching_tau": 0.05,
         "precision": "fp32",
@@ -119,6 +120,28 @@ def test_presets_share_the_report_s_epochs_out() -> None:
     assert works == sorted(works)
 
 
+def test_with_a_budget_of_steps_trials_on_little_data_get_as_many_steps_as_those_on_the_most() -> None:
+    for name in ("training_data", "schedulers_by_data", "weight_decay", "dropout"):
+        found = trials(plan(name, protocol="fixed", budget="steps"))
+        steps = STUDIES[name].epochs * 80
+        assert all(trial.epochs == round(steps / trial.train_percent) for trial in found), name
+    report = trials(plan("training_data", protocol="report", budget="steps"))
+    assert {trial.train_percent: trial.epochs for trial in report} == {20: 750, 40: 375, 60: 250, 80: 188, 100: 150}
+    given = trials(plan("weight_decay", protocol="fixed", budget="steps", epochs="7"))
+    assert {trial.train_percent: trial.epochs for trial in given} == {20: 28, 40: 14, 60: 9, 80: 7}
+
+
+def test_a_budget_of_steps_leaves_trials_on_the_largest_fraction_as_they_are() -> None:
+    for name in ("optimizers", "losses", "extensions"):
+        assert trials(plan(name, protocol="fixed", budget="steps")) == trials(plan(name, protocol="fixed"))
+
+
+def test_the_work_of_a_budget_of_steps_is_that_of_the_largest_fraction_for_every_row() -> None:
+    study, fixed = STUDIES["weight_decay"], settings(protocol="fixed", budget="steps")
+    evaluated = 10 * EVALUATION_COST * 200 * (1 + 4 / 3 + 2 + 4) * 4
+    assert estimate_work(study, fixed) == pytest.approx(16 * 200 * 80 + evaluated, rel=1e-3)
+
+
 def test_optimizers_have_keras_constants_under_the_report_s_protocol_and_torch_s_under_the_fixed_one() -> None:
     for trial in trials(plan("optimizers", protocol="report")):
         assert {name: getattr(trial, name) for name in KERAS} == KERAS
@@ -140,6 +163,7 @@ def test_seeds_repeat_every_cell() -> None:
         ("seeds", 0),
         ("baseline", "guess"),
         ("search", "random"),
+        ("budget", "hours"),
         ("protocol", "none"),
         ("switching_tau", 1.5),
         ("val_percent", 0),

@@ -19,6 +19,7 @@ SETTINGS = Settings(
     seeds=3,
     baseline="measured",
     search="geometric",
+    budget="epochs",
     protocol="fixed",
     switching_tau=0.05,
     precision="fp32",
