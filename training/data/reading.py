@@ -28,7 +28,7 @@ from training.data.layouts.pairs import Layout, Pair, mask_files
 from training.data.mask_rule import AUTO, show_values
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts, write_own_masks
 from training.data.read_options import ReadOptions
-from training.data.samples import read_pair
+from training.data.samples import PairReader
 from training.data.split import join_copies, join_identical
 from training.data.survey import reason, survey
 
@@ -96,7 +96,7 @@ def load_detected(
     key = _key(layout, contents, frame, reading, tentative)
     entry = find_entry(key)
     if entry is None:
-        decisions = _decide(data, layout.pairs, headers, reading, tentative)
+        decisions = decide_set(data, layout.pairs, headers, reading, tentative)
         _prepare(data, layout.pairs, headers, key, frame, counts, shape, reading, decisions, on_image)
         entry = find_entry(key)
         assert entry is not None
@@ -143,14 +143,13 @@ def _prepare(
     ends = np.cumsum(counts).tolist()
     thumbnails = np.zeros((len(pairs), SIDE, SIDE), np.uint8)
     own_masks: dict[int, Pixels] = {}  # encoded
+    reader = PairReader(headers=headers, reading=reading, decisions=decisions)
 
     def work(index: int) -> ImageFacts | str:
-        pair, header = pairs[index], headers[pairs[index].image]
-        image_max = reading.white or header.max_value or decisions.range_max
         try:
-            image, mask, facts = read_pair(pair, header, reading.rule, decisions.placing, image_max, reading.channels)
+            image, mask, facts = reader.read(pairs[index])
         except (ValueError, OSError) as error:
-            return reason(pair.image, error)
+            return reason(pairs[index].image, error)
         parts = slice(ends[index] - counts[index], ends[index])
         images[parts] = frame_image(to_channels(image, shape[3]), frame)
         masks[parts] = frame_mask(mask, frame)
@@ -189,7 +188,7 @@ def _prepare(
         write_facts(folder, kept | copies | decided)
 
 
-def _decide(
+def decide_set(
     data: Path, pairs: tuple[Pair, ...], headers: Mapping[Path, Header], reading: ReadOptions, tentative: bool
 ) -> Decisions:
     """Raises UnusableError with what has to be asked."""

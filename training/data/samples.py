@@ -4,18 +4,37 @@ Files in, arrays and facts out.
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from training.data.decisions.agreement import look_at
+from training.data.decisions.decisions import Decisions
 from training.data.framing import OUTSIDE
 from training.data.image_set import ImageFacts
 from training.data.images import AUTO_CHANNELS, Header, Pixels, decode_image, has_transparency, to_channels
 from training.data.layouts.pairs import Pair
 from training.data.mask_rule import MaskPlacing, MaskRule
 from training.data.masks import read_mask
+from training.data.read_options import ReadOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairReader:
+    """How every pair of a set is read: what its files say, what a person said, what the whole set decided."""
+
+    headers: Mapping[Path, Header]
+    reading: ReadOptions
+    decisions: Decisions
+
+    def read(self, pair: Pair) -> tuple[Pixels, Pixels, ImageFacts]:
+        """As `read_pair`."""
+        header, said = self.headers[pair.image], self.reading
+        image_max = said.white or header.max_value or self.decisions.range_max
+        return read_pair(pair, header, said.rule, self.decisions.placing, image_max, said.channels)
 
 
 def read_pair(

@@ -7,6 +7,7 @@ from typing import Self
 
 from training.data.split import Split
 from training.study.trial import Trial
+from training.study.winning import score_of
 
 COLLAPSED = "predicts no foreground"  # in words
 FORWARDED_ENV = (  # a worker is forked from a server that may be older
@@ -57,7 +58,7 @@ class Outcome:
     @property
     def score(self) -> float:
         """What searches judge by: the Dice at the images' own size, 0 of a trial that collapsed, nan if it diverged."""
-        return 0.0 if self.collapsed else self.own_dice
+        return score_of(self.own_dice, collapsed=self.collapsed, diverged=math.isnan(self.dice))
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 A cell is a configuration, and its score the mean over its seeds and folds; a run that diverged or predicts nothing
 scores 0. Cells compete on equal data: only those of the largest training fraction. What was settled before is replaced
-only by what is better by more than noise, where seeds tell what noise is.
+only by what is better by more than noise, where seeds tell what noise is. Who wants the steadiest cell in place of the
+highest one takes `find_consistent`: among cells that noise alone keeps from the first place.
 """
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import TypeVar
 
 from training.study.intervals import MIN_UNITS, mean_interval
@@ -15,6 +16,15 @@ from training.study.trial import Trial
 
 Cell = TypeVar("Cell", bound=Hashable)
 Results = Mapping[Trial, float]  # best validation Dice of every finished trial; 0: it collapsed, nan: it diverged
+
+Repeats = Mapping[Hashable, float]  # Dice of one cell's runs, by what tells them apart: their seed, or seed and fold
+
+
+def score_of(dice: float, *, collapsed: bool, diverged: bool) -> float:
+    """What a run counts for: 0 where it predicts nothing, or nothing right; nan where it diverged."""
+    if collapsed:
+        return 0.0
+    return math.nan if diverged else dice
 
 
 def mean_score(dices: Iterable[float]) -> float:
@@ -45,19 +55,34 @@ def find_winner(results: Results, incumbent: Trial | None = None) -> Trial | Non
     ranked = list(rank_cells((trial.replace(seed=0), trial.train_percent, dice) for trial, dice in results.items()))
     if not ranked or incumbent not in ranked:
         return ranked[0] if ranked else None
-    return ranked[0] if _is_better(ranked[0], incumbent, results) else incumbent
+    first, stays = _repeats(results, ranked[0]), _repeats(results, incumbent)
+    return ranked[0] if ranked[0] != incumbent and is_better(first, stays) else incumbent
 
 
-def _is_better(challenger: Trial, incumbent: Trial, results: Results) -> bool:
-    """By more than noise (paired t over seeds); with too few seeds to tell, by its mean."""
-    seeds = [
-        trial.seed
-        for trial in results
-        if trial.replace(seed=0) == incumbent and challenger.replace(seed=trial.seed) in results
+def is_better(challenger: Repeats, incumbent: Repeats) -> bool:
+    """Whether a cell of the higher mean is better by more than noise: paired t over the seeds that both have.
+
+    With too few seeds to tell what noise is, it is.
+    """
+    gains = [mean_score([challenger[one]]) - mean_score([incumbent[one]]) for one in incumbent if one in challenger]
+    return mean_interval(gains)[0] > 0 if len(gains) >= MIN_UNITS else True
+
+
+def find_consistent(cells: Mapping[Cell, Repeats], winner: Cell) -> Cell | None:
+    """The cell of the smallest sd over seeds, of those that the winner is better than by no more than noise.
+
+    Of equals the one of the higher mean. None where the winner itself has fewer than MIN_UNITS seeds.
+    """
+    if len(cells[winner]) < MIN_UNITS:
+        return None
+    level = [
+        cell
+        for cell, repeats in cells.items()
+        if cell == winner or (len(repeats) >= MIN_UNITS and not is_better(cells[winner], repeats))
     ]
-    gains = [_score(results, challenger, seed) - _score(results, incumbent, seed) for seed in seeds]
-    return mean_interval(gains)[0] > 0 if len(gains) >= MIN_UNITS else challenger != incumbent
+    scores = {cell: [mean_score([dice]) for dice in cells[cell].values()] for cell in level}
+    return min(level, key=lambda cell: (stdev(scores[cell]), -fmean(scores[cell])))
 
 
-def _score(results: Results, cell: Trial, seed: int) -> float:
-    return mean_score([results[cell.replace(seed=seed)]])
+def _repeats(results: Results, cell: Trial) -> Repeats:
+    return {trial.seed: dice for trial, dice in results.items() if trial.replace(seed=0) == cell}

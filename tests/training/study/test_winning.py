@@ -7,7 +7,7 @@ import pytest
 from training.study.plan import Settings, make_plan
 from training.study.studies import STUDIES, Baseline, baseline_from_report
 from training.study.trial import Trial
-from training.study.winning import find_winner, rank_cells
+from training.study.winning import find_consistent, find_winner, rank_cells, score_of
 
 ADAM = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=2)
 SGD = ADAM.replace(optimizer="sgd", lr=0.1)
@@ -83,3 +83,34 @@ def test_the_incumbent_stands_at_the_most_data() -> None:
     assert plan.incumbent is not None
     assert (plan.incumbent.train_percent, plan.incumbent.weight_decay) == (80, 0.01)
     assert make_plan(STUDIES["learning_rate"], Baseline(), SETTINGS).incumbent is None
+
+
+def test_a_run_that_predicts_nothing_counts_0_and_one_that_diverged_is_unknown() -> None:
+    assert score_of(0.8, collapsed=False, diverged=False) == 0.8
+    assert score_of(0.8, collapsed=True, diverged=False) == score_of(math.nan, collapsed=True, diverged=True) == 0
+    assert math.isnan(score_of(0.8, collapsed=False, diverged=True))
+
+
+def cell(*dices: float) -> dict[int, float]:
+    return dict(enumerate(dices))
+
+
+def test_the_most_consistent_cell_is_the_steadiest_of_those_that_noise_keeps_from_the_first_place() -> None:
+    cells = {
+        "highest": cell(0.70, 0.90, 0.80),  # mean 0.8, sd 0.1
+        "steady": cell(0.78, 0.80, 0.79),  # mean 0.79, sd 0.01: within noise of the highest
+        "worse": cell(0.50, 0.70, 0.60),  # 0.2 below on every seed
+        "lucky": cell(0.79, 0.79),  # two seeds do not tell
+    }
+    assert find_consistent(cells, "highest") == "steady"
+    assert find_consistent(cells | {"as steady": cell(0.785, 0.805, 0.795)}, "highest") == "as steady"
+    assert find_consistent({name: cells[name] for name in ("highest", "worse", "lucky")}, "highest") == "highest"
+
+
+def test_a_seed_that_diverged_makes_a_cell_unsteady() -> None:
+    cells = {"highest": cell(0.7, 0.9, 0.8), "half": cell(0.79, math.nan, 0.79)}
+    assert find_consistent(cells, "highest") == "highest"
+
+
+def test_without_three_seeds_of_the_winner_none_is_the_most_consistent() -> None:
+    assert find_consistent({"one": cell(0.8, 0.9), "other": cell(0.7, 0.7, 0.7)}, "one") is None
