@@ -1,6 +1,8 @@
 """The best trial on a folder becomes models:/unet@champion: `python -m serving.promote --data FOLDER`.
 
-What is done, and why the service needs neither torch nor MLflow, is in serving/promotion/promotion.py.
+choose=winner takes the best run of the winning configuration; choose=consistent that of the configuration that varies
+least over its seeds, among those as good as the winner but for noise. What is done, and why the service needs neither
+torch nor MLflow, is in serving/promotion/promotion.py.
 """
 
 import argparse
@@ -12,6 +14,7 @@ from training.data.layouts.archive import open_archive
 from training.data.layouts.layouts import find_layout
 
 MODULE = "serving.promote"
+CHOICES = ("winner", "consistent")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,14 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """0 or 1; raises ValueError before any run exists."""
-    folder = parse(arguments).data
+    options = parse(arguments)
+    folder = options.data
     find_layout(open_archive(folder))
-    from serving.promotion.promotion import ALIAS, ExportDiffers, promote  # torch and MLflow take seconds to import
+    from serving.promotion.promotion import ExportDiffers, promote  # torch and MLflow take seconds to import
 
     try:
-        promote(folder, MODULE)
+        promote(folder, MODULE, options.choose)
     except ExportDiffers as error:
-        print(f"error: {error}; {ALIAS} stays where it was", file=sys.stderr)
+        print(f"error: {error}; the champion stays where it was", file=sys.stderr)
         return 1
     return 0
 
@@ -36,7 +40,13 @@ def run(arguments: Sequence[str]) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(MODULE, (__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=user_path, required=True, help="the folder the studies ran on")
-    return parser.parse(arguments)
+    parser.add_argument(
+        "--choose", default=CHOICES[0], help=f"by which rule, of {', '.join(CHOICES)} (default: {CHOICES[0]})"
+    )
+    options = parser.parse(arguments)
+    if options.choose not in CHOICES:
+        raise ValueError(f"choose={options.choose!r} is unknown; it must be one of {', '.join(CHOICES)}")
+    return options
 
 
 if __name__ == "__main__":

@@ -1,34 +1,39 @@
-"""Which trial is promoted: the best of the cell that wins (training/study/winning.py) among those judged fairly.
+"""Which trial is promoted: the best of the winning cell, or of the steadiest one near it; and what it is compared with.
 
 Reads runs through the client it is given. It knows nothing of exports, registries or test scores.
 """
 
 import hashlib
 import json
-import re
 import tempfile
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serving.promotion.ranking import REPEATED, cell_of, find_runs, leaves_out_empty_images, most_consistent, rank_runs
 from training.data.checks.foreground import has_foreground
 from training.data.image_set import ImageSet, data_name
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.study.trial import Trial
-from training.study.winning import rank_cells
-from training.tracking.store import search_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-JUDGED = (  # finished, validated on images it never saw, and trained on the masks as they are
-    "status = 'FINISHED' and tags.role = 'trial' and tags.protocol = 'fixed' and params.augment != 'both' "
-    "and params.train_percent != '100' and params.equalize_masks = 'False'"
-)
-PAGE = 200  # runs asked for at once
+WINNER, CONSISTENT = "winner", "consistent"
+FULL_WIDTH = 4 * Trial.width  # the U-Net's own; the studies' is a quarter of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """Another trained network, to be compared with the candidate on the same test images."""
+
+    name: str  # runner_up, winner (where another rule chose) or full_width
+    run_id: str
+    hashes: dict[str, str]  # as the candidate's
+    trial: Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,8 @@ class Candidate:
     run_id: str
     hashes: dict[str, str]  # SHA-256 of the files that the trial wrote, by name
     trial: Trial
+    choose: str  # WINNER or CONSISTENT: the rule by which it was chosen
+    rivals: tuple[Rival, ...]
     val_dice: float  # best epoch, mean over the validation images with foreground
     images: ImageSet
     reading: ReadOptions
@@ -49,20 +56,24 @@ class Candidate:
         """Where the parts of these images are among all."""
         return [part for index in indices for part in self.images.parts(index)]
 
+    def differs(self, rival: Rival) -> str:
+        """The rival's factors that are not the candidate's, in words."""
+        own, other = asdict(self.trial), asdict(rival.trial)
+        return " ".join(f"{name}={other[name]}" for name in other if other[name] != own[name] and name not in REPEATED)
 
-def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
-    """The best trial of the winning cell on these images. Raises ValueError, with the cure, when there is none.
+
+def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -> Candidate:
+    """The best trial of the cell that `choose` names, on these images. Raises ValueError, with the cure, for none.
 
     Trials of any image size compete: a run's digest is that of the images as its study read and framed them.
     """
     sets: dict[tuple[int, str, ReadOptions], ImageSet] = {}
     readings: dict[str, ReadOptions] = {}
-    seen, outdated = set(), []
-    judged = list(find_runs(client, data_name(folder)))
-    for run in rank_runs(judged):
-        if not leaves_out_empty_images(run):
-            outdated.append(run.info.run_id)
-            continue
+    seen = set()
+    found = list(find_runs(client, data_name(folder)))
+    judged = [run for run in found if leaves_out_empty_images(run)]
+    ranked = rank_runs(judged)
+    for run in ranked:
         study = run.data.tags["mlflow.parentRunId"]
         if study not in readings:
             readings[study] = ReadOptions(**_read_json(client, study, "data.json")["reading"])
@@ -73,21 +84,27 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
         seen.add(run.data.tags["data_digest"])
         if run.data.tags["data_digest"] != images.digest:
             continue
+        same = [other for other in ranked if other.data.tags["data_digest"] == images.digest]
+        chosen = most_consistent(same, judged) if choose == CONSISTENT else run
+        study = chosen.data.tags["mlflow.parentRunId"]
+        reading = ReadOptions(**_read_json(client, study, "data.json")["reading"])
         parts = _find_parts(_read_json(client, study, "split.json"), images)
         if not any(has_foreground(images, index) for index in parts["test"]):
             raise ValueError(
                 f"data={folder}: none of the {len(parts['test'])} test images has foreground, so nothing can be said "
                 "of a model on them; run the study again with a larger test_percent or another fold"
             )
-        hashes = json.loads(run.data.tags.get("artifacts", "{}"))
+        hashes = written_by(chosen)
         with tempfile.TemporaryDirectory() as scratch:
-            described = download(client, run.info.run_id, hashes, "trial.json", Path(scratch)).read_text()
+            described = download(client, chosen.info.run_id, hashes, "trial.json", Path(scratch)).read_text()
         return Candidate(
-            run_id=run.info.run_id,
+            run_id=chosen.info.run_id,
             hashes=hashes,
             trial=Trial.from_json(described),
-            reading=readings[study],
-            val_dice=run.data.metrics["best_val_dice"],
+            choose=choose,
+            rivals=_find_rivals(client, chosen, same, [images.stems[index] for index in parts["test"]]),
+            reading=reading,
+            val_dice=chosen.data.metrics["best_val_dice"],
             images=images,
             train=parts["train"],
             val=parts["val"],
@@ -95,7 +112,40 @@ def find_candidate(client: "MlflowClient", folder: Path) -> Candidate:
         )
     if seen:
         raise ValueError(_other_images(folder, seen, [images.digest for images in sets.values()]))
+    outdated = [run.info.run_id for run in found if run not in judged]
     raise ValueError(_why_none(folder, outdated, len(judged)))
+
+
+def _find_rivals(
+    client: "MlflowClient", chosen: "Run", ranked: Sequence["Run"], test: Sequence[str]
+) -> tuple[Rival, ...]:
+    """The best run of the next best cell (of the best one, where it was not chosen), and the best of the full width.
+
+    Only of runs whose weights are there and whose study held out the same test images (stems). `ranked`: best first.
+    """
+    others = [run for run in ranked if cell_of(run) != cell_of(chosen)]
+    is_first = cell_of(ranked[0]) == cell_of(chosen)
+    wide = [run for run in others if run.data.params.get("width") == str(FULL_WIDTH)]
+    held_out: dict[str, bool] = {}
+
+    def is_comparable(run: "Run") -> bool:
+        study = run.data.tags["mlflow.parentRunId"]
+        if study not in held_out:
+            held_out[study] = set(_read_json(client, study, "split.json")["test"]) == set(test)
+        return held_out[study] and bool(client.list_artifacts(run.info.run_id, "model"))
+
+    rivals: list[Rival] = []
+    for name, runs in (("full_width", wide), ("runner_up" if is_first else WINNER, others)):
+        run = next((run for run in runs if is_comparable(run)), None)
+        if run and run.info.run_id not in [rival.run_id for rival in rivals]:
+            trial = Trial.from_params(run.data.params)
+            rivals.append(Rival(name=name, run_id=run.info.run_id, hashes=written_by(run), trial=trial))
+    return tuple(reversed(rivals))
+
+
+def written_by(run: "Run") -> dict[str, str]:
+    """SHA-256 of the files that a trial wrote, by name."""
+    return dict(json.loads(run.data.tags.get("artifacts", "{}")))
 
 
 def download(client: "MlflowClient", run_id: str, hashes: Mapping[str, str], name: str, folder: Path) -> Path:
@@ -110,49 +160,6 @@ def download(client: "MlflowClient", run_id: str, hashes: Mapping[str, str], nam
                 "it is not read; delete the run and start its study again"
             )
     return found
-
-
-def leaves_out_empty_images(run: "Run") -> bool:
-    """Whether the run's Dice is a mean over images with foreground; earlier ones counted two empty masks as 1."""
-    metrics = run.data.metrics
-    return metrics.get("val_empty_images", 0) == 0 or "val_false_alarms" in metrics
-
-
-def rank_runs(runs: Iterable["Run"]) -> list["Run"]:
-    """Those that can be promoted: the runs of the best cell first, and of a cell the best run first.
-
-    On each set of images (data_digest) the cells of the largest training fraction compete, failed runs counted.
-    """
-    judged, cell_of = list(runs), {}
-    for run in judged:
-        factors = {name: value for name, value in run.data.params.items() if name not in ("seed", "fold")}
-        if run.data.tags.get("switching_tau_origin") == "auto":
-            factors["switching_tau"] = "auto"  # each fold's training masks have a median of their own
-        cell_of[run.info.run_id] = (run.data.tags.get("data_digest", ""), *sorted(factors.items()))
-    ranked: dict[Hashable, float] = {}
-    for digest in dict.fromkeys(cell[0] for cell in cell_of.values()):
-        own = [run for run in judged if cell_of[run.info.run_id][0] == digest]
-        scores = [(cell_of[run.info.run_id], float(run.data.params["train_percent"]), _score(run)) for run in own]
-        ranked |= rank_cells(scores)
-    able = [run for run in judged if _score(run) > 0 and cell_of[run.info.run_id] in ranked]
-    return sorted(able, key=lambda run: (ranked[cell_of[run.info.run_id]], _score(run)), reverse=True)
-
-
-def _score(run: "Run") -> float:
-    """At the images' own size, where the run knows it; 0 for a run that diverged or predicts nothing in the end."""
-    failed = "true" in (run.data.tags.get("diverged"), run.data.tags.get("collapsed"))
-    metrics = run.data.metrics
-    return 0.0 if failed else metrics.get("own_val_dice", metrics.get("best_val_dice", 0.0))
-
-
-def find_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
-    """Best first."""
-    plain = re.fullmatch(r"[\w. -]+", data)  # no filter of MLflow takes any quote, so other names are compared here
-    query = f"{JUDGED} and tags.data = '{data}'" if plain else JUDGED
-    for run in search_runs(client, query, "metrics.best_val_dice DESC", PAGE):
-        reused = "reused_from" in run.data.tags  # then the run that trained it is there, too
-        if run.data.tags["data"] == data and not reused:
-            yield run
 
 
 def _find_parts(stems: dict[str, list[str]], images: ImageSet) -> dict[str, tuple[int, ...]]:

@@ -5,12 +5,19 @@ Numbers and a trial in, text out; nothing here computes a score or knows where t
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from training.data.checks.foreground import MIN_IMAGES
+from serving.promotion.contours import TOLERANCE
+from serving.promotion.evidence import (
+    Evidence,
+    describe_comparison,
+    describe_empty,
+    describe_interval,
+    describe_reads,
+    describe_scored,
+    name_of,
+)
 from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.study.trial import Trial
@@ -20,6 +27,11 @@ LIMITS = {
     "tile": "Images are read in tiles of {size} pixels at their own resolution; what needs a wider view is missed.",
 }
 THRESHOLD = 0.5  # of a probability
+CHOSEN = {
+    "winner": "Chosen by validation Dice: the best run of the configuration with the highest mean over its seeds",
+    "consistent": "Chosen for consistency: the best run of the configuration whose validation Dice varies least over "
+    "its seeds, among those that the highest mean exceeds by no more than noise",
+}
 HOW_FRAMED = {
     "resize": "the long side is scaled to frame.image_size, area-averaged when it shrinks, else bilinear; put in the "
     "middle of the frame, or of as much as it needs (multiples of 16), and mirrored beyond its edges; the probability "
@@ -27,55 +39,6 @@ HOW_FRAMED = {
     "tile": "cut into as few tiles of frame.image_size as cover it, evenly spread, mirrored beyond its edges; where "
     "two overlap, each decides its half",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What is known about a promoted model. Test scores are those of the form that is served, at image_size."""
-
-    run_id: str
-    data: str
-    data_digest: str
-    channels: int
-    train_images: int
-    test_images: int  # all of them
-    test_foreground_images: int  # that have foreground; the scores are means over these
-    test_empty_images: int  # that have none
-    test_false_alarms: int  # of the empty ones, those in which any foreground is predicted
-    val_dice: float  # best epoch, mean over the validation images with foreground; the trial was chosen by it
-    test_dice: float  # mean over the test images with foreground; so is test_iou
-    test_dice_low: float  # its 95 % interval, these images drawn anew (bootstrap); nan with one image
-    test_dice_high: float
-    test_global_dice: float  # the pixels of all test images pooled
-    test_iou: float
-    otsu_dice: float  # the floor: Otsu's threshold on the same test images with foreground
-    otsu_false_alarms: int  # and on the same empty ones
-    otsu_dark: bool  # Otsu takes the dark side, as is better on the training images
-    precision: str  # that is served: int8, bf16 or fp32
-
-
-def describe_scored(evidence: Evidence) -> str:
-    """The images that the test scores are means over, in words."""
-    images = f"{evidence.test_foreground_images} image{'s' * (evidence.test_foreground_images != 1)}"
-    with_foreground = " with foreground" if evidence.test_empty_images else ""
-    return images + with_foreground + (" (too few to judge by)" * (evidence.test_foreground_images < MIN_IMAGES))
-
-
-def describe_interval(evidence: Evidence, digits: int) -> str:
-    """Of the test Dice, in words."""
-    if math.isnan(evidence.test_dice_low):
-        return "one image has no interval"
-    return f"95 % {evidence.test_dice_low:.{digits}f} to {evidence.test_dice_high:.{digits}f}"
-
-
-def describe_empty(evidence: Evidence) -> str:
-    """What the test scores leave out, in words."""
-    if not evidence.test_empty_images:
-        return "All test images have foreground."
-    return (
-        f"{evidence.test_empty_images} of the {evidence.test_images} test images have no foreground and are in no "
-        f"mean; false alarms: {evidence.test_false_alarms}, of Otsu's threshold {evidence.otsu_false_alarms}."
-    )
 
 
 def preprocessing_json(images: ImageSet, reading: ReadOptions, precision: str) -> str:
@@ -103,9 +66,18 @@ def preprocessing_json(images: ImageSet, reading: ReadOptions, precision: str) -
 
 def card_json(trial: Trial, evidence: Evidence, val_dice: Mapping[str, float], version: str) -> str:
     """The same for programs: what GET /model answers."""
-    finite = {key: None if value != value else value for key, value in dataclasses.asdict(evidence).items()}
     facts = {"model": "unet", "version": version, "threshold": THRESHOLD, "val_dice_by_precision": dict(val_dice)}
-    return json.dumps({**facts, **finite, "trial": dataclasses.asdict(trial)}, indent=2)
+    known = {**facts, **dataclasses.asdict(evidence), "trial": dataclasses.asdict(trial)}
+    return json.dumps(_finite(known), indent=2)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no nan: null."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if value != value else value
 
 
 def model_card(trial: Trial, evidence: Evidence) -> str:
@@ -113,21 +85,46 @@ def model_card(trial: Trial, evidence: Evidence) -> str:
     number, interval = describe_scored(evidence), describe_interval(evidence, digits=4)
     side = "dark" if evidence.otsu_dark else "bright"
     factors = "\n".join(f"| {name} | {value} |" for name, value in dataclasses.asdict(trial).items())
-    return f"""# A quarter-width U-Net for {evidence.data}
+    compared = "\n".join(
+        f"| {name_of(one)} | {one.dice:.4f} | {describe_comparison(one, digits=4)} |" for one in evidence.comparisons
+    )
+    size = f"{trial.image_size} pixels"
+    rows = [
+        ("validation Dice", evidence.val_dice, f"at {size}, best epoch; the trial was chosen by it, so it flatters"),
+        ("**test Dice**", evidence.test_dice, f"of images never trained on; {interval}"),
+        (f"test Dice at {size}", evidence.test_dice_at_image_size, "before the mask gets the image's size again"),
+        (f"true masks, at {size} and back", evidence.test_dice_ceiling, f"what a perfect mask of {size} reaches"),
+        ("test Dice, pooled", evidence.test_global_dice, "the pixels of all test images together"),
+        ("test IoU", evidence.test_iou, ""),
+        ("outlines: HD95", evidence.test_hd95, "pixels; 95 % are nearer; nothing predicted: the image's diagonal"),
+        ("outlines: NSD", evidence.test_nsd, f"share that is at most {TOLERANCE:g} pixels off; nothing predicted: 0"),
+        ("objects: F1", evidence.test_object_f1, "connected parts, found where the IoU exceeds 0.5"),
+    ]
+    scores = "\n".join(f"| {name} | {value:.4f} | {note} |" for name, value, note in rows)
+    return f"""# A U-Net of width {trial.width} for {evidence.data}
 
-Marks each pixel of an image as foreground or background. Chosen by validation Dice among all finished trials on these
-images (run `{evidence.run_id}`); the test images were read once, for this card.
+Marks each pixel of an image as foreground or background. {CHOSEN[evidence.chosen_by]} (run `{evidence.run_id}`, among
+all finished trials on these images). For this card {describe_reads(evidence)}.
 
 ## Scores
 
-| | Dice | |
-| --- | --- | --- |
-| validation | {evidence.val_dice:.4f} | best epoch; the trial was chosen by it, so it flatters |
-| **test** | **{evidence.test_dice:.4f}** | mean of {number} never trained on; {interval} |
-| test, pooled | {evidence.test_global_dice:.4f} | pixels of all test images together |
-| Otsu's threshold | {evidence.otsu_dice:.4f} | the floor, on the same test images ({side} side) |
+Test scores are of the masks that the endpoint gives, at each image's own size: the mean of {number}.
 
-Test IoU {evidence.test_iou:.4f}, mean over the same images. Served in {evidence.precision}. {describe_empty(evidence)}
+| | | |
+| --- | --- | --- |
+{scores}
+
+Served in {evidence.precision}. {describe_empty(evidence)}
+
+## Beside others
+
+Mean Dice on the same test images, and what the champion gains image by image. The others' networks compute in fp32.
+
+| | Dice | the champion's gain |
+| --- | --- | --- |
+{compared}
+
+Otsu's threshold ({side} side) needs no training: it is the floor.
 
 ## Data
 

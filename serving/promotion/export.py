@@ -1,7 +1,7 @@
 """A trained network as one artifact from pixels to probabilities; and the proof that it still says the same.
 
-The exported Segmenter holds everything between the resized image and the probability, so that who serves it needs no
-arithmetic of ours. Knows torch and ONNX; nothing of runs, registries or requests.
+It holds everything between the resized image and the probability, so that who serves it needs no arithmetic of
+ours. Knows torch and ONNX; nothing of runs, registries or requests.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ TOLERANCE = 1e-4  # of a probability. Folding and another order of sums in fp32 
 EXAMPLE_SHAPE = (2, 48, 64)  # images, height, width; three numbers, because equal ones would be exported as one
 
 
-class Segmenter(nn.Module):
+class ExportedModel(nn.Module):
     """Pixels 0..255 in, probabilities of the foreground out.
 
     Batch normalization is folded away, and what can be computed before an upsampling is.
@@ -58,11 +58,11 @@ def make_example(channels: int) -> NDArray[np.float32]:
     return np.full((images, channels, height, width), 128, np.float32)
 
 
-def export_onnx(segmenter: Segmenter, channels: int, path: Path) -> None:
+def export_onnx(model: ExportedModel, channels: int, path: Path) -> None:
     """Write one ONNX file whose number of images, height and width are free."""
     free = torch.export.Dim.AUTO
     torch.onnx.export(
-        segmenter,
+        model,
         (torch.from_numpy(make_example(channels)),),
         path,
         input_names=["pixels"],

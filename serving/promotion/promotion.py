@@ -1,65 +1,78 @@
 """A promotion: the best trial on a folder becomes models:/unet@champion.
 
-Chosen by validation Dice; exported; compared with the trained model; scored once on the test images; registered; and
-copied into the BentoML store. Whatever fails leaves the alias where it was. The store gets the ONNX file (or its int8
-form, where that costs next to nothing) rather than MLflow's model, so that the service needs neither torch nor MLflow:
-it starts in a second, and OpenVINO is also the fastest on a CPU. The weights lie beside it, for torch on a GPU.
+Chosen by validation Dice; exported; compared with the trained model; scored on the test images by the code that the
+endpoint answers with; registered; and copied into the BentoML store. Whatever fails leaves the alias where it was. The
+store gets the ONNX file (or its int8 form, where that costs next to nothing) rather than MLflow's model, so that the
+service needs neither torch nor MLflow: it starts in a second, and OpenVINO is also the fastest on a CPU. The weights
+lie beside it, for torch on a GPU.
 """
 
 import dataclasses
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
-import bentoml
 import mlflow
 import numpy as np
 from mlflow import MlflowClient
-from mlflow.models import ModelSignature
-from mlflow.types import Schema, TensorSpec
 from torch import Tensor
 
 from serving.inference.network import QUANTIZED, WEIGHTS
-from serving.promotion.candidate import Candidate, download, find_candidate
-from serving.promotion.card import (
+from serving.inference.segmenter import Segmenter
+from serving.promotion.candidate import WINNER, Candidate, Rival, download, find_candidate
+from serving.promotion.card import THRESHOLD, card_json, model_card, preprocessing_json
+from serving.promotion.evidence import (
     Evidence,
-    card_json,
+    describe_comparison,
     describe_empty,
     describe_interval,
+    describe_reads,
     describe_scored,
-    model_card,
-    preprocessing_json,
+    name_of,
 )
-from serving.promotion.export import TOLERANCE, Segmenter, compare, export_onnx, make_example, predict_module
+from serving.promotion.export import TOLERANCE, ExportedModel, compare, export_onnx, predict_module
 from serving.promotion.precision import choose, predict_served
-from serving.promotion.scores import ImageScore, images_tensor, measure, rank, to_csv, val_dice
-from training.data.framing import assemble
+from serving.promotion.publishing import ALIAS, MODEL, log_model, publish, register
+from serving.promotion.reads import count_read
+from serving.promotion.scores import (
+    CHAMPION,
+    ImageScore,
+    Predict,
+    choose_side,
+    images_tensor,
+    judge,
+    measure,
+    rank,
+    to_csv,
+    val_dice,
+)
+from training.data.images import Pixels
+from training.data.originals import Originals, find_originals
 from training.data.pictures import Row, draw_predictions
 from training.network.engine import predict
 from training.network.unet import UNet
 from training.tracking import mlflow_run, runs
 
-MODEL, ALIAS = "unet", "champion"
 ONNX, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "model_card.md"
 TEST_IMAGES, WORST_IMAGES, SHOWN_WORST = "test_images.csv", "test_images_worst.png", 4  # artifacts of the promotion
-LOGGED_COUNTS = ("test_foreground_images", "test_empty_images", "test_false_alarms", "otsu_false_alarms")
-REQUIREMENTS = ("torch", "numpy")  # of the pt2 program; it needs no code of ours
+LOGGED_COUNTS = ("test_foreground_images", "test_empty_images", "test_false_alarms", "otsu_false_alarms", "test_reads")
 
 
 class ExportDiffers(Exception):
     """An exported model does not say what the trained one says."""
 
 
-def promote(folder: Path, module: str) -> None:
-    """For `python -m module`. Raises ValueError before any run exists, ExportDiffers before anything is registered."""
+def promote(folder: Path, module: str, choose: str = WINNER) -> None:
+    """For `python -m module`; choose: winner or consistent.
+
+    Raises ValueError before any run exists, ExportDiffers before anything is registered.
+    """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip, which uv does not install
     client, experiment_id = runs.connect()
-    candidate = find_candidate(client, folder)
+    candidate = find_candidate(client, folder, choose)
     tags = {"role": "promote", "data": candidate.images.name, "data_digest": candidate.images.digest}
     tags["mlflow.source.name"] = module
     run_id = mlflow_run.own_run(client, module)
@@ -87,49 +100,72 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
         scratch = Path(name)
         weights = download(client, candidate.run_id, candidate.hashes, "model", scratch)
         model = UNet.from_pretrained(weights)
-        segmenter = Segmenter(model).eval()
-        export_onnx(segmenter, images.channels, scratch / ONNX)
+        exported = ExportedModel(model).eval()
+        export_onnx(exported, images.channels, scratch / ONNX)
         eager = predict(model, test_images, "fp32")
         _compare(client, run_id, "onnx", eager, predict_served(scratch, "fp32", test_images))
         choice = choose(scratch, train, val, lambda probabilities: val_dice(candidate, probabilities))
         for precision, dice in choice.val_dice.items():
             client.log_metric(run_id, f"val_dice_{precision}", dice)
-        served = predict_served(scratch, choice.precision, test_images)
-        evidence, per_image = measure(candidate, served, choice.precision)
-        _log_test_images(client, run_id, candidate, served, per_image)
-        scores = {key: value for key, value in dataclasses.asdict(evidence).items() if isinstance(value, float)}
-        scores |= {key: getattr(evidence, key) for key in LOGGED_COUNTS}
-        for key, value in scores.items():
-            client.log_metric(run_id, key, value)
-        (scratch / PREPROCESSING).write_text(preprocessing_json(candidate.images, candidate.reading, choice.precision))
+        (scratch / PREPROCESSING).write_text(preprocessing_json(images, candidate.reading, choice.precision))
+        segmenters = {CHAMPION: Segmenter(scratch)}
+        for rival in candidate.rivals:
+            segmenters[rival.name] = _make_rival(client, candidate, rival, scratch / rival.name)
+        originals, dark = find_originals(images, candidate.reading), choose_side(candidate)
+        reads = count_read(client, run_id, candidate)
+        own = judge(candidate, originals, {name: _predict(segmenter) for name, segmenter in segmenters.items()}, dark)
+        framed = predict_served(scratch, choice.precision, test_images)
+        evidence, per_image = measure(candidate, own, framed, dark, choice.precision, reads)
+        _log_test_images(client, run_id, originals, segmenters[CHAMPION], per_image)
+        _log_scores(client, run_id, evidence)
         (scratch / CARD).write_text(model_card(trial, evidence))
         client.log_artifact(run_id, str(scratch / CARD))
         files = [scratch / name for name in (ONNX, PREPROCESSING, CARD)]
         if choice.precision == "int8":
             files += [(scratch / QUANTIZED).with_suffix(suffix) for suffix in (".xml", ".bin")]
-        model_uri = _log_model(client, run_id, segmenter, images.channels, files)
+        model_uri = log_model(client, run_id, exported, images.channels, files)
         _compare(client, run_id, "pt2", eager, _predict_logged(model_uri, test_images))
-        version = _register(client, model_uri, evidence, trial.image_size, (scratch / CARD).read_text())
+        version = register(client, model_uri, evidence, trial.image_size, (scratch / CARD).read_text())
         weights = weights.rename(scratch / WEIGHTS)
-        _publish(client, [*files, weights], evidence, version, card_json(trial, evidence, choice.val_dice, version))
+        publish(client, [*files, weights], evidence, version, card_json(trial, evidence, choice.val_dice, version))
     client.set_tag(run_id, "model_version", version)
-    print(_summary(evidence, version))
+    print(_summary(evidence, trial.image_size, version))
+
+
+def _make_rival(client: MlflowClient, candidate: Candidate, rival: Rival, folder: Path) -> Segmenter:
+    """Another network as the endpoint would serve it in fp32; its files go into the folder."""
+    folder.mkdir()
+    weights = download(client, rival.run_id, rival.hashes, "model", folder)
+    export_onnx(ExportedModel(UNet.from_pretrained(weights)).eval(), candidate.images.channels, folder / ONNX)
+    (folder / PREPROCESSING).write_text(preprocessing_json(candidate.images, candidate.reading, "fp32"))
+    return Segmenter(folder)
+
+
+def _predict(segmenter: Segmenter) -> Predict:
+    def predict(image: Pixels) -> Pixels:
+        return (segmenter.probability(image) > THRESHOLD).astype(np.uint8)
+
+    return predict
+
+
+def _log_scores(client: MlflowClient, run_id: str, evidence: Evidence) -> None:
+    scores = {key: value for key, value in dataclasses.asdict(evidence).items() if isinstance(value, float)}
+    scores |= {key: getattr(evidence, key) for key in LOGGED_COUNTS}
+    scores |= {f"test_gain_over_{one.name}": one.gain for one in evidence.comparisons}
+    for key, value in scores.items():
+        client.log_metric(run_id, key, value)
 
 
 def _log_test_images(
-    client: MlflowClient, run_id: str, candidate: Candidate, probabilities: Tensor, scores: Sequence[ImageScore]
+    client: MlflowClient, run_id: str, originals: Originals, segmenter: Segmenter, scores: Sequence[ImageScore]
 ) -> None:
     """The score of each test image, the worst first, and a picture of the worst."""
-    images, ranked = candidate.images, rank(scores)
-    client.log_text(run_id, to_csv(ranked, images.stems), TEST_IMAGES)
-    first = {part: k for k, part in enumerate(candidate.parts(candidate.test))}
+    ranked = rank(scores)
+    client.log_text(run_id, to_csv(ranked, originals.images.stems), TEST_IMAGES)
     rows = []
     for shown in ranked[:SHOWN_WORST]:
-        parts, facts = list(images.parts(shown.index)), images.facts[shown.index]
-        predicted = probabilities[[first[part] for part in parts], 0].numpy()
-        arrays = (images.images[parts], images.masks[parts], predicted)
-        image, mask, probability = (assemble(array, images.frame, facts.height, facts.width) for array in arrays)
-        rows.append(Row(image, mask, probability, shown.dice))
+        image, mask = originals.read(shown.index)
+        rows.append(Row(image, mask, segmenter.probability(image), shown.dice))
     client.log_image(run_id, draw_predictions(rows), WORST_IMAGES)
 
 
@@ -141,61 +177,27 @@ def _compare(client: MlflowClient, run_id: str, form: str, eager: Tensor, export
         raise ExportDiffers(f"{form} export and trained model differ: {difference}; allowed are {TOLERANCE:.0e} and 0")
 
 
-def _log_model(client: MlflowClient, run_id: str, segmenter: Segmenter, channels: int, files: Sequence[Path]) -> str:
-    """Log the pt2 program, with the other files beside it; its URI."""
-
-    def free(channels: int) -> Schema:
-        return Schema([TensorSpec(np.dtype(np.float32), (-1, channels, -1, -1))])
-
-    mlflow.set_experiment(experiment_id=client.get_run(run_id).info.experiment_id)  # or it would lie in the default one
-    info = mlflow.pytorch.log_model(
-        segmenter,
-        name="model",
-        run_id=run_id,
-        signature=ModelSignature(free(channels), free(1)),
-        input_example=make_example(channels),
-        pip_requirements=[f"{name}=={metadata.version(name)}" for name in REQUIREMENTS],
-        extra_files=[str(file) for file in files],
-        serialization_format="pt2",
-    )
-    return str(info.model_uri)
-
-
 def _predict_logged(model_uri: str, images: Tensor) -> Tensor:
     """Probabilities of the model that MLflow gives back."""
     return predict_module(mlflow.pytorch.load_model(model_uri), images)
 
 
-def _register(client: MlflowClient, model_uri: str, evidence: Evidence, image_size: int, card: str) -> str:
-    """The number of the new version, described and tagged; no alias points at it yet."""
-    tags = {key: str(value) for key, value in dataclasses.asdict(evidence).items()} | {"image_size": str(image_size)}
-    version = str(mlflow.register_model(model_uri, MODEL, tags=tags).version)
-    client.update_model_version(MODEL, version, description=card)
-    return version
-
-
-def _publish(client: MlflowClient, files: Sequence[Path], evidence: Evidence, version: str, card: str) -> None:
-    """Copy what the service needs into the BentoML store and move the alias: both, or neither."""
-    labels = {"mlflow_version": version, "run_id": evidence.run_id, "data": evidence.data}
-    with bentoml.models.create(MODEL, labels=labels, metadata=dataclasses.asdict(evidence)) as stored:
-        for file in files:
-            (shutil.copytree if file.is_dir() else shutil.copy)(file, Path(stored.path) / file.name)
-        Path(stored.path_of("card.json")).write_text(card)
-    try:
-        client.set_registered_model_alias(MODEL, ALIAS, version)
-    except Exception:
-        bentoml.models.delete(stored.tag)
-        raise
-
-
-def _summary(evidence: Evidence, version: str) -> str:
+def _summary(evidence: Evidence, image_size: int, version: str) -> str:
     interval = describe_interval(evidence, digits=3)
     return "\n".join(
         [
             f"promoted run {evidence.run_id} to models:/{MODEL}@{ALIAS}, version {version}",
-            f"  val Dice {evidence.val_dice:.3f} (it was chosen by it)",
-            f"  test Dice {evidence.test_dice:.3f} over {describe_scored(evidence)}, read this once ({interval})",
-            f"  Otsu's threshold {evidence.otsu_dice:.3f} on the same images",
+            f"  val Dice {evidence.val_dice:.3f} (it was chosen by it, choose={evidence.chosen_by})",
+            f"  test Dice {evidence.test_dice:.3f} over {describe_scored(evidence)}, at their own size ({interval})",
+            f"  at {image_size} pixels {evidence.test_dice_at_image_size:.3f}; the true masks, scaled to {image_size} "
+            f"pixels and back, reach {evidence.test_dice_ceiling:.3f}",
+            f"  outlines: HD95 {evidence.test_hd95:.1f} pixels, NSD {evidence.test_nsd:.3f}; "
+            f"objects: F1 {evidence.test_object_f1:.3f}",
+            *(
+                f"  {describe_comparison(one, digits=3)} over {name_of(one)}, {one.dice:.3f} on the same images"
+                for one in evidence.comparisons
+            ),
+            f"  {describe_reads(evidence)}",
             f"  {describe_empty(evidence)}",
             f"  served in {evidence.precision}",
             f"  serve it: BENTOML_HOME={os.environ['BENTOML_HOME']} bentoml serve serving.service:Segmentation",

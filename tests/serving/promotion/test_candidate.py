@@ -1,10 +1,10 @@
-"""Which run is promoted: the best one of the cell that wins, and not the luckiest run of all."""
+"""Which run is promoted: the best one of the cell that was chosen, and not the luckiest run of all."""
 
 from collections.abc import Mapping
 
 import pytest
 
-from serving.promotion.candidate import find_runs, rank_runs
+from serving.promotion.ranking import cell_of, find_runs, most_consistent, rank_runs
 from training.tracking import runs as tracking
 
 
@@ -44,3 +44,19 @@ def test_folds_whose_masks_gave_other_thresholds_are_one_cell_and_given_threshol
     ranked = [run.info.run_id for run in rank_runs(find_runs(tracking.connect()[0], "cells"))]
     assert set(ranked[:2]) == set(folds)
     assert ranked[2:] == [other, *lucky]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("new_store")
+def test_choose_consistent_takes_the_best_run_of_the_cell_that_varies_least() -> None:
+    highest = [log_trial(dice, optimizer="adam", seed=str(seed)) for seed, dice in enumerate((0.7, 0.9, 0.8))]
+    steady = [log_trial(dice, optimizer="sgd", seed=str(seed)) for seed, dice in enumerate((0.78, 0.80, 0.79))]
+    log_trial(0.5, optimizer="adamax")
+    judged = list(find_runs(tracking.connect()[0], "cells"))
+    ranked = rank_runs(judged)
+    assert ranked[0].info.run_id == highest[1]
+    assert most_consistent(ranked, judged).info.run_id == steady[1]
+    adamax = [run for run in ranked if run.data.params["optimizer"] == "adamax"]
+    with pytest.raises(ValueError, match=r"the winning configuration has 1 seed, .* takes 3 at least; run the studies"):
+        most_consistent(adamax, judged)
+    assert cell_of(ranked[0]) != cell_of(adamax[0])

@@ -21,6 +21,7 @@ from analysis.evidence.schema import tidy
 from analysis.page.chapters import describe_test
 from serving.promotion import promotion
 from serving.promotion.candidate import find_candidate
+from serving.promotion.contours import Contours
 from serving.promotion.scores import ImageScore as TestScore
 from serving.promotion.scores import rank, to_csv
 from training.data.checks.findings import ERROR, WARNING
@@ -224,12 +225,16 @@ def test_a_run_that_counted_two_empty_masks_as_1_is_not_promoted(client: MlflowC
 
 
 def test_test_images_are_listed_the_worst_first_and_those_without_foreground_have_no_dice() -> None:
-    fine, bad = TestScore(0, 0.9, False, False), TestScore(1, 0.1, False, False)
+    fine, bad = (
+        TestScore(0, 0.9, False, False, Contours(0.0, 1.0, 1.0)),
+        TestScore(1, 0.1, False, False, Contours(4.0, 0.5, 0.25)),
+    )
     quiet, alarm = TestScore(2, math.nan, True, False), TestScore(3, math.nan, True, True)
     ranked = rank([quiet, fine, alarm, bad])
     assert [image.index for image in ranked] == [1, 0, 3, 2]
     lines = to_csv(ranked, ["a", 'b, "c"', "d", "e"]).splitlines()
-    assert lines == ["image,dice,false_alarm", '"b, ""c""",0.1,', "a,0.9,", "e,,true", "d,,false"]
+    assert lines[0] == "image,dice,false_alarm,hd95,nsd,object_f1"
+    assert lines[1:] == ['"b, ""c""",0.1,,4.0,0.5,0.25', "a,0.9,,0.0,1.0,1.0", "e,,true,,,", "d,,false,,,"]
 
 
 def test_a_mostly_empty_folder_from_study_to_champion(tmp_path: Path) -> None:
@@ -242,10 +247,8 @@ def test_a_mostly_empty_folder_from_study_to_champion(tmp_path: Path) -> None:
     assert trained.returncode == 0, trained.stderr
     promoted = run([*PYTHON, "serving.promote", "--data", folder])
     assert promoted.returncode == 0, promoted.stderr
-    assert (
-        "over 1 image with foreground (too few to judge by), read this once (one image has no interval)"
-        in promoted.stdout
-    )
+    assert "over 1 image with foreground (too few to judge by), at their own size" in promoted.stdout
+    assert "(no interval: it takes 3, and there is only 1 image)" in promoted.stdout
     assert "5 of the 6 test images have no foreground" in promoted.stdout
     chain = Chain(tmp_path, folder, promoted.stdout)
     tags = chain.champion.tags

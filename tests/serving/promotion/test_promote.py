@@ -47,13 +47,15 @@ def test_every_test_image_has_its_dice_and_the_worst_a_picture(chain: Chain, tmp
         for name in (promoting.TEST_IMAGES, promoting.WORST_IMAGES)
     }
     dice = pd.read_csv(kept["test_images.csv"], dtype={"image": "str"})
+    assert list(dice) == ["image", "dice", "false_alarm", "hd95", "nsd", "object_f1"]
     tags = chain.champion.tags
     assert len(dice) == int(tags["test_images"])
     assert dice["dice"].mean() == pytest.approx(float(tags["test_dice"]), abs=1e-6)
     assert dice["dice"].is_monotonic_increasing, "the worst first"
     assert dice["false_alarm"].isna().all(), "all have foreground"
     assert (tags["test_foreground_images"], tags["test_empty_images"]) == (tags["test_images"], "0")
-    assert float(tags["test_dice_low"]) <= float(tags["test_dice"]) <= float(tags["test_dice_high"])
+    assert (tags["test_dice_low"], tags["test_units"], tags["test_unit"]) == ("nan", "2", "image"), "two say too little"
+    assert dice["hd95"].mean() == pytest.approx(float(tags["test_hd95"]))
     assert len(cut_predictions(cv2.imread(kept["test_images_worst.png"]))) == min(4, len(dice))
 
 
@@ -81,9 +83,18 @@ def test_version_tells_scores_data_and_preprocessing(chain: Chain) -> None:
     assert (tags["data"], tags["image_size"], tags["channels"], tags["test_images"]) == ("circles", "64", "1", "2")
     assert all(0 <= float(tags[name]) <= 1 for name in ("test_dice", "test_global_dice", "test_iou"))
     assert float(tags["otsu_dice"]) > 0.95  # the discs are bright: a threshold finds them
+    assert float(tags["test_dice_ceiling"]) == 1, "images of 64 pixels lose nothing at 64 pixels"
+    assert float(tags["test_dice"]) == pytest.approx(float(tags["test_dice_at_image_size"]), abs=1e-6)
     assert "## Use and limits" in chain.champion.description
     assert "Otsu's threshold" in chain.output
     assert "version 1" in chain.output
+    assert (tags["chosen_by"], tags["test_reads"]) == ("winner", "1")
+    assert "the test images were read for the first time" in chain.output
+    otsu, runner_up = json.loads(tags["comparisons"])
+    assert (otsu["name"], runner_up["name"]) == ("otsu", "runner_up")
+    assert otsu["gain"] == pytest.approx(float(tags["test_dice"]) - float(tags["otsu_dice"]), abs=1e-6)
+    assert runner_up["differs"].startswith("augment="), "all that the study varies"
+    assert runner_up["run_id"] != tags["run_id"]
 
 
 def test_promotion_is_a_finished_run_beside_the_studies(chain: Chain) -> None:

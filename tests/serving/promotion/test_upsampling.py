@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from serving.promotion.export import Segmenter
+from serving.promotion.export import ExportedModel
 from serving.promotion.upsampling import PADDING, STRIDE, sum_weights
 from training.network.batches import normalize
 from training.network.unet import UNet
@@ -42,5 +42,5 @@ def test_the_exported_network_says_what_the_trained_one_says(channels: int, widt
     model.eval()
     pixels = torch.randint(0, 256, (2, channels, 48, 80), dtype=torch.uint8)
     expected = model(normalize(pixels)).sigmoid()
-    assert torch.allclose(Segmenter(model).eval()(pixels.float()), expected, atol=1e-5)
+    assert torch.allclose(ExportedModel(model).eval()(pixels.float()), expected, atol=1e-5)
     assert expected.std() > 1e-3

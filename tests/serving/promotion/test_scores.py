@@ -1,0 +1,181 @@
+"""What is said of a champion, on test images that can be checked by eye: at their own size, of groups, counted."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from serving.promotion.candidate import Candidate, Rival
+from serving.promotion.evidence import describe_comparison, describe_interval, describe_reads
+from serving.promotion.reads import TAG, count_read, digest_of
+from serving.promotion.scores import CHAMPION, OwnSize, frame_and_back, interval_over_groups, judge, measure
+from training.data.framing import make_frame
+from training.data.images import Pixels
+from training.data.originals import find_originals
+from training.data.read_options import ReadOptions
+from training.data.reading import load_folder
+from training.study.intervals import mean_interval
+from training.study.trial import Trial
+from training.tracking import runs as tracking
+
+TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=32)
+NUM_IMAGES = 8
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Candidate:
+    """Eight images of 64 x 96 at an image_size of 32; a disc is bright on dark ground, and its mask its own shape."""
+    rng = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (tmp_path / "discs" / part).mkdir(parents=True)
+    for k in range(NUM_IMAGES):
+        mask = cv2.circle(np.zeros((64, 96), np.uint8), (30 + 4 * k, 32), 10 + k, 255, -1)
+        image = (mask // 2 + rng.integers(0, 40, mask.shape)).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "discs" / "images" / f"{k}.png"), image)
+        cv2.imwrite(str(tmp_path / "discs" / "masks" / f"{k}.png"), mask)
+    rival = Rival(name="runner_up", run_id="b", hashes={}, trial=TRIAL.replace(optimizer="sgd", lr=0.1, seed=2))
+    return Candidate(
+        run_id="a", hashes={}, trial=TRIAL, choose="winner", rivals=(rival,), val_dice=0.9,
+        images=load_folder(tmp_path / "discs", 32), reading=ReadOptions(), train=(0, 1, 2), val=(3,), test=(4, 5, 6, 7),
+    )  # fmt: skip
+
+
+def bright(image: Pixels) -> Pixels:
+    """What a perfect network would predict."""
+    return (image[..., 0] > 80).astype(np.uint8)
+
+
+def left_half(image: Pixels) -> Pixels:
+    found = bright(image)
+    found[:, image.shape[1] // 2 :] = 0
+    return found
+
+
+def judged(candidate: Candidate) -> OwnSize:
+    originals = find_originals(candidate.images, candidate.reading)
+    return judge(candidate, originals, {CHAMPION: bright, "runner_up": left_half}, dark=False)
+
+
+def framed(candidate: Candidate) -> torch.Tensor:
+    masks = candidate.images.masks[candidate.parts(candidate.test)]
+    return torch.from_numpy(masks == 1).float()[:, None] * 0.98 + 0.01
+
+
+def test_a_mask_that_is_perfect_at_the_image_s_own_size_scores_1_whatever_the_size_it_was_trained_at(
+    candidate: Candidate,
+) -> None:
+    evidence, images = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
+    assert (evidence.test_dice, evidence.test_iou, evidence.test_global_dice) == (1, 1, 1)
+    assert (evidence.test_hd95, evidence.test_nsd, evidence.test_object_f1) == (0, 1, 1)
+    assert [image.index for image in images] == [4, 5, 6, 7]
+
+
+def test_the_true_masks_lose_by_being_scaled_to_the_size_trained_at_and_back(candidate: Candidate) -> None:
+    evidence, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
+    assert evidence.test_dice_at_image_size == 1, "of the frames, in which nothing is lost"
+    assert 0.85 < evidence.test_dice_ceiling < 0.99, "a disc of radius 16 is one of 5 there"
+
+
+def test_a_mask_whose_squares_are_whole_pixels_of_the_frame_loses_its_corners_alone() -> None:
+    """96 pixels become 32: a square of 30 is one of 10, and bilinear scaling rounds no more than its corners."""
+    mask = np.zeros((96, 96), np.uint8)
+    mask[30:60, 30:60] = 1
+    back = frame_and_back(mask, make_frame("resize", 32, [(96, 96)]))
+    assert (back[31:59, 31:59] == 1).all()
+    assert back.sum() == pytest.approx(900, abs=12)
+    assert (frame_and_back(mask, make_frame("tile", 32, [(96, 96)])) == mask).all(), "tiles lose nothing"
+
+
+def test_others_are_compared_on_the_same_images(candidate: Candidate) -> None:
+    own = judged(candidate)
+    evidence, _ = measure(candidate, own, framed(candidate), False, "fp32", 1)
+    otsu, runner_up = evidence.comparisons
+    assert (otsu.name, otsu.dice, otsu.gain) == ("otsu", 1, 0), "a threshold finds bright discs, too"
+    assert (runner_up.run_id, runner_up.differs) == ("b", "optimizer=sgd lr=0.1")
+    counts = own.counts["runner_up"]
+    dices = (2 * counts.tp / (2 * counts.tp + counts.fp + counts.fn)).tolist()
+    assert runner_up.gain == pytest.approx(1 - sum(dices) / 4)
+    assert (runner_up.low, runner_up.high) == pytest.approx(mean_interval([1 - dice for dice in dices]))
+
+
+def test_where_nothing_is_predicted_the_distance_is_the_image_s_diagonal(candidate: Candidate) -> None:
+    originals = find_originals(candidate.images, candidate.reading)
+    own = judge(candidate, originals, {CHAMPION: lambda image: 0 * bright(image), "runner_up": left_half}, dark=False)
+    evidence, _ = measure(candidate, own, framed(candidate), False, "fp32", 1)
+    assert (evidence.test_dice, evidence.test_nsd, evidence.test_object_f1) == (0, 0, 0)
+    assert evidence.test_hd95 == pytest.approx(math.hypot(64, 96))
+
+
+def test_an_interval_takes_three_images_or_three_groups() -> None:
+    assert all(map(math.isnan, interval_over_groups([0.7, 0.8], ["a", "b"])))
+    assert all(map(math.isnan, interval_over_groups([0.7, 0.8, 0.9, 0.8], ["a", "a", "b", "b"])))
+    assert interval_over_groups([0.7, 0.8, 0.9], ["a", "b", "c"]) == pytest.approx(mean_interval([0.7, 0.8, 0.9]))
+
+
+def test_images_of_a_group_count_as_one() -> None:
+    values, groups = [0.6, 0.8, 0.8, 0.8, 0.9, 0.9], ["a", "a", "b", "b", "c", "c"]
+    assert interval_over_groups(values, groups) == pytest.approx(mean_interval([0.7, 0.8, 0.9]))
+    copied = interval_over_groups([0.7] * 9 + [0.8] * 9 + [0.9] * 9, ["a"] * 9 + ["b"] * 9 + ["c"] * 9)
+    assert copied == pytest.approx(mean_interval([0.7, 0.8, 0.9])), "copies of an image make nothing surer"
+
+
+def test_the_interval_of_unequal_groups_lies_around_the_mean_over_images() -> None:
+    low, high = interval_over_groups([0.5, 0.9, 0.9, 0.9, 0.7], ["a", "b", "b", "b", "c"])
+    assert (low + high) / 2 == pytest.approx(0.78)
+
+
+def test_the_interval_over_groups_holds_the_true_mean_95_times_in_100() -> None:
+    """Eight groups of two or six images with a shift of their own; over images it would hold it much less often."""
+    rng = np.random.default_rng(0)
+    groups = [str(group) for group in range(8) for _ in range(2 + 4 * (group % 2))]
+    held = {"groups": 0, "images": 0}
+    for _ in range(400):
+        shift = rng.normal(0, 0.1, 8)
+        values = [0.8 + shift[int(group)] + rng.normal(0, 0.02) for group in groups]
+        for name, units in (("groups", groups), ("images", [str(k) for k in range(len(groups))])):
+            low, high = interval_over_groups(values, units)
+            held[name] += low <= 0.8 <= high
+    assert 0.89 < held["groups"] / 400 < 0.98
+    assert held["images"] / 400 < 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("new_store")
+def test_every_promotion_that_read_the_same_test_images_is_counted(candidate: Candidate) -> None:
+    client, experiment = tracking.connect()
+
+    def begin(**tags: str) -> str:
+        return tracking.begin_run(client, experiment, "promote", {"role": "promote", **tags})
+
+    earlier = [begin(data_digest=candidate.images.digest) for _ in range(2)]
+    client.log_metric(earlier[0], "test_dice", 0.8)  # the other one stopped before it read them
+    begin(**{TAG: "other images"})
+    assert count_read(client, begin(), candidate) == 2, "the earlier one that has a score is the first"
+    assert count_read(client, begin(), candidate) == 3
+    assert client.get_run(earlier[0]).data.tags.get(TAG) is None
+
+
+def test_test_images_are_known_by_their_pixels(candidate: Candidate, tmp_path: Path) -> None:
+    larger = replace(candidate, images=load_folder(tmp_path / "discs", 64))
+    assert larger.images.digest != candidate.images.digest
+    assert digest_of(larger) == digest_of(candidate), "at another image_size they are the same images"
+    assert digest_of(replace(candidate, test=(3, 4, 5, 6))) != digest_of(candidate)
+
+
+def test_what_is_said(candidate: Candidate) -> None:
+    evidence, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
+    assert describe_reads(evidence) == "the test images were read for the first time"
+    assert describe_reads(replace(evidence, test_reads=3)).startswith(
+        "the test images were read for the 3rd time; a score"
+    )
+    assert "for the 12th time" in describe_reads(replace(evidence, test_reads=12))
+    assert describe_interval(evidence, 2) == "95 % 1.00 to 1.00, over 4 images"
+    few = replace(evidence, test_dice_low=math.nan, test_units=2, test_unit="group")
+    assert describe_interval(few, 2) == "no interval: it takes 3, and there are only 2 groups"
+    assert describe_comparison(replace(evidence.comparisons[0], gain=0.1, low=-0.05, high=0.25), 2) == (
+        "+0.10 (95 % -0.05 to +0.25)"
+    )
