@@ -195,7 +195,7 @@ def draw_cost(axes: Axes, trials: pd.DataFrame) -> Axes:
 
 
 def draw_test_images(axes: Axes, dice: pd.Series, interval: tuple[float, float]) -> Axes:
-    """The champion's Dice on each test image (index: their names), sorted; the mean with its interval over images."""
+    """The champion's Dice on each test image (index: their names), sorted; the mean with its interval."""
     low, high = interval
     ranked = dice.sort_values()
     if low == low:
@@ -206,7 +206,7 @@ def draw_test_images(axes: Axes, dice: pd.Series, interval: tuple[float, float])
         look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "ha": "right", "fontsize": 7.5}
         axes.annotate(str(name)[:28], (value, y), (-7, 0), **look)
     left = max(0.0, float(ranked.iloc[0]) - 0.2)
-    axes.set(xlabel="Dice of each test image; line and band: mean, 95 % interval over images", xlim=(left - 0.02, 1.02))
+    axes.set(xlabel="Dice of each test image; line and band: mean, 95 % interval", xlim=(left - 0.02, 1.02))
     axes.set(yticks=[], ylim=(-0.8, len(ranked) - 0.2))
     return axes
 

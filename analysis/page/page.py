@@ -14,6 +14,7 @@ from analysis.evidence.evidence import Evidence
 from analysis.evidence.published import read_notes
 from analysis.evidence.schema import load_published
 from analysis.page import chapters, exports, panels, pictures, power
+from analysis.page.champion import compared, describe_reads, describe_rule, more_scores
 
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
 
@@ -67,6 +68,10 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         "chapters": chapters.make_chapters(published, found, (printed, measured), read_notes()),
         "champion": champion,
         "champion_test": chapters.describe_test(champion.tags) if champion else {},
+        "champion_compared": compared(champion.tags) if champion else (),
+        "champion_scores": more_scores(champion.tags) if champion else (),
+        "champion_rule": describe_rule(champion.tags) if champion else "",
+        "champion_reads": describe_reads(champion.tags) if champion else "",
         "champion_factors": chapters.describe_params(champion.params) if champion else "",
         "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
         **pictures.champion_pictures(champion),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 import subprocess
 import sys
@@ -123,6 +124,34 @@ def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
     assert "test Dice, 95 % 0.700 to 0.830" in html
     assert "The champion, test image by test image" in html
     assert "&lt;b&gt;cells" in html  # names are escaped
+
+
+def test_the_champion_is_compared_and_its_test_images_are_counted_where_the_promotion_says_so() -> None:
+    images = pd.DataFrame({"image": ["a", "b"], "dice": [0.7, 0.83]})
+    otsu = {"name": "otsu", "run_id": "", "differs": "", "dice": 0.5, "gain": 0.25, "low": 0.2, "high": 0.3}
+    wide = otsu | {"name": "full_width", "differs": "width=64", "gain": -0.012, "low": math.nan, "high": math.nan}
+    old = {"run_id": "0", "val_dice": "0.8", "test_dice": "0.75", "otsu_dice": "0.5", "test_images": "24"}
+    new = old | {"test_reads": "3", "chosen_by": "consistent", "test_dice_ceiling": "0.915", "test_hd95": "4.25"}
+    new |= {"comparisons": json.dumps([otsu, wide])}
+    pages = {}
+    for name, tags in (("old", old), ("new", new)):
+        champion = store.Champion("3", tags, {}, "", images, b"")
+        found = dataclasses.replace(evidence.nothing(), champion=champion)
+        pages[name] = [
+            exports.render(template, page_of.compose(tidy([]), found)) for template in ("report.html", "report.md")
+        ]
+    for text in pages["new"]:
+        assert "the 24 test images had been read 2 times before; scores looked at before choosing flatter" in text
+        for cell in ("threshold", "+0.250", "+0.200 to +0.300"):
+            assert cell in text
+        assert "the full width (width=64)" in text
+        assert "0.915" in text
+        assert "4.2" in text
+    assert "varies least over its seeds" in pages["new"][0]
+    for text in pages["old"]:
+        assert "how often the 24 test images were read was not counted then" in text
+        assert "95 % interval |" not in text
+        assert "HD95" not in text
 
 
 def test_a_champion_of_mostly_empty_images_says_what_its_dice_leaves_out() -> None:

@@ -1,0 +1,72 @@
+"""What the page says of the champion, by the tags of its version: earlier promotions know less, and what is missing is
+not shown. Tags in, words out; no files, no MLflow.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from analysis.claims.labels import number, signed
+from training.study.words import pluralize
+
+NAMES = {
+    "otsu": "Otsu's threshold",
+    "runner_up": "the next best configuration",
+    "winner": "the winning configuration",
+    "full_width": "the full width",
+}
+SCORES = (  # tag, what it is, digits
+    ("test_dice_at_image_size", "at image_size, before the mask gets the image's own size again", 3),
+    ("test_dice_ceiling", "the true masks, scaled to image_size and back: what a perfect mask of that size reaches", 3),
+    ("test_hd95", "outlines: HD95 in pixels of the image (nothing predicted: its diagonal)", 1),
+    ("test_nsd", "outlines: NSD, the share that is at most 2 pixels off (nothing predicted: 0)", 3),
+    ("test_object_f1", "objects: F1 of connected parts, found where the IoU exceeds 0.5", 3),
+)
+RULES = {
+    "winner": "chosen by validation Dice",
+    "consistent": "chosen for consistency: of the configurations as good as the best but for noise, the one whose "
+    "validation Dice varies least over its seeds",
+}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The champion beside something else on the same test images, ready to be read."""
+
+    name: str
+    dice: str  # of the other
+    gain: str  # of the champion, image by image
+    interval: str  # 95 %; a dash where there are too few images
+
+
+def compared(tags: Mapping[str, str]) -> tuple[Compared, ...]:
+    """None of an earlier promotion."""
+    found = []
+    for one in json.loads(tags.get("comparisons", "[]")):
+        differs = f" ({one['differs']})" if one["differs"] else ""
+        low, high = one["low"], one["high"]
+        interval = f"{signed(low)} to {signed(high)}" if low == low else number(low)
+        name = NAMES.get(one["name"], one["name"]) + differs
+        found.append(Compared(name, number(one["dice"]), signed(one["gain"]), interval))
+    return tuple(found)
+
+
+def more_scores(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """What each is, and its value; those that are known."""
+    return tuple((what, number(float(tags[name]), digits)) for name, what, digits in SCORES if name in tags)
+
+
+def describe_rule(tags: Mapping[str, str]) -> str:
+    """Who chose it; earlier promotions knew one rule."""
+    return RULES.get(tags.get("chosen_by", "winner"), "chosen by validation Dice")
+
+
+def describe_reads(tags: Mapping[str, str]) -> str:
+    """How often the test images had been read when these scores were made, in words."""
+    images = f"the {tags.get('test_images', 'held-out')} test images"
+    reads = int(tags.get("test_reads", "0"))
+    if not reads:
+        return f"how often {images} were read was not counted then"
+    if reads == 1:
+        return f"{images} were read for the first time"
+    return f"{images} had been read {pluralize(reads - 1, 'time')} before; scores looked at before choosing flatter"
