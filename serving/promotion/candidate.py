@@ -11,7 +11,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serving.promotion.ranking import REPEATED, cell_of, find_runs, leaves_out_empty_images, most_consistent, rank_runs
+from serving.promotion.ranking import (
+    REPEATED,
+    cell_of,
+    comparable,
+    find_runs,
+    judged_dice,
+    leaves_out_empty_images,
+    most_consistent,
+    rank_runs,
+)
 from training.data.checks.foreground import has_foreground
 from training.data.image_set import ImageSet, data_name
 from training.data.read_options import ReadOptions
@@ -45,7 +54,7 @@ class Candidate:
     trial: Trial
     choose: str  # WINNER or CONSISTENT: the rule by which it was chosen
     rivals: tuple[Rival, ...]
-    val_dice: float  # best epoch, mean over the validation images with foreground
+    val_dice: float  # best epoch, at the images' own size, mean over the validation images with foreground
     images: ImageSet
     reading: ReadOptions
     train: tuple[int, ...]  # indices into images: at most these were trained on
@@ -71,7 +80,7 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
     readings: dict[str, ReadOptions] = {}
     seen = set()
     found = list(find_runs(client, data_name(folder)))
-    judged = [run for run in found if leaves_out_empty_images(run)]
+    judged = comparable(run for run in found if leaves_out_empty_images(run))
     ranked = rank_runs(judged)
     for run in ranked:
         study = run.data.tags["mlflow.parentRunId"]
@@ -104,7 +113,7 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
             choose=choose,
             rivals=_find_rivals(client, chosen, same, [images.stems[index] for index in parts["test"]]),
             reading=reading,
-            val_dice=chosen.data.metrics["best_val_dice"],
+            val_dice=judged_dice(chosen),
             images=images,
             train=parts["train"],
             val=parts["val"],

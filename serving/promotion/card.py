@@ -90,7 +90,11 @@ def model_card(trial: Trial, evidence: Evidence) -> str:
     )
     size = f"{trial.image_size} pixels"
     rows = [
-        ("validation Dice", evidence.val_dice, f"at {size}, best epoch; the trial was chosen by it, so it flatters"),
+        (
+            "validation Dice",
+            evidence.val_dice,
+            "best epoch, at each image's own size; the trial was chosen by it, so it flatters",
+        ),
         ("**test Dice**", evidence.test_dice, f"of images never trained on; {interval}"),
         (f"test Dice at {size}", evidence.test_dice_at_image_size, "before the mask gets the image's size again"),
         (f"true masks, at {size} and back", evidence.test_dice_ceiling, f"what a perfect mask of {size} reaches"),

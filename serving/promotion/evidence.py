@@ -45,9 +45,7 @@ class Evidence:
     test_empty_images: int  # that have none
     test_false_alarms: int  # of the empty ones, those in which any foreground is predicted
     test_reads: int  # how often these test images have been read by promotions, this one counted
-    val_dice: (
-        float  # best epoch, at image_size, mean over validation images with foreground; the trial was chosen by it
-    )
+    val_dice: float  # best epoch, mean over the validation images with foreground; the trial was chosen by it
     test_dice: float  # mean over the test images with foreground; so are all but the global one
     test_dice_low: float  # its 95 % interval (Student's t over test_units); nan with fewer than MIN_UNITS
     test_dice_high: float

@@ -33,6 +33,20 @@ def find_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
             yield run
 
 
+def judged_dice(run: "Run") -> float:
+    """The best epoch's validation Dice: at the images' own size, or at image_size where an earlier version trained."""
+    metrics = run.data.metrics
+    return float(metrics.get("own_val_dice", metrics.get("best_val_dice", 0.0)))
+
+
+def comparable(runs: Iterable["Run"]) -> list["Run"]:
+    """Where some runs are scored at the images' own size, those alone, and those that have no score."""
+    known = list(runs)
+    if not any("own_val_dice" in run.data.metrics for run in known):
+        return known
+    return [run for run in known if "own_val_dice" in run.data.metrics or "best_val_dice" not in run.data.metrics]
+
+
 def leaves_out_empty_images(run: "Run") -> bool:
     """Whether the run's Dice is a mean over images with foreground; earlier ones counted two empty masks as 1."""
     metrics = run.data.metrics
@@ -85,8 +99,7 @@ def most_consistent(ranked: Sequence["Run"], judged: Sequence["Run"]) -> "Run":
 
 
 def score(run: "Run") -> float:
-    """Its best validation Dice, at the images' own size where the run knows it; 0 where it predicts nothing in the end, nan where it diverged."""
+    """Its `judged_dice`; 0 where it predicts nothing in the end, nan where it diverged."""
     tags = run.data.tags
     collapsed, diverged = tags.get("collapsed") == "true", tags.get("diverged") == "true"
-    dice = run.data.metrics.get("own_val_dice", run.data.metrics.get("best_val_dice", 0.0))
-    return score_of(dice, collapsed=collapsed, diverged=diverged)
+    return score_of(judged_dice(run), collapsed=collapsed, diverged=diverged)
