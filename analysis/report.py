@@ -6,6 +6,7 @@ says is decided in `chapters`; how it looks, in templates/report.html; other for
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from training.command.entry import Parser, run_command, user_path
 
@@ -37,19 +38,28 @@ def report(arguments: Sequence[str]) -> int:
     return 0
 
 
+def user_paths(text: str) -> list[Path]:
+    """Paths separated by commas; one that is there as it is written may have commas itself."""
+    whole = user_path(text)
+    parts = [] if whole.exists() else [part.strip() for part in text.split(",") if part.strip()]
+    return [user_path(part) for part in parts] or [whole]
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(MODULE, "Write the report from all runs.")
     parser.add_argument("--out", type=user_path, default="report", help="folder for index.html, report.md and tables/")
     parser.add_argument(
         "--data-digest",
         default=NEWEST,
-        help="digest (MLflow tag data_digest) of the images whose runs are shown (default: those of the newest study)",
+        help="digest (MLflow tag data_digest) of the images whose runs are shown, or several as A,B: verdicts together "
+        "and for each, figures of the first (default: the newest study's)",
     )
     parser.add_argument("--published", action="store_true", help="the report's printed numbers alone; no store is read")
     parser.add_argument(
         "--tables",
-        type=user_path,
-        help="the tables/ folder of an earlier report, or a snapshot, in place of a store",
+        type=user_paths,
+        default=(),
+        help="the tables/ folder of an earlier report, or a snapshot, in place of a store; several as A,B are pooled",
     )
     parser.add_argument(
         "--snapshot",

@@ -64,12 +64,14 @@ def experiment() -> str:
     return str(found.experiment_id)
 
 
-def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverged: bool = False) -> str:
+def log_made_up_trial(
+    trial: Trial, tags: dict[str, str], parent: str, *, diverged: bool = False, digest: str = DIGEST
+) -> str:
     """One finished child run as the training side logs it."""
     client = store.connect()
     tags = {"role": "trial", "row": "published", "trial": trial.digest, "collapsed": "false", **tags}
     tags |= {"device": "cpu", "torch": "0.0", "git_commit": "c0ffee"}
-    tags |= {"mlflow.parentRunId": parent, "diverged": str(diverged).lower(), "data_digest": DIGEST, "data": "made_up"}
+    tags |= {"mlflow.parentRunId": parent, "diverged": str(diverged).lower(), "data_digest": digest, "data": "made_up"}
     curve = made_up_curve(trial, np.random.default_rng(int(trial.digest, 16)))
     best = curve.iloc[int(curve["val_dice"].to_numpy().argmax())]
     summary = {f"best_{name}": best[name] for name in ("val_dice", "val_loss", "train_dice", "train_loss")}
@@ -85,15 +87,16 @@ def log_made_up_trial(trial: Trial, tags: dict[str, str], parent: str, *, diverg
     return str(run_id)
 
 
-def log_made_up_study(study: str, seeds: int = 2) -> str:
+def log_made_up_study(study: str, seeds: int = 2, *, fold: int = 0, digest: str = DIGEST) -> str:
     """A parent run with its trials, each with a picture of predictions."""
     client = store.connect()
     tags = {"study": study, "baseline": "report", "protocol": "fixed", "preset": "demo"}
-    parent = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
+    parent = client.create_run(experiment(), tags={"role": "study", "data_digest": digest, **tags}).info.run_id
     mask = np.eye(48, dtype=np.uint8)
     picture = draw_predictions([Row(mask[..., None] * 200, mask, mask.astype(np.float32), 1.0)])
     for trial, extra in made_up_trials(study, seeds):
-        run_id = log_made_up_trial(trial, tags | {"row": "extra" if extra else "published"}, parent)
+        row = {"row": "extra" if extra else "published"}
+        run_id = log_made_up_trial(trial.replace(fold=fold), tags | row, parent, digest=digest)
         path = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
         cv2.imwrite(str(path / "predictions.png"), picture)
     client.set_terminated(parent)

@@ -17,12 +17,17 @@ FACTORS = STUDIES["extensions"].scientific
 
 
 def _compare(
-    table: pd.DataFrame, factor: str, value: object, reference: object, claimed: tuple[float, float] = ABOVE
+    table: pd.DataFrame,
+    factor: str,
+    value: object,
+    reference: object,
+    claimed: tuple[float, float] = ABOVE,
+    words: str = "",
 ) -> Basis:
     rows = select_rows(table, "extensions")
     left, right = rows[rows[factor] == value], rows[rows[factor] == reference]
     match = [name for name in FACTORS if name != factor]
-    words = f"{value_label(factor, value)} less {value_label(factor, reference)}"
+    words = words or f"{value_label(factor, value)} less {value_label(factor, reference)}"
     smallest = SMALLEST if claimed == ABOVE else 0.0
     found = difference(words, left, right, match, claimed=claimed, smallest=smallest)
     read = pd.concat([left, right])
@@ -46,7 +51,8 @@ def adamw_beats_adam(table: pd.DataFrame) -> Basis:
 @claim("extensions.5", "Training twice as long pays.", "Twice the epochs less the settled ones lies above 0.")
 def longer_pays(table: pd.DataFrame) -> Basis:
     epochs = select_rows(table, "extensions")["epochs"]
-    return _compare(table, "epochs", epochs.max(), epochs.min())
+    words = "twice the epochs less the settled ones"  # the same words on every data set, however long it was trained
+    return _compare(table, "epochs", epochs.max(), epochs.min(), words=words)
 
 
 @claim(

@@ -48,6 +48,13 @@ VALUES: dict[str, dict[Any, str]] = {
 }
 
 
+def set_names(sets: Iterable[tuple[Any, Any]]) -> dict[str, str]:
+    """What data sets are called, by digest: their names, with the digest where two share one. `sets`: digest, name."""
+    names = {str(digest): str(name) for digest, name in sets}
+    shared = [name for name in names.values() if list(names.values()).count(name) > 1]
+    return {digest: f"{name} ({digest})" if name in shared else name for digest, name in names.items()}
+
+
 def factor_label(factor: str) -> str:
     return FACTORS.get(factor, factor.replace("_", " "))
 

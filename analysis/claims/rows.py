@@ -10,7 +10,7 @@ from training.study.trial import Trial
 from training.study.words import pluralize
 
 FACTORS: tuple[str, ...] = tuple(Trial.__dataclass_fields__)
-REPEATS = ("fold", "seed")  # factors that only repeat a cell
+REPEATS = ("fold", "seed", "switching_tau")  # that only repeat a cell; a tau of its own has each fold where it is auto
 SEARCHED = {"lr": None, "weight_decay": 0.0, "dropout": 0.0}  # factors with a best value, and where their range ends
 NUISANCE = {"optimizer": ("lr",)}  # tuned for each value of the factor, so it does not confound it
 WIDE = 5.0  # the ratio of two neighbouring learning rates from which there is a decade between them left untried

@@ -15,16 +15,14 @@ import pandas as pd
 from scipy import stats
 
 from analysis.claims.contrasts import Contrast, Finding, detectable, examine
-from analysis.claims.labels import number, signed
+from analysis.claims.findings import describe
 from analysis.claims.rows import ALL_DATA, describe_rows, edge_caveats
-from training.study.words import pluralize
+from analysis.claims.sets import count_units, disagreements, merge, merge_notes, names_by_digest, split_sets, unit_words
 
 Verdict = Literal["supported", "contradicted", "undecided", "untested"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "undecided", "untested")
 
 ERROR = 0.05  # of one claim: false verdicts; of a page: the expected share of false ones among those that decide
-SHOWN = 4  # contrasts of a claim that the text lists
-MAX_LISTED = 20  # of more it names the one that decides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +57,11 @@ class Assessment:
     p: float = math.nan  # of deciding at all; the claim by itself
     p_adjusted: float = math.nan  # among all claims of the page
     spread: float = math.nan  # its sd over units
-    units: int = 0  # seeds (x folds x data sets)
+    units: int = 0
+    unit_words: str = "seed"  # what a unit is: seed (x fold) (x data set)
     n: int = 0  # runs with a score that the verdict rests on
     findings: tuple[Finding, ...] = ()
+    shown: Finding | None = None  # of these the one whose effect this is
     caveats: tuple[str, ...] = ()
 
     @property
@@ -71,8 +71,13 @@ class Assessment:
             return ""
         words = [f"p = {self.p:.2g}, among all claims {self.p_adjusted:.2g}"]
         if not math.isnan(self.detectable):
-            words.append(f"an effect of {self.detectable:.2g} would be seen in 4 of 5 tries with {self.units} seeds")
+            words.append(f"an effect of {self.detectable:.2g} would be seen in 4 of 5 tries with {self.counted}")
         return "; ".join(words)
+
+    @property
+    def counted(self) -> str:
+        """`6 seeds`, `12 seeds x folds`."""
+        return count_units(self.units, self.unit_words)
 
     @property
     def detectable(self) -> float:
@@ -108,23 +113,20 @@ def claim(
 
 def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
     """One claim by itself on a tidy table: false in at most ERROR of the cases in which it decides wrongly."""
-    read = claim.read(table)
+    read = _read(claim, table)
     if not read.contrasts:
         return Assessment(verdict="untested", text=read.missing)
-    findings = [examine(contrast) for contrast in read.contrasts]
+    findings, unit = [examine(contrast) for contrast in read.contrasts], unit_words(read.contrasts)
     units = min(finding.units for finding in findings)
     judged = claim.judge(findings)
     p = min(1.0, 2 * min(judged.p_for, judged.p_against))
     shown = judged.hangs_on
     if shown.contrast.unit != claim.unit:
         shown = next((finding for finding in findings if finding.contrast.unit == claim.unit), shown)
-    own = table[table["study"] == claim.study]
-    caveats = [*read.caveats, *describe_rows(read.rows), *edge_caveats(own)]
-    if (own["train_percent"] == ALL_DATA).any():
-        caveats.append(f"rows at {ALL_DATA} % are left out: their validation images are the training images")
+    caveats = [*disagreements(findings, names_by_digest(table)), *read.caveats, *describe_rows(read.rows)]
     if dropped := max(contrast.dropped for contrast in read.contrasts):
-        caveats.append(f"left out: {pluralize(dropped, 'seed')} without all of the rows")
-    words = [describe(findings, shown, units), *([read.text] if read.text else [])]
+        caveats.append(f"left out: {count_units(dropped, unit)} without all of the rows")
+    words = [describe(findings, shown, units, unit), *([read.text] if read.text else [])]
     return Assessment(
         verdict=_verdict(judged.p_for, judged.p_against, p),
         text="; ".join(words),
@@ -135,10 +137,39 @@ def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
         p_adjusted=p,
         spread=shown.spread,
         units=units,
+        unit_words=unit,
         n=int(read.rows["val_dice"].notna().sum()),
         findings=tuple(findings),
+        shown=shown,
         caveats=tuple(dict.fromkeys(caveats)),
     )
+
+
+def _read(claim: Claim, table: pd.DataFrame) -> Basis:
+    """What the claim rests on: read of each data set by itself, then put together."""
+    sets = split_sets(table)
+    bases = {name: claim.read(own) for name, own in sets.items()} if len(sets) > 1 else {"": claim.read(table)}
+    notes = {name: [*one.caveats, *_of_study(claim, sets.get(name, table))] for name, one in bases.items()}
+    tested = {name: one for name, one in bases.items() if one.contrasts}
+    if not tested:
+        return next(iter(bases.values()))
+    texts = [f"{name}: {one.text}" if len(sets) > 1 else one.text for name, one in tested.items() if one.text]
+    return Basis(
+        contrasts=merge([one.contrasts for one in tested.values()]),
+        rows=pd.concat([one.rows for one in tested.values()]),
+        text="; ".join(texts),
+        caveats=[
+            *merge_notes({name: notes[name] for name in tested}),
+            *(f"nothing of {name}: {one.missing}" for name, one in bases.items() if name not in tested),
+        ],
+    )
+
+
+def _of_study(claim: Claim, table: pd.DataFrame) -> list[str]:
+    """What is to be known of all runs of the claim's study."""
+    own = table[table["study"] == claim.study]
+    left_out = f"rows at {ALL_DATA} % are left out: their validation images are the training images"
+    return [*edge_caveats(own), *([left_out] if (own["train_percent"] == ALL_DATA).any() else [])]
 
 
 def assess_all(claims: Iterable[Claim], table: pd.DataFrame) -> dict[str, Assessment]:
@@ -202,20 +233,3 @@ def by_group(findings: Sequence[Finding], level: int = 0) -> list[list[Finding]]
     for finding in findings:
         groups.setdefault(finding.contrast.group[level], []).append(finding)
     return list(groups.values())
-
-
-def describe(findings: Sequence[Finding], shown: Finding, units: int) -> str:
-    """`switching less BCE +0.031 (0.012 to 0.050)`: what the claim hangs on first; and how many seeds that is."""
-    ranked = [shown, *sorted((one for one in findings if one is not shown), key=lambda one: -one.p_for)]
-    listed = ranked[:SHOWN] if len(ranked) <= MAX_LISTED else ranked[:1]
-    more = [f"{len(ranked) - len(listed)} more"] if len(ranked) > len(listed) else []
-    alone = "; one run a cell decides nothing" if units < 2 else f"; {pluralize(units, 'seed')}"
-    return ", ".join([*map(describe_finding, listed), *more]) + alone
-
-
-def describe_finding(finding: Finding) -> str:
-    contrast, digits = finding.contrast, 1 if finding.contrast.unit == "epochs" else 3
-    value = signed(finding.effect, digits) if contrast.is_difference else number(finding.effect, digits)
-    if math.isnan(finding.low):
-        return f"{contrast.words} {value}"
-    return f"{contrast.words} {value} ({number(finding.low, digits)} to {number(finding.high, digits)})"

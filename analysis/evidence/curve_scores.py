@@ -11,7 +11,7 @@ from analysis.evidence.schema import CURVE
 from training.study.curve import epochs_to, roughness, tail_mean
 
 TARGET_SHARE = 0.9  # of the highest val Dice of any trial of the study
-REPEATS = ("data_digest", "study")
+GROUP = ("data_digest", "study")
 
 
 def add_curve_scores(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -20,7 +20,7 @@ def add_curve_scores(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame
         return trials
     in_order = curves.sort_values("epoch")
     dices = {str(run_id): list(curve["val_dice"].fillna(0.0)) for run_id, curve in in_order.groupby("run_id")}
-    targets = TARGET_SHARE * trials.groupby(list(REPEATS), dropna=False)["val_dice"].transform("max")
+    targets = TARGET_SHARE * trials.groupby(list(GROUP), dropna=False)["val_dice"].transform("max")
     known = zip(trials["run_id"], trials["val_dice"], targets, strict=True)
     scores = pd.DataFrame([_of_one(dices.get(run_id), best, target) for run_id, best, target in known], trials.index)
     return trials.assign(**{name: scores[name].astype("float64") for name in CURVE})

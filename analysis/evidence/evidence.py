@@ -1,6 +1,6 @@
 """What a report rests on: trials, their curves and predictions, the champion, and where all that comes from.
 
-It comes from a tracking store or from nothing; as files it is in `kept`.
+It comes from a tracking store or from nothing; as files it is in `snapshot`.
 """
 
 import functools
@@ -12,9 +12,10 @@ import pandas as pd
 from analysis.evidence import runs, store
 from analysis.evidence.curve_scores import add_curve_scores
 from analysis.evidence.failures import forget_old_scores, mark_collapsed
-from analysis.evidence.provenance import provenance
+from analysis.evidence.provenance import provenance, provenance_by_set
 from analysis.evidence.schema import tidy
 from analysis.evidence.thumbnails import Thumbnails, make_thumbnails
+from training.study.words import shorten
 
 NO_CURVES = ("run_id", "epoch", "val_dice")
 
@@ -27,6 +28,8 @@ class Evidence:
     load_thumbnails: Callable[[str], Thumbnails | None]  # of a run's predictions
     server: str  # address of the tracking server; empty where it is not known
     provenance: Mapping[str, str]  # of the trials; empty without any
+    sets: tuple[Mapping[str, str], ...] = ()  # the provenance of each data set, in the order they were named
+    other_champions: tuple[store.Champion, ...] = ()  # of sets after the first, where several folders are shown
 
     def link(self, experiment_id: str, run_id: str) -> str:
         """A run's page in the MLflow UI; empty where that is not known."""
@@ -46,22 +49,34 @@ def nothing() -> Evidence:
     )
 
 
-def from_store(data_digest: str, server: str) -> Evidence:
-    """The newest runs on these images; without a digest, on the images of the newest study."""
-    trials = runs.load_trials(data_digest or runs.newest_data_digest())
-    if data_digest and trials.empty:
-        raise ValueError(
-            f"data_digest={data_digest!r}: no finished trial has it; leave it out to take the newest study"
-        )
+def from_store(data_digests: str, server: str) -> Evidence:
+    """What is shown of these images (digests, separated by commas); without any, of those of the newest study."""
+    asked = list(dict.fromkeys(digest.strip() for digest in data_digests.split(",") if digest.strip()))
+    found = runs.load_pool(asked or [runs.newest_data_digest()])
+    trials = found.trials
+    for digest in asked:
+        if not (trials["data_digest"] == digest).any():
+            raise ValueError(_unknown(digest))
     champion = store.load_champion()
-    if champion and len(trials) and champion.tags.get("data_digest") != trials["data_digest"].iloc[0]:
+    if champion and len(trials) and champion.tags.get("data_digest") not in set(trials["data_digest"]):
         champion = None  # of other images
     curves = runs.load_curves(trials)
+    images = {digest: runs.count_images(own) for digest, own in trials.groupby("data_digest", sort=False)}
     return Evidence(
         trials=add_curve_scores(mark_collapsed(forget_old_scores(trials, curves), curves), curves),
         curves=curves,
         champion=champion,
         load_thumbnails=functools.cache(lambda run_id: make_thumbnails(runs.load_predictions(run_id))),
         server=server or store.tracking_server(),
-        provenance=provenance(trials, runs.count_images(trials)),
+        provenance=provenance(trials, images, found.notes),
+        sets=provenance_by_set(trials, images),
+    )
+
+
+def _unknown(digest: str) -> str:
+    known = [f"{one} ({name})" if name else one for one, name in runs.known_data().items()]
+    there = f"; studies were run on {shorten(known)}" if known else ""
+    return (
+        f"data_digest={digest!r}: no finished trial has it{there}; give one of these, several with commas, or leave it "
+        "out to take the newest study"
     )

@@ -3,6 +3,7 @@
 The tidy table in, words out. Nothing is read here.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -25,6 +26,7 @@ LABELS = {  # column: what it is called
     "data_digest": "digest of the data",
     "preset": "preset",
     "image_size": "pixels",
+    "fold": "folds",
     "seed": "seeds",
     "baseline": "baseline",
     "protocol": "protocol",
@@ -36,20 +38,30 @@ LABELS = {  # column: what it is called
 }
 
 
-def provenance(trials: pd.DataFrame, num_images: int) -> dict[str, str]:
-    """What is known of all measured rows, by name; several values with commas. Empty without rows."""
+def provenance(trials: pd.DataFrame, images: Mapping[Any, int], notes: Sequence[str] = ()) -> dict[str, str]:
+    """What is known of all measured rows, by name; several values with commas. Empty without rows.
+
+    `images`: how many each data set has, by its digest; 0: not known. `notes`: what was left out.
+    """
     if trials.empty:
         return {}
     told = {name: _values(trials[column]) for column, name in LABELS.items()}
-    told["images"] = str(num_images) if num_images else ""
+    told["images"] = " + ".join(str(images[data]) for data in trials["data_digest"].unique() if images.get(data))
     trained = trials["trained_run_id"].nunique()
     told["trials"] = f"{pluralize(len(trials), 'trial')} in {_studies(trials)}"
     if trained < len(trials):
         told["trials"] += f", {trained} of them trained and the rest reused"
     started = trials["started"].dropna()
     told["started"] = f"{started.min()} to {started.max()} UTC" if len(started) else ""
-    told["command"] = "; ".join(commands(trials))
+    told["left out"] = "; ".join(notes)
+    sets = [own for _, own in trials.groupby("data_digest", sort=False, dropna=False)]
+    told["command"] = "; ".join(one for own in sets for one in commands(own))
     return {name: value for name, value in told.items() if value}
+
+
+def provenance_by_set(trials: pd.DataFrame, images: Mapping[Any, int]) -> tuple[dict[str, str], ...]:
+    """The same of each data set."""
+    return tuple(provenance(own, images) for _, own in trials.groupby("data_digest", sort=False, dropna=False))
 
 
 def commands(trials: pd.DataFrame) -> list[str]:
@@ -73,18 +85,22 @@ def command(name: str, trials: pd.DataFrame) -> str:
     if trials.empty:
         return f"{words[0]} -P data=FOLDER"
     first = trials.iloc[0]
+    folds = [f"{fold:g}" for fold in sorted(trials["fold"].dropna().unique())]
     told: dict[str, Any] = {"data": f"path/to/{first['data']}"}
     for key, usual in USUAL.items():
         if key == "baseline" and not name:
             continue  # `main` always measures
-        if pd.notna(first[key]) and first[key] != usual:
+        if key == "fold" and len(folds) > 1:
+            told[key] = "$fold"
+        elif pd.notna(first[key]) and first[key] != usual:
             told[key] = f"{first[key]:g}" if isinstance(first[key], float) else first[key]
     if first["switching_tau_origin"] == "given":
         told["switching_tau"] = f"{first['switching_tau']:g}"
     told |= _beside_preset(trials)
     if (seeds := trials["seed"].nunique()) > 1:
         told["seeds"] = seeds
-    return " ".join([*words, *(f"-P {key}={value}" for key, value in told.items())])
+    one = " ".join([*words, *(f"-P {key}={value}" for key, value in told.items())])
+    return f"for fold in {' '.join(folds)}; do {one}; done" if len(folds) > 1 else one
 
 
 def _beside_preset(trials: pd.DataFrame) -> dict[str, Any]:

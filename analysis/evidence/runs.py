@@ -10,6 +10,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from analysis.evidence.pooling import POOLING_TAGS, Pool, pool
 from analysis.evidence.schema import EARLIER, EARLIER_VALUES, FACTORS, FLAGS, SUMMARY, TAGS, modernize, tidy
 from analysis.evidence.store import connect, fetch
 from training.study.studies import STUDIES
@@ -17,29 +18,53 @@ from training.tracking.store import search_runs
 
 PAGE = 1000  # runs a request
 MAX_CONCURRENT = 8  # requests; a server answers each from another of its workers
+STUDY_RUNS = "tags.role = 'study'"
 PARENT, REUSED = "mlflow.parentRunId", "reused_from"
 PARAMS, METRICS = tuple(FACTORS), tuple(SUMMARY.values())
-KEPT_TAGS = (*TAGS, *EARLIER, *FLAGS, PARENT, REUSED, "role")
+KEPT_TAGS = (*TAGS, *EARLIER, *FLAGS, *POOLING_TAGS, PARENT, REUSED, "role")
 RENAMED = {metric: column for column, metric in SUMMARY.items()} | {PARENT: "parent_run_id", REUSED: "trained_run_id"}
 
 
 def newest_data_digest() -> str:
     """The images of the newest study run; empty when no study was run yet."""
-    newest = next(search_runs(connect(), "tags.role = 'study'", page=1), None)
+    newest = next(search_runs(connect(), STUDY_RUNS, page=1), None)
     return str(newest.data.tags.get("data_digest", "")) if newest else ""
 
 
-def load_trials(data_digest: str) -> pd.DataFrame:
-    """The finished trials on these images, of the newest run of each study that has any; the oldest trial first."""
+def known_data() -> dict[str, str]:
+    """The images that studies were run on, the newest first: digest, name."""
+    found = (run.data.tags for run in search_runs(connect(), STUDY_RUNS, page=PAGE))
+    return {tags["data_digest"]: tags.get("data", "") for tags in found if tags.get("data_digest")}
+
+
+def load_trials(*data_digests: str) -> pd.DataFrame:
+    """The finished trials on these images that are shown together: study by study, and of each the oldest first."""
+    return load_pool(data_digests).trials
+
+
+def load_pool(data_digests: Sequence[str]) -> Pool:
+    """The same, and in words which study runs do not count though nothing stands in for them."""
     client = connect()
-    parents: dict[str, list[str]] = {name: [] for name in STUDIES}
-    for run in search_runs(client, "tags.role = 'study'", page=PAGE):
-        if run.data.tags.get("data_digest") == data_digest:  # a person's text: no filter of MLflow takes any quote
+    parents: dict[tuple[str, str], list[str]] = {(name, data): [] for name in STUDIES for data in data_digests}
+    for run in search_runs(client, STUDY_RUNS, page=PAGE):
+        data = run.data.tags.get("data_digest", "")  # a person's text: no filter of MLflow takes any quote
+        if data in data_digests:
             study = run.data.tags["study"]
-            parents[EARLIER_VALUES["study"].get(study, study)].append(run.info.run_id)
-    with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
-        studies = list(pool.map(functools.partial(_newest, client), parents.values()))
-    return _typed(pd.DataFrame([row for rows in studies for row in rows]))
+            parents[EARLIER_VALUES["study"].get(study, study), data].append(run.info.run_id)
+    newest_first = [parent for runs in parents.values() for parent in runs]
+    with ThreadPoolExecutor(MAX_CONCURRENT) as pool_of_threads:
+        found = list(pool_of_threads.map(functools.partial(_trials_of, client), newest_first))
+    table = pd.DataFrame([row for rows in found for row in rows])
+    typed = _typed(table)
+    extra = table[[name for name in (*POOLING_TAGS, "start_time") if name in table]]
+    pooled = pool(typed.join(extra))
+    if pooled.trials.empty:
+        return Pool(trials=typed, notes=pooled.notes)
+    places = {place: order for order, place in enumerate(parents)}
+    ranked = pooled.trials.assign(
+        place=[places[place] for place in zip(pooled.trials["study"], pooled.trials["data_digest"], strict=True)]
+    ).sort_values(["place", "start_time"], kind="stable")
+    return Pool(trials=ranked[list(typed.columns)].reset_index(drop=True), notes=pooled.notes)
 
 
 def load_curves(trials: pd.DataFrame) -> pd.DataFrame:
@@ -71,13 +96,10 @@ def count_images(trials: pd.DataFrame) -> int:
     return len(json.loads(path.read_text())["groups"])
 
 
-def _newest(client: MlflowClient, parents: Sequence[str]) -> list[dict[str, Any]]:
-    """The trials of the first of these study runs that has any, under MLflow's names."""
-    for parent in parents:
-        query = f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
-        if found := [_row(run) for run in search_runs(client, query, "start_time ASC", PAGE)]:
-            return found
-    return []
+def _trials_of(client: MlflowClient, parent: str) -> list[dict[str, Any]]:
+    """The finished trials of a study run, under MLflow's names."""
+    query = f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
+    return [_row(run) for run in search_runs(client, query, "start_time ASC", PAGE)]
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Such folders lie in `measured/`, one a data set. Parquet keeps types and bits; t
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ from analysis.evidence.curve_scores import add_curve_scores
 from analysis.evidence.evidence import NO_CURVES, Evidence
 from analysis.evidence.failures import forget_old_scores
 from analysis.evidence.files import write
-from analysis.evidence.provenance import provenance
+from analysis.evidence.pooling import newest_first, pool
+from analysis.evidence.provenance import provenance, provenance_by_set
 from analysis.evidence.schema import ADDED, CURVE, SCHEMA, SETTINGS, modernize
 from analysis.evidence.store import TEST_COLUMNS, Champion
 from analysis.evidence.thumbnails import Thumbnails, to_webp
 
 TRIALS, CURVES, PREDICTIONS = "trials.parquet", "curves.parquet", "predictions.parquet"
 CHAMPION, WORST, PROVENANCE = "champion.json", "champion_worst_images.webp", "provenance.json"
+OTHER_CHAMPIONS = "other_champions.json"
 
 
 def from_files(folder: Path, server: str) -> Evidence:
@@ -34,7 +36,9 @@ def from_files(folder: Path, server: str) -> Evidence:
     if missing := [name for name in SCHEMA if name not in trials and name not in (*ADDED, *CURVE, *SETTINGS)]:
         raise ValueError(f"tables={folder}: {TRIALS} lacks {', '.join(missing)}; write that report again")
     thumbnails = _thumbnails(folder / PREDICTIONS)
-    told = folder / PROVENANCE
+    told = json.loads((folder / PROVENANCE).read_text()) if (folder / PROVENANCE).is_file() else {}
+    sets = tuple(told.pop("sets", []))
+    others = json.loads((folder / OTHER_CHAMPIONS).read_text()) if (folder / OTHER_CHAMPIONS).is_file() else []
     curves = pd.read_parquet(folder / CURVES) if (folder / CURVES).is_file() else pd.DataFrame(columns=NO_CURVES)
     trials = forget_old_scores(trials.reindex(columns=list(SCHEMA)).astype(SCHEMA), curves)
     return Evidence(
@@ -43,7 +47,33 @@ def from_files(folder: Path, server: str) -> Evidence:
         champion=_champion(folder),
         load_thumbnails=thumbnails.get,
         server=server,
-        provenance=json.loads(told.read_text()) if told.is_file() else provenance(trials, 0),
+        provenance=told or provenance(trials, {}),
+        sets=sets or ((told,) if told else ()),
+        other_champions=tuple(_read_champion(known, b"") for known in others),
+    )
+
+
+def from_folders(folders: Sequence[Path], server: str) -> Evidence:
+    """What several such folders hold, together; of the same images by the rule that holds for a store, too."""
+    found = [from_files(folder, server) for folder in folders]
+    if len(found) == 1:
+        return found[0]
+    together = pd.concat([one.trials for one in found], ignore_index=True)
+    pooled = pool(newest_first(together))
+    trials = together.loc[sorted(pooled.trials.index)].reset_index(drop=True)
+    curves = pd.concat([one.curves for one in found], ignore_index=True).drop_duplicates(["run_id", "epoch"])
+    known = [fields for one in found for fields in one.sets]
+    images = {fields.get("digest of the data"): int(fields.get("images", 0)) for fields in known}
+    champions = [champion for one in found for champion in (one.champion, *one.other_champions) if champion]
+    return Evidence(
+        trials=trials,
+        curves=curves[curves["run_id"].isin(trials["run_id"])],
+        champion=champions[0] if champions else None,
+        load_thumbnails=lambda run_id: next(filter(None, (one.load_thumbnails(run_id) for one in found)), None),
+        server=server,
+        provenance=provenance(trials, images, pooled.notes),
+        sets=provenance_by_set(trials, images),
+        other_champions=tuple(champions[1:]),
     )
 
 
@@ -57,24 +87,35 @@ def write_files(folder: Path, found: Evidence, shown: Iterable[str]) -> None:
     if thumbnails:
         write(folder / PREDICTIONS, _parquet(pd.DataFrame(thumbnails)))
     if found.provenance:
-        write(folder / PROVENANCE, _json(found.provenance))
+        sets = {"sets": found.sets} if len(found.sets) > 1 else {}
+        write(folder / PROVENANCE, _json({**found.provenance, **sets}))
     if found.champion:
-        images = found.champion.test_images.astype(object)
-        known = asdict(found.champion) | {"test_images": images.where(images.notna(), None).to_dict("records")}
-        worst = known.pop("worst_images")
+        known = _champion_as_json(found.champion)
         write(folder / CHAMPION, _json(known))
-        if worst:
-            write(folder / WORST, to_webp(worst))
+        if found.champion.worst_images:
+            write(folder / WORST, to_webp(found.champion.worst_images))
+    if found.other_champions:  # without their pictures, which the page has no place for
+        write(folder / OTHER_CHAMPIONS, _json([_champion_as_json(one) for one in found.other_champions]))
+
+
+def _champion_as_json(champion: Champion) -> dict[str, Any]:
+    images = champion.test_images.astype(object)
+    known = asdict(champion) | {"test_images": images.where(images.notna(), None).to_dict("records")}
+    del known["worst_images"]
+    return known
 
 
 def _champion(folder: Path) -> Champion | None:
     if not (folder / CHAMPION).is_file():
         return None
-    known = json.loads((folder / CHAMPION).read_text())
+    worst = folder / WORST
+    return _read_champion(json.loads((folder / CHAMPION).read_text()), worst.read_bytes() if worst.is_file() else b"")
+
+
+def _read_champion(known: dict[str, Any], worst: bytes) -> Champion:
     images = pd.DataFrame(known.pop("test_images"), columns=list(TEST_COLUMNS))
     images = images.where(images.notna(), math.nan).astype({"image": "str", "dice": "float64"})
-    worst = folder / WORST
-    return Champion(**known, test_images=images, worst_images=worst.read_bytes() if worst.is_file() else b"")
+    return Champion(**known, test_images=images, worst_images=worst)
 
 
 def _thumbnails(path: Path) -> dict[str, Thumbnails]:
@@ -88,5 +129,5 @@ def _parquet(table: pd.DataFrame) -> bytes:
     return file.getvalue()
 
 
-def _json(known: Mapping[str, Any]) -> str:
+def _json(known: Mapping[str, Any] | Sequence[Any]) -> str:
     return json.dumps(known, indent=1, ensure_ascii=False) + "\n"

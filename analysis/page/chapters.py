@@ -16,6 +16,7 @@ from analysis.evidence.evidence import Evidence
 from analysis.evidence.provenance import command
 from analysis.page.averages import Average, averages
 from analysis.page.pictures import Picture, Thumbnail, study_pictures, study_thumbnails
+from analysis.page.sets import first_set, units_of
 from analysis.page.tables import cell_factors, compare
 from training.study.studies import STUDIES, Study
 from training.study.trial import Trial
@@ -84,6 +85,8 @@ class Chapter:
     claims: tuple[CheckedClaim, ...]
     compared: tuple[Compared, ...]
     averages: tuple[Average, ...]
+    units: str  # what intervals are over: `seeds`, `seeds x folds`
+    thumbnails_of: str  # `Of fold 0. `; empty without other folds
     parent_run_id: str  # of the newest study run; empty without runs
     link: str  # to it in the MLflow UI
 
@@ -103,8 +106,11 @@ def counts(found: Assessments) -> list[tuple[str, int]]:
 def make_chapters(
     published: pd.DataFrame, found: Evidence, verdicts: tuple[Assessments, Assessments], notes: pd.DataFrame
 ) -> list[Chapter]:
-    """One chapter a study, in the report's order, with or without runs."""
-    chapters, trials, curves = [], found.trials, found.curves
+    """One chapter per study, in the report's order, with or without runs.
+
+    All but the claims is of the first data set: scores of several sets have no common mean.
+    """
+    chapters, trials, curves = [], first_set(found.trials), found.curves
     for study in STUDIES.values():
         own = trials[trials["study"] == study.name]
         table = compare(study, published, own)
@@ -123,8 +129,10 @@ def make_chapters(
             claims=checked_claims(*verdicts, study.name),
             compared=tuple(_compared(row) for row in compare_with_reference(study, own).to_dict("records")),
             averages=tuple(averages(study, table)),
-            parent_run_id=str(own["parent_run_id"].iloc[0]) if len(own) and own["parent_run_id"].notna().all() else "",
-            link=found.link(*own[["experiment_id", "parent_run_id"]].iloc[0]) if len(own) else "",
+            units=units_of(own),
+            thumbnails_of=f"Of fold {own['fold'].mode()[0]:g}. " if len(own["fold"].unique()) > 1 else "",
+            parent_run_id=str(own["parent_run_id"].iloc[-1]) if len(own) and own["parent_run_id"].notna().all() else "",
+            link=found.link(*own[["experiment_id", "parent_run_id"]].iloc[-1]) if len(own) else "",
         )
         chapters.append(chapter)
     return chapters
@@ -197,10 +205,12 @@ def _runs(trials: pd.DataFrame) -> str:
         return ""
     first = trials.iloc[0]
     epochs = trials["epochs"]
+    folds = sorted(trials["fold"].dropna().unique())
+    where = f", folds {', '.join(f'{fold:g}' for fold in folds)}" if len(folds) > 1 else ""
     spread = f"{epochs.min():.0f}" if epochs.min() == epochs.max() else f"{epochs.min():.0f} to {epochs.max():.0f}"
     return (
         f"{pluralize(len(trials), 'run')} on {first['data']}, {spread} epochs at {first['image_size']:.0f} pixels, "
-        f"protocol {first['protocol']}, baseline {first['baseline']}"
+        f"protocol {first['protocol']}, baseline {first['baseline']}{where}"
     )
 
 

@@ -247,7 +247,7 @@ def draw_effects(axes: Axes, claims: Sequence[Claim], printed: Assessments, meas
             axes.text(0.01, y, text, va="center", fontsize=7.5, color=MUTED, transform=axes.get_yaxis_transform())
     axes.axvline(0, color=MUTED, lw=0.8)
     axes.set_yticks(range(len(claims)), [claim.code for claim in claims])
-    axes.set(xlabel="effect in Dice, with its 95 % interval over seeds (hollow: printed; filled: measured)")
+    axes.set(xlabel="effect in Dice, with its 95 % interval (hollow: printed; filled: measured)")
     axes.set_ylim(len(claims) - 0.4, -0.6)
     axes.grid(visible=True, axis="x", color=RULE, lw=0.6)
     return axes

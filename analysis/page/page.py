@@ -3,31 +3,36 @@
 What the page says is decided in `chapters`; how it looks, in templates/report.html; other formats are in `exports`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.claims.claims import ALL_CLAIMS, check_claims
+from analysis.claims.sets import split_sets
 from analysis.evidence import evidence, files, snapshot, store
 from analysis.evidence.evidence import Evidence
 from analysis.evidence.published import read_notes
 from analysis.evidence.schema import load_published
-from analysis.page import chapters, exports, panels, pictures, power
+from analysis.page import chapters, exports, panels, pictures, power, sets
 from analysis.page.champion import compared, describe_reads, describe_rule, more_scores
 
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
 
 
-def gather(*, published: bool = False, tables: Path | None = None, data_digest: str = "", server: str = "") -> Evidence:
-    """From nothing (published), from files (tables) or from the store: the newest runs, or those of a digest.
+def gather(
+    *, published: bool = False, tables: Sequence[Path] = (), data_digest: str = "", server: str = ""
+) -> Evidence:
+    """From nothing (published), from files (folders of tables) or from the store: those of the newest study's
+    images, or of the digests that are given, separated by commas.
 
     Raises ValueError for what is not there.
     """
     if published:
         return evidence.nothing()
     if tables:
-        return snapshot.from_files(tables, server)
+        return snapshot.from_folders(tables, server)
     store.check()
     return evidence.from_store(data_digest, server)
 
@@ -44,7 +49,9 @@ def write_report(out: Path, found: Evidence, snapshot_folder: Path | None, *, lo
     page = out / "index.html"
     files.write(page, exports.render("report.html", content))
     files.write(out / "report.md", exports.render("report.md", content))
-    exports.write_tables(out / "tables", exports.make_tables(published, found.trials, content["verdicts"]))
+    exports.write_tables(
+        out / "tables", exports.make_tables(published, sets.first_set(found.trials), content["verdicts"])
+    )
     shown = [
         thumbnail.run_id for chapter in content["chapters"] for thumbnail in chapter.thumbnails if thumbnail.run_id
     ]
@@ -64,6 +71,10 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
     """Everything the templates ask for."""
     trials, champion = found.trials, found.champion
     printed, measured = check_claims(published), check_claims(trials)
+    parts = split_sets(trials)
+    by_set = {name: check_claims(own) for name, own in parts.items()} if len(parts) > 1 else {}
+    drawn = sets.first_set(trials)
+    chosen = {f"Measured on {name}": own for name, own in parts.items()} if by_set else {"Measured": trials}
     return {
         "chapters": chapters.make_chapters(published, found, (printed, measured), read_notes()),
         "champion": champion,
@@ -76,11 +87,14 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
         **pictures.champion_pictures(champion),
         "cost": panels.render(
-            lambda: panels.cost_figure(trials.drop_duplicates("trained_run_id")), "Quality against cost"
+            lambda: panels.cost_figure(drawn.drop_duplicates("trained_run_id")), "Quality against cost"
         )
         if len(trials)
         else "",
-        "choices": {"Printed numbers": chapters.choices(published, found), "Measured": chapters.choices(trials, found)},
+        "choices": {
+            "Printed numbers": chapters.choices(published, found),
+            **{name: chapters.choices(own, found) for name, own in chosen.items()},
+        },
         "summary": chapters.checked_claims(printed, measured, "summary"),
         "claims": chapters.checked_claims(printed, measured, ""),
         "counts": {"Printed": chapters.counts(printed), "Measured": chapters.counts(measured)},
@@ -91,7 +105,16 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         "seen": power.what_could_be_seen(measured),
         "num_runs": trials["trained_run_id"].nunique(),
         "provenance": found.provenance,
-        "data": "" if trials.empty else trials.iloc[0]["data"],
+        "data": ", ".join(parts),
+        "set_names": list(parts),
+        "sets": found.sets,
+        "units": sets.units_of(trials),
+        "claims_by_set": sets.claims_by_set(trials, measured, by_set),
+        "other_champions": [(one, chapters.describe_params(one.params)) for one in found.other_champions],
         "promote": PROMOTE,
-        "verdicts": {"published": printed, "measured": measured},
+        "verdicts": {
+            "published": printed,
+            "measured": measured,
+            **{f"measured on {name}": one for name, one in by_set.items()},
+        },
     }

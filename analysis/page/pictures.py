@@ -18,6 +18,7 @@ from analysis.evidence.store import Champion
 from analysis.evidence.thumbnails import to_webp
 from analysis.page import panels
 from analysis.page.figures import SCORES
+from analysis.page.sets import units_of
 from analysis.page.tables import MAX_FACTORS, cell_factors, cell_names
 from training.study.studies import Study
 
@@ -63,7 +64,7 @@ def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curv
     if scored.empty:
         return made
     if study.search_lr:
-        caption = "How much each optimizer minds its learning rate; means over seeds."
+        caption = f"How much each optimizer minds its learning rate; means over {units_of(trials)}."
         add("Dice by learning rate", caption, lambda: panels.learning_rates_figure(trials))
         caption = "The path of each search: rates in the order they were tried, the best ringed, failed ones crossed."
         add("searches", caption, lambda: panels.searches_figure(trials))
@@ -79,7 +80,7 @@ def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curv
         for score, name in SCORES.items():
             if score in curves:
                 what = f"{name[0].upper() + name[1:]} by epoch{where}"
-                caption = f"{what}. A line is the mean over a cell's seeds, a band their range."
+                caption = f"{what}. A line is the mean over a cell's {units_of(trials)}, a band their range."
                 add(what, caption, _curves(study, shown, curves, score), folded=score != "val_dice")
     if 1 < len(cell_factors(study)) <= MAX_FACTORS:
         caption = "What each value allows at best, over all values of the other factors; every run behind it."
@@ -92,8 +93,12 @@ def _curves(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, score: str
 
 
 def study_thumbnails(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found: Evidence) -> list[Thumbnail]:
-    """The images, their truth, and what the best run of every cell predicts; nothing where no picture is kept."""
+    """The images, their truth, and what the best run of every cell predicts; nothing where no picture is kept.
+
+    Of several folds the one with most runs is shown: others validate on other images.
+    """
     thumbnails: list[Thumbnail] = []
+    trials = trials[trials["fold"].isin(trials["fold"].mode().head(1)) | trials["fold"].isna()]
     names = cell_names(study, table)
     factors = [*cell_factors(study), "lr"] if study.search_lr else cell_factors(study)
     runs = [_best_run(trials, row, factors) for row in table.to_dict("records")]

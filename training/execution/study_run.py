@@ -71,6 +71,8 @@ class Session:
             "search": self.settings.search,
             "budget": self.settings.budget,
             "switching_tau_origin": self.prepared.switching_tau.origin,
+            "val_percent": str(self.settings.val_percent),
+            "test_percent": str(self.settings.test_percent),
             "data": self.prepared.images.name,
             "data_digest": self.prepared.images.digest,
             "split_digest": split_digest(self.prepared.stems),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from analysis.evidence.provenance import command, commands, provenance
+from analysis.evidence.provenance import command, commands, provenance, provenance_by_set
 from analysis.evidence.schema import tidy
 
 RUN = {"study": "losses", "data": "cells", "preset": "small", "baseline": "report", "protocol": "fixed", "seed": 0}
@@ -44,9 +44,27 @@ def test_studies_that_took_over_each_others_winners_are_one_command() -> None:
 def test_provenance_names_every_value_and_leaves_out_what_is_unknown() -> None:
     rows = [RUN | {"run_id": "a", "device": "cpu"}, RUN | {"run_id": "b", "device": "cuda:0", "seed": 1}]
     rows += [RUN | {"run_id": "c", "trained_run_id": "a", "started": "2026-05-05T01:02:03"}]
-    told = provenance(tidy(rows), 107)
+    told = provenance(tidy([fields | {"data_digest": "a"} for fields in rows]), {"a": 107})
     assert (told["device"], told["seeds"], told["images"]) == ("cpu, cuda:0", "0, 1", "107")
     assert told["trials"] == "3 trials in 1 study, 2 of them trained and the rest reused"
     assert told["started"] == "2026-05-04T12:00:00 to 2026-05-05T01:02:03 UTC"
     assert "torch" not in told
-    assert provenance(tidy([]), 0) == {}
+    assert provenance(tidy([]), {}) == {}
+
+
+def test_several_folds_are_one_loop_of_the_shell() -> None:
+    rows = [RUN | {"fold": fold, "seed": seed} for fold in (1, 0) for seed in (0, 1)]
+    said = "for fold in 0 1; do mlflow run . -e losses -P data=path/to/cells -P fold=$fold -P seeds=2; done"
+    assert command("losses", tidy(rows)) == said
+
+
+def test_each_data_set_has_a_provenance_of_its_own() -> None:
+    rows = [RUN | {"run_id": "a", "data_digest": "aa"}, RUN | {"run_id": "b", "data_digest": "aa", "fold": 3}]
+    rows += [RUN | {"run_id": "c", "data_digest": "bb", "data": "nuclei", "seed": 7}]
+    cells, nuclei = provenance_by_set(tidy(rows), {"aa": 40, "bb": 36})
+    assert (cells["digest of the data"], cells["folds"], cells["images"]) == ("aa", "0, 3", "40")
+    assert (nuclei["data"], nuclei["folds"], nuclei["seeds"]) == ("nuclei", "0", "7")
+    told = provenance(tidy(rows), {"aa": 40, "bb": 36}, ["losses, fold 4: a study run with epochs=3"])
+    assert (told["data"], told["images"]) == ("cells, nuclei", "40 + 36")
+    assert told["left out"] == "losses, fold 4: a study run with epochs=3"
+    assert "path/to/cells -P fold=$fold; done; mlflow run . -e losses -P data=path/to/nuclei" in told["command"]

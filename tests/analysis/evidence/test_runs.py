@@ -18,7 +18,7 @@ from made_up import (
 )
 from servers import postgresql, tracking_server
 
-from analysis.evidence import evidence, runs, store
+from analysis.evidence import evidence, runs, snapshot, store
 from analysis.evidence.schema import SCHEMA, load_published, tidy
 from analysis.page.pictures import study_thumbnails
 from analysis.page.tables import compare
@@ -178,6 +178,41 @@ def test_a_trial_that_was_not_trained_again_shows_the_epochs_and_the_picture_of_
     found = evidence.from_store(DIGEST, "")
     table = compare(study, load_published(), found.trials)
     assert len(study_thumbnails(study, table, found.trials, found)) == 2 + len(reused)
+
+
+@pytest.mark.usefixtures("own_store")
+def test_a_report_rests_on_all_folds_and_on_the_data_sets_that_are_named(tmp_path: Path) -> None:
+    """Two folds on one set, one on another, an outdated try of other epochs: the folder kept makes the same again."""
+    outdated = log_made_up_study("mask_equalization", seeds=1, fold=3)
+    client = store.connect()
+    for run in client.search_runs([experiment()], f"tags.`mlflow.parentRunId` = '{outdated}'"):
+        client.set_tag(run.info.run_id, "preset", "small")
+    parents = [log_made_up_study("mask_equalization", seeds=2, fold=fold) for fold in (0, 1)]
+    other = log_made_up_study("mask_equalization", seeds=1, digest="other")
+    assert set(evidence.from_store("", "").trials["parent_run_id"]) == {other}, "the newest study's images"
+    found = evidence.from_store(f"{DIGEST}, other,{DIGEST}", "")
+    assert list(found.trials["parent_run_id"].unique()) == [*parents, other], "in the order they were named"
+    assert list(found.trials["fold"]) == [0, 0, 0, 0, 1, 1, 1, 1, 0, 0]
+    assert [(one["digest of the data"], one["folds"], one["seeds"]) for one in found.sets] == [
+        (DIGEST, "0, 1", "0, 1"),
+        ("other", "0", "0"),
+    ]
+    words = "mask_equalization, fold 3: a study run with preset=small; the newest has demo"
+    assert found.provenance["left out"] == words
+    with pytest.raises(
+        ValueError, match=rf"data_digest='x': .* studies were run on other, {DIGEST}; give one of these"
+    ):
+        evidence.from_store(f"{DIGEST},x", "")
+
+    for name, digest in (("one", DIGEST), ("two", "other")):
+        snapshot.write_files(tmp_path / name, evidence.from_store(digest, ""), found.trials["run_id"].head(1))
+    again = snapshot.from_folders([tmp_path / "one", tmp_path / "two"], "")
+    pd.testing.assert_frame_equal(again.trials, found.trials)
+    pd.testing.assert_frame_equal(again.curves.reset_index(drop=True), found.curves)
+    assert again.sets == found.sets
+    assert again.load_thumbnails(found.trials["run_id"][0]) is not None
+    twice = snapshot.from_folders([tmp_path / "one", tmp_path / "one"], "")
+    pd.testing.assert_frame_equal(twice.trials, evidence.from_store(DIGEST, "").trials)
 
 
 def log_reused(original: str, parent: str) -> None:

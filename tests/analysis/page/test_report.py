@@ -323,7 +323,10 @@ def test_an_unknown_digest_stops_with_the_cure(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
     assert report.main(["--out", str(tmp_path), "--data-digest", "nowhere"]) == 2
-    assert "data_digest='nowhere': no finished trial has it; leave it out" in capsys.readouterr().err
+    said = "data_digest='nowhere': no finished trial has it; studies were run on made-up-digest"
+    assert said in capsys.readouterr().err
+    assert report.main(["--out", str(tmp_path), "--data-digest", f"{DIGEST},nowhere"]) == 2, "one of several, too"
+    assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
