@@ -10,7 +10,7 @@ from analysis.claims.contrasts import INF, Finding, against_each, by_unit, compl
 from analysis.claims.labels import value_label
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.verdicts import Basis, Judgement, all_hold, any_holds, by_group, claim, judge_each
-from analysis.evidence.curve_scores import TARGET_SHARE
+from training.study.curve import TARGET_SHARE
 from training.study.search import DECADES
 
 LITTLE_DATA = (20, 40)  # percent of all images (Fig. 11)

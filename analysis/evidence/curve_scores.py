@@ -8,9 +8,8 @@ common to all trials of a study on the same images, and all epochs of a trial th
 import pandas as pd
 
 from analysis.evidence.schema import CURVE
-from training.study.curve import epochs_to, roughness, tail_mean
+from training.study.curve import TARGET_SHARE, epochs_to, roughness, tail_mean
 
-TARGET_SHARE = 0.9  # of the highest val Dice of any trial of the study
 GROUP = ("data_digest", "study")
 
 

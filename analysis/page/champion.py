@@ -22,6 +22,7 @@ SCORES = (  # tag, what it is, digits
     ("test_nsd", "outlines: NSD, the share that is at most 2 pixels off (nothing predicted: 0)", 3),
     ("test_object_f1", "objects: F1 of connected parts, found where the IoU exceeds 0.5", 3),
 )
+MIN_TEST_IMAGES = 5  # with foreground; fewer say little of a champion
 RULES = {
     "winner": "chosen by validation Dice",
     "consistent": "chosen for consistency: of the configurations as good as the best but for noise, the one whose "
@@ -70,3 +71,33 @@ def describe_reads(tags: Mapping[str, str]) -> str:
     if reads == 1:
         return f"{images} were read for the first time"
     return f"{images} had been read {pluralize(reads - 1, 'time')} before; scores looked at before choosing flatter"
+
+
+def describe_test(tags: Mapping[str, str]) -> dict[str, str]:
+    """What the champion's test scores are means over, and what they leave out, in words; by its tags.
+
+    `scored`: `12 test images with foreground`; `left_out`: `false alarms on 1 of 48 images without foreground`, empty
+    where all have some; `few`: a warning, where a mean says little. An earlier promotion knows only how many images
+    there were.
+    """
+    if "test_empty_images" not in tags:
+        return {"scored": f"{tags.get('test_images', 'held-out')} test images", "left_out": "", "few": ""}
+    empty, alarms, otsu = (int(tags[name]) for name in ("test_empty_images", "test_false_alarms", "otsu_false_alarms"))
+    scored = pluralize(int(tags["test_foreground_images"]), "test image") + (" with foreground" if empty else "")
+    left_out = f"false alarms on {alarms} of {pluralize(empty, 'image')} without (Otsu: {otsu})" if empty else ""
+    few = f"A mean of {scored} says little." if int(tags["test_foreground_images"]) < MIN_TEST_IMAGES else ""
+    return {"scored": scored, "left_out": left_out, "few": few}
+
+
+def describe_switching(trials: pd.DataFrame, curves: pd.DataFrame) -> str:
+    """Of the batches of the trials with switching loss; the mean over trials, and their range."""
+    if "switched_percent" not in curves:
+        return ""
+    switching = trials.loc[trials["loss"] == "switching", "run_id"]
+    known = curves[curves["run_id"].isin(switching)].dropna(subset="switched_percent")
+    shares = known.groupby("run_id")["switched_percent"].mean()
+    if shares.empty:
+        return ""
+    low, high = f"{shares.min():.0f}", f"{shares.max():.0f}"
+    spread = f" ({low} to {high} % over trials)" if low != high else ""
+    return f"Switching led with Dice in {shares.mean():.0f} % of the batches{spread}."

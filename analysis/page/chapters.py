@@ -24,7 +24,6 @@ from training.study.words import pluralize
 
 SETTINGS = ("loss", "optimizer", "lr", "scheduler", "weight_decay", "dropout", "train_percent", "augment")
 MIN_EPOCHS_SHARE = 0.5  # of the report's; below that its conclusions are not really put to the test
-MIN_TEST_IMAGES = 5  # with foreground; fewer say little of a champion
 GLYPHS = {"supported": "✓", "contradicted": "✗", "undecided": "~", "untested": "·"}
 
 
@@ -150,36 +149,6 @@ def choices(trials: pd.DataFrame, found: Evidence) -> list[dict[str, str]]:
         for name, row in chosen
         if row is not None
     ]
-
-
-def describe_test(tags: Mapping[str, str]) -> dict[str, str]:
-    """What the champion's test scores are means over, and what they leave out, in words; by its tags.
-
-    `scored`: `12 test images with foreground`; `left_out`: `false alarms on 1 of 48 images without foreground`, empty
-    where all have some; `few`: a warning, where a mean says little. An earlier promotion knows only how many images
-    there were.
-    """
-    if "test_empty_images" not in tags:
-        return {"scored": f"{tags.get('test_images', 'held-out')} test images", "left_out": "", "few": ""}
-    empty, alarms, otsu = (int(tags[name]) for name in ("test_empty_images", "test_false_alarms", "otsu_false_alarms"))
-    scored = pluralize(int(tags["test_foreground_images"]), "test image") + (" with foreground" if empty else "")
-    left_out = f"false alarms on {alarms} of {pluralize(empty, 'image')} without (Otsu: {otsu})" if empty else ""
-    few = f"A mean of {scored} says little." if int(tags["test_foreground_images"]) < MIN_TEST_IMAGES else ""
-    return {"scored": scored, "left_out": left_out, "few": few}
-
-
-def describe_switching(trials: pd.DataFrame, curves: pd.DataFrame) -> str:
-    """Of the batches of the trials with switching loss; the mean over trials, and their range."""
-    if "switched_percent" not in curves:
-        return ""
-    switching = trials.loc[trials["loss"] == "switching", "run_id"]
-    known = curves[curves["run_id"].isin(switching)].dropna(subset="switched_percent")
-    shares = known.groupby("run_id")["switched_percent"].mean()
-    if shares.empty:
-        return ""
-    low, high = f"{shares.min():.0f}", f"{shares.max():.0f}"
-    spread = f" ({low} to {high} % over trials)" if low != high else ""
-    return f"Switching led with Dice in {shares.mean():.0f} % of the batches{spread}."
 
 
 def false_alarms(alarms: float, empty: float) -> str:

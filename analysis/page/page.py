@@ -16,7 +16,7 @@ from analysis.evidence.evidence import Evidence
 from analysis.evidence.published import read_notes
 from analysis.evidence.schema import load_published
 from analysis.page import chapters, exports, panels, pictures, power, sets
-from analysis.page.champion import compared, describe_reads, describe_rule, more_scores
+from analysis.page.champion import compared, describe_reads, describe_rule, describe_test, more_scores
 
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
 
@@ -78,7 +78,7 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
     return {
         "chapters": chapters.make_chapters(published, found, (printed, measured), read_notes()),
         "champion": champion,
-        "champion_test": chapters.describe_test(champion.tags) if champion else {},
+        "champion_test": describe_test(champion.tags) if champion else {},
         "champion_compared": compared(champion.tags) if champion else (),
         "champion_scores": more_scores(champion.tags) if champion else (),
         "champion_rule": describe_rule(champion.tags) if champion else "",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
+TARGET_SHARE = 0.9  # of the highest validation Dice among trials that are compared: a Dice common to them
 TAIL = 0.1  # share of the epochs, at least one
 
 

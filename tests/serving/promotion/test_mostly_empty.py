@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 
 from analysis.evidence.failures import forget_old_scores, mark_collapsed
 from analysis.evidence.schema import tidy
-from analysis.page.chapters import describe_test
+from analysis.page.champion import describe_test
 from serving.promotion import promotion
 from serving.promotion.candidate import find_candidate
 from serving.promotion.contours import Contours
