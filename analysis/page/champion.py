@@ -87,17 +87,3 @@ def describe_test(tags: Mapping[str, str]) -> dict[str, str]:
     left_out = f"false alarms on {alarms} of {pluralize(empty, 'image')} without (Otsu: {otsu})" if empty else ""
     few = f"A mean of {scored} says little." if int(tags["test_foreground_images"]) < MIN_TEST_IMAGES else ""
     return {"scored": scored, "left_out": left_out, "few": few}
-
-
-def describe_switching(trials: pd.DataFrame, curves: pd.DataFrame) -> str:
-    """Of the batches of the trials with switching loss; the mean over trials, and their range."""
-    if "switched_percent" not in curves:
-        return ""
-    switching = trials.loc[trials["loss"] == "switching", "run_id"]
-    known = curves[curves["run_id"].isin(switching)].dropna(subset="switched_percent")
-    shares = known.groupby("run_id")["switched_percent"].mean()
-    if shares.empty:
-        return ""
-    low, high = f"{shares.min():.0f}", f"{shares.max():.0f}"
-    spread = f" ({low} to {high} % over trials)" if low != high else ""
-    return f"Switching led with Dice in {shares.mean():.0f} % of the batches{spread}."

@@ -151,6 +151,20 @@ def choices(trials: pd.DataFrame, found: Evidence) -> list[dict[str, str]]:
     ]
 
 
+def describe_switching(trials: pd.DataFrame, curves: pd.DataFrame) -> str:
+    """Of the batches of the trials with switching loss; the mean over trials, and their range."""
+    if "switched_percent" not in curves:
+        return ""
+    switching = trials.loc[trials["loss"] == "switching", "run_id"]
+    known = curves[curves["run_id"].isin(switching)].dropna(subset="switched_percent")
+    shares = known.groupby("run_id")["switched_percent"].mean()
+    if shares.empty:
+        return ""
+    low, high = f"{shares.min():.0f}", f"{shares.max():.0f}"
+    spread = f" ({low} to {high} % over trials)" if low != high else ""
+    return f"Switching led with Dice in {shares.mean():.0f} % of the batches{spread}."
+
+
 def false_alarms(alarms: float, empty: float) -> str:
     """Beside a Dice: what it leaves out; nothing where all images have foreground, or where it was not counted."""
     return f"false alarms on {alarms:.3g} of {empty:.0f} empty" if empty > 0 and alarms == alarms else ""
