@@ -4,16 +4,19 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from claim_rows import row, six
 
 from analysis.claims.claims import ALL_CLAIMS, CLAIMS, check_claims
+from analysis.claims.comparisons import compare_with_reference
 from analysis.claims.contrasts import SMALLEST
 from analysis.claims.rows import edge_caveats
 from analysis.claims.stats import holm, interquartile_mean
 from analysis.claims.verdicts import Assessment, assess
 from analysis.evidence.schema import load_published, tidy
-from training.study.studies import STUDIES
+from training.study.plan import Settings, make_plan
+from training.study.studies import STUDIES, baseline_from_report
 
 # What no printed number says anything of: no such row, or a choice among rows that are not printed.
 UNTESTED_ON_PRINTED = {
@@ -273,3 +276,34 @@ def test_holm_multiplies_the_smallest_by_all_and_never_goes_down() -> None:
 def test_the_interquartile_mean_forgets_the_extremes() -> None:
     assert interquartile_mean([0.0, 0.5, 0.7, 1.0]) == pytest.approx(0.6)
     assert math.isnan(interquartile_mean([0.5, 0.7, math.nan]))
+
+
+def test_trials_of_as_many_steps_are_judged_as_those_of_as_many_epochs_are() -> None:
+    """With budget=steps epochs differ by the amount of data, which confounds nothing: rows are matched by it."""
+
+    def measured(budget: str) -> pd.DataFrame:
+        chosen = Settings(
+            preset="small", epochs="preset", image_size="preset", fit="resize", seeds=3, baseline="report",
+            search="geometric", budget=budget, protocol="fixed", switching_tau=0.05, precision="fp32",
+            val_percent=10, test_percent=10, fold=0,
+        )  # fmt: skip
+        rows = []
+        for name in ("training_data", "schedulers_by_data", "weight_decay", "dropout"):
+            made = make_plan(STUDIES[name], baseline_from_report(STUDIES[name]), chosen)
+            trials = [trial for search in made.searches for trial in search.propose({})]
+            rng = np.random.default_rng(0)
+            rows += [
+                {"source": "measured", "study": name, "val_dice": rng.uniform(0.5, 0.9), **vars(trial)}
+                for trial in trials
+            ]
+        return tidy(rows)
+
+    steps, epochs = measured("steps"), measured("epochs")
+    assert steps["epochs"].nunique() > epochs["epochs"].nunique()
+    judged = [
+        {code: (one.verdict, one.text, one.caveats, one.n) for code, one in check_claims(table).items()}
+        for table in (steps, epochs)
+    ]
+    assert judged[0] == judged[1]
+    for study in STUDIES.values():
+        pd.testing.assert_frame_equal(compare_with_reference(study, steps), compare_with_reference(study, epochs))
