@@ -111,7 +111,7 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
             hashes=hashes,
             trial=Trial.from_json(described),
             choose=choose,
-            rivals=_find_rivals(client, chosen, same, [images.stems[index] for index in parts["test"]]),
+            rivals=find_rivals(client, chosen, same, [images.stems[index] for index in parts["test"]]),
             reading=reading,
             val_dice=judged_dice(chosen),
             images=images,
@@ -125,7 +125,7 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
     raise ValueError(_why_none(folder, outdated, len(judged)))
 
 
-def _find_rivals(
+def find_rivals(
     client: "MlflowClient", chosen: "Run", ranked: Sequence["Run"], test: Sequence[str]
 ) -> tuple[Rival, ...]:
     """The best run of the next best cell (of the best one, where it was not chosen), and the best of the full width.

@@ -9,7 +9,7 @@ highest one takes `find_consistent`: among cells that noise alone keeps from the
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from statistics import fmean, stdev
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from training.study.intervals import MIN_UNITS, mean_interval
 from training.study.trial import Trial
@@ -17,7 +17,7 @@ from training.study.trial import Trial
 Cell = TypeVar("Cell", bound=Hashable)
 Results = Mapping[Trial, float]  # best validation Dice of every finished trial; 0: it collapsed, nan: it diverged
 
-Repeats = Mapping[Hashable, float]  # Dice of one cell's runs, by what tells them apart: their seed, or seed and fold
+Repeats = Mapping[Any, float]  # Dice of one cell's runs, by what tells them apart: their seed, or seed and fold
 
 
 def score_of(dice: float, *, collapsed: bool, diverged: bool) -> float:

@@ -1,11 +1,16 @@
 """Which run is promoted: the best one of the cell that was chosen, and not the luckiest run of all."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import pytest
 
+from serving.promotion.candidate import FULL_WIDTH, find_rivals
 from serving.promotion.ranking import cell_of, comparable, find_runs, judged_dice, most_consistent, rank_runs
+from training.study.trial import Trial
 from training.tracking import runs as tracking
+
+TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1)
 
 
 def log_trial(dice: float, tags: Mapping[str, str] = {}, **params: str) -> str:
@@ -73,3 +78,44 @@ def test_choose_consistent_takes_the_best_run_of_the_cell_that_varies_least() ->
     with pytest.raises(ValueError, match=r"the winning configuration has 1 seed, .* takes 3 at least; run the studies"):
         most_consistent(adamax, judged)
     assert cell_of(ranked[0]) != cell_of(adamax[0])
+
+
+def log_study(test: Sequence[str]) -> str:
+    """A study run that held out these test images."""
+    client, experiment = tracking.connect()
+    run_id = tracking.begin_run(client, experiment, "study", {"role": "study"})
+    client.log_dict(run_id, {"train": [], "val": [], "test": list(test)}, "split.json")
+    return run_id
+
+
+def log_network(dice: float, study: str, trial: Trial, weights: bool = True) -> str:
+    """A finished trial, with a file where its weights would be."""
+    params = {name: str(value) for name, value in dataclasses.asdict(trial).items()}
+    run_id = log_trial(dice, {"mlflow.parentRunId": study}, **params)
+    if weights:
+        tracking.connect()[0].log_text(run_id, "weights", "model/model.safetensors")
+    return run_id
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("new_store")
+def test_the_champion_is_compared_with_networks_of_the_same_test_images_whose_weights_are_there() -> None:
+    study, other_study = log_study(["a", "b"]), log_study(["a", "c"])
+    wide = TRIAL.replace(width=FULL_WIDTH)
+    champion = log_network(0.9, study, TRIAL)
+    log_network(0.89, study, TRIAL.replace(seed=1))  # the champion's own cell
+    log_network(0.88, study, TRIAL.replace(optimizer="sgd"), weights=False)
+    log_network(0.87, other_study, TRIAL.replace(optimizer="rmsprop"))
+    second = log_network(0.86, study, TRIAL.replace(optimizer="adamax"))
+    full = log_network(0.80, study, wide)
+    log_network(0.79, study, wide.replace(seed=1))
+    client, _ = tracking.connect()
+    ranked = rank_runs(find_runs(client, "cells"))
+    runs = {run.info.run_id: run for run in ranked}
+    rivals = find_rivals(client, runs[champion], ranked, ["b", "a"])
+    assert [(rival.name, rival.run_id) for rival in rivals] == [("runner_up", second), ("full_width", full)]
+    rivals = find_rivals(client, runs[second], ranked, ["a", "b"])
+    assert [(rival.name, rival.run_id) for rival in rivals] == [("winner", champion), ("full_width", full)]
+    rivals = find_rivals(client, runs[full], ranked, ["a", "b"])
+    assert [(rival.name, rival.run_id) for rival in rivals] == [("winner", champion)], "it is the full width itself"
+    assert find_rivals(client, runs[champion], ranked, ["x"]) == ()

@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.evidence import runs
-from serving.promotion.candidate import find_runs
+from serving.promotion.ranking import find_runs
 from training.tracking import runs as tracking
 
 pytestmark = pytest.mark.usefixtures("new_store")
