@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from training.command.preparation import Prepared
 from training.command.progress import Progress
+from training.data.split import split_digest
 from training.execution.jobs import Outcome
 from training.execution.pool import Pool
 from training.execution.ray_pool import RayPool
@@ -36,7 +37,8 @@ def run_studies(prepared: Prepared, module: str) -> int:
     winners: dict[str, list[Trial]] = {}
     if settings.baseline == "measured" and len(studies) == 1:
         digest = prepared.images.digest
-        winners = runs.load_winners(client, studies[0].needs, digest, settings.protocol)
+        split = split_digest(prepared.stems)
+        winners = runs.load_winners(client, studies[0].needs, digest, settings.protocol, split)
     runs.describe_experiment(client, experiment_id)
     progress = Progress(total_work=sum(estimate_work(study, settings) for study in studies))
     for line in [*prepared.text, f"runs go to {store.address()}"]:

@@ -153,17 +153,23 @@ def log_note(name: str, role: str, markdown: str, module: str) -> str:
     return run_id
 
 
-def load_winners(client: MlflowClient, names: Sequence[str], data_digest: str, protocol: str) -> dict[str, list[Trial]]:
-    """The winners of the newest finished run of each study on these images. Raises ValueError, with the cure."""
+def load_winners(
+    client: MlflowClient, names: Sequence[str], data_digest: str, protocol: str, split: str
+) -> dict[str, list[Trial]]:
+    """The winners of the newest finished run of each study on these images, held out alike (split: its digest).
+
+    On another fold, what tests now was chosen by. Raises ValueError, with the cure.
+    """
     winners = {}
     for name in names:
-        tags = {"role": "study", "study": name, "data_digest": data_digest, "protocol": protocol}
+        tags = {"role": "study", "study": name, "data_digest": data_digest, "protocol": protocol, "split_digest": split}
         query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()) + " and status = 'FINISHED'"
         found = next(store.search_runs(client, query, page=1), None)
         if not found:
             raise ValueError(
                 f"baseline=measured: study {name} has no finished run on these images (digest {data_digest}) under "
-                f"protocol={protocol}; run `mlflow run . -e {name} ...` first, or use baseline=report"
+                f"protocol={protocol} with the same fold and images held out; run `mlflow run . -e {name} ...` first, "
+                "or use baseline=report"
             )
         with tempfile.TemporaryDirectory() as folder:
             path = client.download_artifacts(found.info.run_id, "winners.json", folder)
