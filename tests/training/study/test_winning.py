@@ -7,7 +7,7 @@ import pytest
 from training.study.plan import Settings, make_plan
 from training.study.studies import STUDIES, Baseline, baseline_from_report
 from training.study.trial import Trial
-from training.study.winning import find_consistent, find_winner, rank_cells, score_of
+from training.study.winning import Repeats, find_consistent, find_winner, rank_cells, score_of
 
 ADAM = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=2)
 SGD = ADAM.replace(optimizer="sgd", lr=0.1)
@@ -91,7 +91,7 @@ def test_a_run_that_predicts_nothing_counts_0_and_one_that_diverged_is_unknown()
     assert math.isnan(score_of(0.8, collapsed=False, diverged=True))
 
 
-def cell(*dices: float) -> dict[int, float]:
+def cell(*dices: float) -> Repeats:
     return dict(enumerate(dices))
 
 
