@@ -80,6 +80,11 @@ def _finite(value: Any) -> Any:
     return None if value != value else value
 
 
+def describe_frame(trial: Trial) -> str:
+    """What the network sees of an image, in words."""
+    return f"{'in tiles of' if trial.fit == 'tile' else 'at'} {trial.image_size} pixels"
+
+
 def model_card(trial: Trial, evidence: Evidence) -> str:
     """Mitchell et al. 2019 ("Model Cards for Model Reporting"), in short."""
     number, interval = describe_scored(evidence), describe_interval(evidence, digits=4)
@@ -88,7 +93,7 @@ def model_card(trial: Trial, evidence: Evidence) -> str:
     compared = "\n".join(
         f"| {name_of(one)} | {one.dice:.4f} | {describe_comparison(one, digits=4)} |" for one in evidence.comparisons
     )
-    size = f"{trial.image_size} pixels"
+    where = describe_frame(trial)
     rows = [
         (
             "validation Dice",
@@ -96,8 +101,8 @@ def model_card(trial: Trial, evidence: Evidence) -> str:
             "best epoch, at each image's own size; the trial was chosen by it, so it flatters",
         ),
         ("**test Dice**", evidence.test_dice, f"of images never trained on; {interval}"),
-        (f"test Dice at {size}", evidence.test_dice_at_image_size, "before the mask gets the image's size again"),
-        (f"true masks, at {size} and back", evidence.test_dice_ceiling, f"what a perfect mask of {size} reaches"),
+        (f"test Dice {where}", evidence.test_dice_at_image_size, "before the mask gets the image's size again"),
+        (f"true masks, {where} and back", evidence.test_dice_ceiling, "what a perfect network reaches"),
         ("test Dice, pooled", evidence.test_global_dice, "the pixels of all test images together"),
         ("test IoU", evidence.test_iou, ""),
         ("outlines: HD95", evidence.test_hd95, "pixels; 95 % are nearer; nothing predicted: the image's diagonal"),

@@ -22,7 +22,7 @@ from torch import Tensor
 from serving.inference.network import QUANTIZED, WEIGHTS
 from serving.inference.segmenter import Segmenter
 from serving.promotion.candidate import WINNER, Candidate, Rival, download, find_candidate
-from serving.promotion.card import THRESHOLD, card_json, model_card, preprocessing_json
+from serving.promotion.card import THRESHOLD, card_json, describe_frame, model_card, preprocessing_json
 from serving.promotion.evidence import (
     Evidence,
     describe_comparison,
@@ -53,6 +53,7 @@ from training.data.originals import Originals, find_originals
 from training.data.pictures import Row, draw_predictions
 from training.network.engine import predict
 from training.network.unet import UNet
+from training.study.trial import Trial
 from training.tracking import mlflow_run, runs
 
 ONNX, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "model_card.md"
@@ -129,7 +130,7 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
         weights = weights.rename(scratch / WEIGHTS)
         publish(client, [*files, weights], evidence, version, card_json(trial, evidence, choice.val_dice, version))
     client.set_tag(run_id, "model_version", version)
-    print(_summary(evidence, trial.image_size, version))
+    print(_summary(evidence, trial, version))
 
 
 def _make_rival(client: MlflowClient, candidate: Candidate, rival: Rival, folder: Path) -> Segmenter:
@@ -182,15 +183,15 @@ def _predict_logged(model_uri: str, images: Tensor) -> Tensor:
     return predict_module(mlflow.pytorch.load_model(model_uri), images)
 
 
-def _summary(evidence: Evidence, image_size: int, version: str) -> str:
+def _summary(evidence: Evidence, trial: Trial, version: str) -> str:
     interval = describe_interval(evidence, digits=3)
     return "\n".join(
         [
             f"promoted run {evidence.run_id} to models:/{MODEL}@{ALIAS}, version {version}",
             f"  val Dice {evidence.val_dice:.3f} (it was chosen by it, choose={evidence.chosen_by})",
             f"  test Dice {evidence.test_dice:.3f} over {describe_scored(evidence)}, at their own size ({interval})",
-            f"  at {image_size} pixels {evidence.test_dice_at_image_size:.3f}; the true masks, scaled to {image_size} "
-            f"pixels and back, reach {evidence.test_dice_ceiling:.3f}",
+            f"  {describe_frame(trial)} {evidence.test_dice_at_image_size:.3f}; the true masks, brought there and "
+            f"back, reach {evidence.test_dice_ceiling:.3f}",
             f"  outlines: HD95 {evidence.test_hd95:.1f} pixels, NSD {evidence.test_nsd:.3f}; "
             f"objects: F1 {evidence.test_object_f1:.3f}",
             *(

@@ -1,5 +1,6 @@
 """What is said of a champion, on test images that can be checked by eye: at their own size, of groups, counted."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from serving.promotion.candidate import Candidate, Rival
+from serving.promotion.card import card_json, model_card
 from serving.promotion.evidence import describe_comparison, describe_interval, describe_reads
 from serving.promotion.reads import TAG, count_read, digest_of
 from serving.promotion.scores import CHAMPION, OwnSize, frame_and_back, interval_over_groups, judge, measure
@@ -164,6 +166,19 @@ def test_test_images_are_known_by_their_pixels(candidate: Candidate, tmp_path: P
     assert larger.images.digest != candidate.images.digest
     assert digest_of(larger) == digest_of(candidate), "at another image_size they are the same images"
     assert digest_of(replace(candidate, test=(3, 4, 5, 6))) != digest_of(candidate)
+
+
+def test_the_card_says_what_the_network_saw_and_what_it_was_compared_with(candidate: Candidate) -> None:
+    evidence, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 2)
+    card = model_card(TRIAL, evidence)
+    assert "| **test Dice** | 1.0000 | of images never trained on; 95 % 1.0000 to 1.0000, over 4 images |" in card
+    assert "test Dice at 32 pixels" in card
+    assert "| the next best configuration (optimizer=sgd lr=0.1) |" in card
+    assert "read for the 2nd time" in card
+    assert "true masks, in tiles of 32 pixels and back" in model_card(TRIAL.replace(fit="tile"), evidence)
+    facts = json.loads(card_json(TRIAL, replace(evidence, test_dice_low=math.nan), {"fp32": 0.9}, "1"))
+    assert facts["test_dice_low"] is None
+    assert facts["comparisons"][1]["name"] == "runner_up"
 
 
 def test_what_is_said(candidate: Candidate) -> None:
