@@ -81,7 +81,7 @@ def test_beyond_changes_one_thing_at_a_time() -> None:
     settled = found[0]
     changes = [{name for name, value in vars(trial).items() if value != getattr(settled, name)} for trial in found]
     schedules = [set(), {"scheduler"}, {"scheduler"}, {"scheduler"}]
-    assert changes == [*schedules, {"optimizer"}, {"epochs"}, {"epochs", "augment"}, {"width"}]
+    assert changes == [*schedules, {"optimizer"}, {"epochs"}, {"epochs", "augment"}, {"width"}, {"width", "augment"}]
     assert [trial.scheduler for trial in found[:4]] == ["plateau", "cosine", "onecycle", "cyclic"]
     assert (found[-1].width, found[-2].epochs) == (64, 400)
 
