@@ -73,7 +73,8 @@ def test_what_is_wrong_is_refused_and_its_run_taken_away_in_the_store_that_was_m
 
 def test_a_tilde_is_the_home_folder_in_every_path_option(tmp_path: Path) -> None:
     code = (
-        "from {0} import parse; o = parse({1!r}); values = [v if isinstance(v, list) else [v] for v in vars(o).values()]; "
+        "from {0} import parse; o = parse({1!r}); "
+        "values = [v if isinstance(v, list) else [v] for v in vars(o).values()]; "
         "print([str(v) for some in values for v in some if 'home' in str(v)])"
     )
     for module, options, count in (

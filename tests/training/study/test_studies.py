@@ -83,7 +83,7 @@ def test_beyond_changes_one_thing_at_a_time() -> None:
     schedules = [set(), {"scheduler"}, {"scheduler"}, {"scheduler"}]
     assert changes == [*schedules, {"optimizer"}, {"epochs"}, {"epochs", "augment"}, {"width"}, {"width", "augment"}]
     assert [trial.scheduler for trial in found[:4]] == ["plateau", "cosine", "onecycle", "cyclic"]
-    assert (found[-1].width, found[-2].epochs) == (64, 400)
+    assert (found[-1].width, found[-2].width, found[-3].epochs) == (64, 64, 400)
 
 
 def test_beyond_starts_from_what_was_settled_and_meets_plateau_and_adam() -> None:
