@@ -178,6 +178,17 @@ def level(
     return contrast(words, values.mean(axis="columns"), **known) if values.size else []
 
 
+def level_of_each(
+    rows: pd.DataFrame, factor: str, values: Iterable[Any], settings: Sequence[str] = (), **known: Any
+) -> list[Contrast]:
+    """The level of a score with each value of a factor: a contrast each, of those that were run."""
+    return [
+        found
+        for value in values
+        for found in level(value_label(factor, value), rows[rows[factor] == value], settings, **known)
+    ]
+
+
 def contrast(words: str, values: pd.Series, **known: Any) -> list[Contrast]:
     return [Contrast(words=words, per_unit=values, **known)] if len(values) else []
 

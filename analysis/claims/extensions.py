@@ -9,10 +9,9 @@ from analysis.claims.contrasts import ABOVE, INF, SMALLEST, difference
 from analysis.claims.labels import value_label
 from analysis.claims.rows import confounders, select_rows
 from analysis.claims.verdicts import Basis, Claim, claim
-from training.study.studies import STUDIES
+from training.study.studies import FULL_WIDTH, STUDIES
 from training.study.trial import Trial
 
-FULL_WIDTH = 4 * Trial.width
 FACTORS = STUDIES["extensions"].scientific
 
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.contrasts import INF, Finding, against_each, by_unit, complete, contrast, level, spread_values
+from analysis.claims.contrasts import (
+    INF,
+    Finding,
+    against_each,
+    by_unit,
+    complete,
+    contrast,
+    level_of_each,
+    spread_values,
+)
 from analysis.claims.labels import value_label
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.verdicts import Basis, Judgement, all_hold, any_holds, by_group, claim, judge_each
@@ -101,17 +110,8 @@ def some_converge(findings: Sequence[Finding]) -> Judgement:
 )
 def one_rate_fails(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "optimizers")
-    cells = [
-        found
-        for name in dict.fromkeys(rows["optimizer"])
-        for found in level(
-            value_label("optimizer", name),
-            rows[rows["optimizer"] == name],
-            ["loss"],
-            claimed=(CONVERGED, INF),
-            unit="val Dice",
-        )
-    ]
+    known: dict[str, Any] = {"claimed": (CONVERGED, INF), "unit": "val Dice"}
+    cells = level_of_each(rows, "optimizer", dict.fromkeys(rows["optimizer"]), ["loss"], **known)
     if len(cells) < 2:
         return Basis(missing="fewer than two optimizers at one learning rate")
     return Basis(contrasts=cells, rows=rows)
@@ -144,19 +144,8 @@ def some_need_long(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "optimizers")
     if not (rows["epochs"] > MANY_EPOCHS).any():
         return Basis(missing=f"no trial at one rate for all lasted more than {MANY_EPOCHS} epochs")
-    claimed = (float(MANY_EPOCHS), INF)
-    found = [
-        one
-        for name in dict.fromkeys(rows["optimizer"])
-        for one in level(
-            value_label("optimizer", name),
-            rows[rows["optimizer"] == name],
-            ["loss"],
-            "epochs_to_target",
-            claimed=claimed,
-            unit="epochs",
-        )
-    ]
+    known: dict[str, Any] = {"score": "epochs_to_target", "claimed": (float(MANY_EPOCHS), INF), "unit": "epochs"}
+    found = level_of_each(rows, "optimizer", dict.fromkeys(rows["optimizer"]), ["loss"], **known)
     return Basis(contrasts=found, rows=rows, missing="no learning curves")
 
 
@@ -209,16 +198,8 @@ def more_data_helps(table: pd.DataFrame) -> Basis:
 def good_at_good_rates(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "training_data")
     rows = rows[rows["train_percent"] == rows["train_percent"].max()]
-    found = [
-        one
-        for name in ("rmsprop", "adam", "sgd")
-        for one in level(
-            value_label("optimizer", name),
-            rows[rows["optimizer"] == name],
-            claimed=(CONVERGED, INF),
-            unit="val Dice",
-        )
-    ]
+    known: dict[str, Any] = {"claimed": (CONVERGED, INF), "unit": "val Dice"}
+    found = level_of_each(rows, "optimizer", ("rmsprop", "adam", "sgd"), **known)
     if len(found) < 3:
         return Basis(missing="RMSprop, Adam and SGD were not all run at rates of their own")
     return Basis(contrasts=found, rows=rows)

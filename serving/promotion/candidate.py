@@ -25,6 +25,7 @@ from training.data.checks.foreground import has_foreground
 from training.data.image_set import ImageSet, data_name
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
+from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 WINNER, CONSISTENT = "winner", "consistent"
-FULL_WIDTH = 4 * Trial.width  # the U-Net's own; the studies' is a quarter of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +78,20 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
     """
     sets: dict[tuple[int, str, ReadOptions], ImageSet] = {}
     readings: dict[str, ReadOptions] = {}
+
+    def study_of(run: "Run") -> str:
+        """Its study's run, of which it is known then how the folder was read."""
+        study = str(run.data.tags["mlflow.parentRunId"])
+        if study not in readings:
+            readings[study] = ReadOptions(**_read_json(client, study, "data.json")["reading"])
+        return study
+
     seen = set()
     found = list(find_runs(client, data_name(folder)))
     judged = comparable(run for run in found if leaves_out_empty_images(run))
     ranked = rank_runs(judged)
     for run in ranked:
-        study = run.data.tags["mlflow.parentRunId"]
-        if study not in readings:
-            readings[study] = ReadOptions(**_read_json(client, study, "data.json")["reading"])
-        made = (int(run.data.params["image_size"]), run.data.params["fit"], readings[study])
+        made = (int(run.data.params["image_size"]), run.data.params["fit"], readings[study_of(run)])
         if made not in sets:
             sets[made] = load_folder(folder, *made)
         images = sets[made]
@@ -95,8 +100,7 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
             continue
         same = [other for other in ranked if other.data.tags["data_digest"] == images.digest]
         chosen = most_consistent(same, judged) if choose == CONSISTENT else run
-        study = chosen.data.tags["mlflow.parentRunId"]
-        reading = ReadOptions(**_read_json(client, study, "data.json")["reading"])
+        study = study_of(chosen)
         parts = _find_parts(_read_json(client, study, "split.json"), images)
         if not any(has_foreground(images, index) for index in parts["test"]):
             raise ValueError(
@@ -112,7 +116,7 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
             trial=Trial.from_json(described),
             choose=choose,
             rivals=find_rivals(client, chosen, same, [images.stems[index] for index in parts["test"]]),
-            reading=reading,
+            reading=readings[study],
             val_dice=judged_dice(chosen),
             images=images,
             train=parts["train"],

@@ -19,6 +19,7 @@ from serving.promotion.evidence import (
     name_of,
 )
 from training.data.image_set import ImageSet
+from training.data.own_size import THRESHOLD
 from training.data.read_options import ReadOptions
 from training.study.trial import Trial
 
@@ -26,7 +27,6 @@ LIMITS = {
     "resize": "Every image is scaled to a long side of {size} pixels first, so detail finer than that is lost.",
     "tile": "Images are read in tiles of {size} pixels at their own resolution; what needs a wider view is missed.",
 }
-THRESHOLD = 0.5  # of a probability
 CHOSEN = {
     "winner": "Chosen by validation Dice: the best run of the configuration with the highest mean over its seeds",
     "consistent": "Chosen for consistency: the best run of the configuration whose validation Dice varies least over "

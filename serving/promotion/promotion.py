@@ -22,7 +22,7 @@ from torch import Tensor
 from serving.inference.network import QUANTIZED, WEIGHTS
 from serving.inference.segmenter import Segmenter
 from serving.promotion.candidate import WINNER, Candidate, Rival, download, find_candidate
-from serving.promotion.card import THRESHOLD, card_json, describe_frame, model_card, preprocessing_json
+from serving.promotion.card import card_json, describe_frame, model_card, preprocessing_json
 from serving.promotion.evidence import (
     Evidence,
     describe_comparison,
@@ -50,6 +50,7 @@ from serving.promotion.scores import (
 )
 from training.data.images import Pixels
 from training.data.originals import Originals, find_originals
+from training.data.own_size import THRESHOLD
 from training.data.pictures import Row, draw_predictions
 from training.network.engine import predict
 from training.network.unet import UNet

@@ -16,12 +16,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from serving.promotion.candidate import Candidate
-from serving.promotion.card import THRESHOLD
 from serving.promotion.contours import Contours, compare_contours
 from serving.promotion.evidence import Comparison, Evidence
 from training.data.framing import Frame, assemble, frame_mask, join
 from training.data.images import Pixels, otsu_mask, to_channels
 from training.data.originals import Originals
+from training.data.own_size import THRESHOLD
 from training.network.metrics import Counts, Scores, concatenate, count, dice_per_image, pool, score
 from training.study.intervals import MIN_UNITS, mean_interval
 

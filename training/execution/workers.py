@@ -198,11 +198,11 @@ def score_images(
     model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet, indices: tuple[int, ...]
 ) -> list[ImageScore]:
     """The model on each of these images, at image_size and at the image's own size."""
-    return [
-        score_image(images, index, predict(model, on_device.images[list(parts)], trial.precision)[:, 0].cpu().numpy())
-        for index in indices
-        if (parts := images.parts(index))
-    ]
+    scores = []
+    for index in indices:
+        probabilities = predict(model, on_device.images[list(images.parts(index))], trial.precision)
+        scores.append(score_image(images, index, probabilities[:, 0].cpu().numpy()))
+    return scores
 
 
 def draw_sheet(model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet, shown: tuple[int, ...]) -> Pixels:

@@ -17,6 +17,7 @@ from training.study.trial import LOSSES, OPTIMIZERS, Trial
 REPORT_OPTIMIZERS = tuple(name for name in OPTIMIZERS if name != "adamw")
 LearningRates = Mapping[tuple[str, ...], float]  # by (loss, optimizer) or (loss, optimizer, scheduler)
 PERCENTS = (20, 40, 60, 80, 100)
+FULL_WIDTH = 4 * Trial.width  # the baseline U-Net's; the studies' is a quarter of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +178,7 @@ def _extensions(baseline: Baseline) -> Iterable[Row]:
         ),
         *({"optimizer": name} | adam for name in ("adam", "adamw") if name != baseline.optimizer),
         *({"epochs": 2 * EXTENSION_EPOCHS, "augment": augment} for augment in ("none", "train")),
-        *({"width": 4 * Trial.width, "augment": augment} for augment in ("none", "train")),
+        *({"width": FULL_WIDTH, "augment": augment} for augment in ("none", "train")),
     ]
     for change in changes:
         yield Row(fixed | change, extra=True)

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from serving.promotion.candidate import FULL_WIDTH, find_rivals
+from serving.promotion.candidate import find_rivals
 from serving.promotion.ranking import cell_of, comparable, find_runs, judged_dice, most_consistent, rank_runs
+from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
 from training.tracking import runs as tracking
 
