@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT
 
 from training.command.options import parse
-from training.study.plan import PRESETS
+from training.study.settings import PRESETS
 from training.study.studies import STUDIES
 
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())

@@ -13,7 +13,8 @@ from training.command.options import parse
 from training.command.preparation import Prepared, prepare
 from training.command.progress import duration, leave
 from training.execution.jobs import Timing
-from training.study.plan import Settings, make_plan
+from training.study.plan import make_plan
+from training.study.settings import Settings
 from training.study.studies import Study, baseline_from_report
 from training.study.trial import Trial
 
@@ -92,11 +93,8 @@ def describe(forecasts: Sequence[Forecast], prepared: Prepared) -> list[str]:
 
 def _trials(study: Study, settings: Settings) -> list[Trial]:
     """As many trials as the study will have; a search's later ones are unknown, and its first stand for them."""
-    trials = []
-    for search in make_plan(study, baseline_from_report(study), settings).searches:
-        first = search.propose({})
-        trials += [first[k % len(first)] for k in range(search.num_trials)]
-    return trials
+    searches = make_plan(study, baseline_from_report(study), settings).searches
+    return [search.start for search in searches for _ in range(search.num_trials)]
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ No verdict is written down here.
 
 import pandas as pd
 
-from analysis.claims import extensions, losses, optimizers, regularization, schedulers
+from analysis.claims import default_rates, extensions, losses, optimizers, regularization, schedulers
 from analysis.claims.verdicts import Assessment, Claim, assess_all
 
 CLAIMS: tuple[Claim, ...] = (*optimizers.CLAIMS, *schedulers.CLAIMS, *regularization.CLAIMS, *losses.CLAIMS)
-ALL_CLAIMS: tuple[Claim, ...] = (*CLAIMS, *extensions.CLAIMS)
+ALL_CLAIMS: tuple[Claim, ...] = (*CLAIMS, *extensions.CLAIMS, *default_rates.CLAIMS)
 
 
 def check_claims(table: pd.DataFrame) -> dict[str, Assessment]:

@@ -27,6 +27,7 @@ from training.study.search import DECADES
 from training.study.trial import LOSSES
 
 VERY_BAD = 0.2  # Dice lost
+DECAY_EFFECTS = {"sgd": BELOW, "rmsprop": ABOVE}  # Section 6
 MIN_FOLDS = 2
 SCORES = ["train_loss", "val_loss", "train_dice", "val_dice"]
 
@@ -102,7 +103,7 @@ def _repeated_in(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
 def decay_by_optimizer(table: pd.DataFrame) -> Basis:
     """With decay: the losses study. Without: the schedulers study, whose runs have none."""
     found, rows, caveats = [], [], []
-    for optimizer, claimed in (("sgd", BELOW), ("rmsprop", ABOVE)):
+    for optimizer, claimed in DECAY_EFFECTS.items():
         factors = {"loss": "switching", "optimizer": optimizer}
         decayed = select_rows(table, "losses", **factors)
         decayed = decayed[decayed["weight_decay"] > 0]
@@ -159,6 +160,30 @@ def equalization_very_bad(table: pd.DataFrame) -> Basis:
     sides = rows[~rows["equalize_masks"]], rows[rows["equalize_masks"]]
     found = difference("as they are less equalized", *sides, claimed=(VERY_BAD, INF), smallest=0.0)
     return Basis(contrasts=found, rows=rows, missing="no rows with and without equalized masks")
+
+
+@claim(
+    "decay_by_loss.1",
+    "With every loss, weight decay hurt SGD and helped RMSprop.",
+    "With decay less without, for each loss: below 0 for SGD, above 0 for RMSprop.",
+)
+def decay_with_every_loss(table: pd.DataFrame) -> Basis:
+    rows = select_rows(table, "decay_by_loss")
+    decayed, plain = rows[rows["weight_decay"] > 0], rows[rows["weight_decay"] == 0]
+    found = [
+        one
+        for optimizer, claimed in DECAY_EFFECTS.items()
+        for loss in LOSSES
+        for one in difference(
+            f"{value_label('optimizer', optimizer)}, {value_label('loss', loss)}",
+            decayed[(decayed["optimizer"] == optimizer) & (decayed["loss"] == loss)],
+            plain[(plain["optimizer"] == optimizer) & (plain["loss"] == loss)],
+            claimed=claimed,
+        )
+    ]
+    if len(found) < len(DECAY_EFFECTS) * len(LOSSES):
+        return Basis(missing="SGD and RMSprop were not run with every loss, with and without decay")
+    return Basis(contrasts=found, rows=rows)
 
 
 @claim(
@@ -228,6 +253,7 @@ CLAIMS = (
     adam_follows_closely,
     augmentation_no_help,
     equalization_very_bad,
+    decay_with_every_loss,
     adam_more_consistent,
     loss_matters_more,
     better_elsewhere,

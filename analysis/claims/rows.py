@@ -13,6 +13,7 @@ FACTORS: tuple[str, ...] = tuple(Trial.__dataclass_fields__)
 REPEATS = ("fold", "seed", "switching_tau")  # that only repeat a cell; a tau of its own has each fold where it is auto
 SEARCHED = {"lr": None, "weight_decay": 0.0, "dropout": 0.0}  # factors with a best value, and where their range ends
 NUISANCE = {"optimizer": ("lr",)}  # tuned for each value of the factor, so it does not confound it
+TUNED_ALIKE = ("optimizer", "loss", "scheduler")  # what rates=own tunes the learning rate for
 WIDE = 5.0  # the ratio of two neighbouring learning rates from which there is a decade between them left untried
 ALL_DATA = 100  # percent: the validation images are the training images (Fig. 4, Fig. 11)
 
@@ -79,7 +80,8 @@ def _is_edge(best: float, tried: pd.Series, *, leaves_decades: bool) -> bool:
 
 def confounders(left: pd.DataFrame, right: pd.DataFrame, match: Sequence[str], compared: str) -> list[str]:
     """A caveat where rows alike in `match` differ in another factor than the compared one."""
-    held = {compared, *match, *REPEATS, *NUISANCE.get(compared, ())}
+    is_own = compared in TUNED_ALIKE and all((rows["rates"] == "own").all() for rows in (left, right))
+    held = {compared, *match, *REPEATS, *(("lr",) if is_own else NUISANCE.get(compared, ()))}
     free = [factor for factor in FACTORS if factor not in held]
     keys = [*match, *REPEATS]
     sides = [rows[[*keys, *free]].drop_duplicates() for rows in (left, right)]

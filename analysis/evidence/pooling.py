@@ -17,7 +17,7 @@ REPEATS = ("fold", "seed")
 SETTLED = ("loss", "optimizer", "lr", "scheduler", "weight_decay", "dropout", "augment")  # by earlier studies
 CHOSEN = (  # tags
     *("protocol", "baseline", "preset", "val_percent", "test_percent", "results_version"),
-    *("search", "budget", "switching_tau_origin"),
+    *("search", "rates", "budget", "switching_tau_origin"),
 )
 SPLIT = "split_digest"  # tag: who trains and who validates, on one fold
 POOLING_TAGS = ("val_percent", "test_percent", "results_version", SPLIT)  # that the tidy table has not
@@ -70,7 +70,7 @@ def _pool_study(own: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         differs = same[SPLIT].notna() & newest.notna() & (same[SPLIT] != newest)
         reasons |= dict.fromkeys(same[differs]["parent_run_id"], "with other images held out")
         same = same[~differs]
-    is_settled_by_fold = (same["baseline"] == "measured").any()  # each fold then builds on winners of its own
+    is_settled_by_fold = (same["baseline"] == "measured").any() or (same["rates"] == "own").any()  # each for itself
     cell = _joined(same, [*study.scientific, *(["fold"] if is_settled_by_fold else [])])
     rest = cell + _joined(same, [name for name in FACTORS if name not in (*repeats, *study.scientific)])
     is_leading = same["parent_run_id"] == same["parent_run_id"].groupby(cell).transform("first")

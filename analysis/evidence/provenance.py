@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from training.study.plan import PRESETS
+from training.study.settings import PRESETS, usual_rates
 from training.study.studies import STUDIES
 from training.study.words import pluralize
 
@@ -94,6 +94,8 @@ def command(name: str, trials: pd.DataFrame) -> str:
             told[key] = "$fold"
         elif pd.notna(first[key]) and first[key] != usual:
             told[key] = f"{first[key]:g}" if isinstance(first[key], float) else first[key]
+    if pd.notna(first["rates"]) and first["rates"] != usual_rates(first["baseline"], trials["seed"].nunique()):
+        told["rates"] = first["rates"]
     if first["switching_tau_origin"] == "given":
         told["switching_tau"] = f"{first['switching_tau']:g}"
     told |= _beside_preset(trials)

@@ -97,9 +97,10 @@ def count_images(trials: pd.DataFrame) -> int:
 
 
 def _trials_of(client: MlflowClient, parent: str) -> list[dict[str, Any]]:
-    """The finished trials of a study run, under MLflow's names."""
+    """The finished trials of a study run, under MLflow's names; what only searched for a row's rate is no row."""
     query = f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
-    return [_row(run) for run in search_runs(client, query, "start_time ASC", PAGE)]
+    found = search_runs(client, query, "start_time ASC", PAGE)
+    return [_row(run) for run in found if run.data.tags.get("row") != "search"]
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -31,7 +31,7 @@ ADDED = ("own_val_dice", "val_false_alarms", "val_empty_images")  # that earlier
 CURVE = (  # of the validation Dice over the epochs: analysis/evidence/curve_scores.py
     *("last_val_dice", "tail_val_dice", "val_dice_roughness", "fall_from_best", "epochs_to_target"),
 )
-SETTINGS = ("search", "budget", "switching_tau_origin")  # tags new in 0.3, of a study's settings that no trial shows
+SETTINGS = ("search", "rates", "budget", "switching_tau_origin")  # tags new in 0.3, of what no trial shows
 TAGS = (  # of a run, under the same names
     *("study", "row", "baseline", "protocol", "preset", "data", "data_digest"),
     *("device", "git_commit", "torch", "mlflow"),

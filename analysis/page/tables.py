@@ -44,7 +44,7 @@ def compare(study: Study, published: pd.DataFrame, measured: pd.DataFrame) -> pd
     if study.search_lr:
         best = best_learning_rates(own)[[*by, "lr"]]
         own = own.merge(best, on=[*by, "lr"])
-    printed = printed[[*by, *PRINTED]].rename(columns={name: f"printed_{name}" for name in PRINTED})
+    printed = printed[[*by]].join(printed[list(PRINTED)].add_prefix("printed_"))
     table = _rows(study, by, own).merge(printed, on=by, how="left").merge(_means(own, by), on=by, how="left")
     counts = ["n", "collapsed", "diverged"]
     table[counts] = table[counts].fillna(0).astype(int)
@@ -82,7 +82,7 @@ def by_change(cells: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
 def _means(measured: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     cells = measured.groupby(by, sort=False, dropna=False)
     scores = cells["val_dice"].agg(val_dice="mean", sd="std", n="count")
-    rates = cells["lr"].first()
+    rates = cells[[name for name in ("lr",) if name not in by]].first()
     middle = cells["val_dice"].agg(interquartile_mean).rename("iqm")
     runs = cells[["experiment_id", "run_id", "parent_run_id"]].first()
     flags = cells[["collapsed", "diverged"]].sum()

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-JUDGED = (  # finished, validated on images it never saw, and trained on the masks as they are
+JUDGED = (  # finished, validated on images it never saw, trained on the masks as they are, and a row of its study
     "status = 'FINISHED' and tags.role = 'trial' and tags.protocol = 'fixed' and params.augment != 'both' "
-    "and params.train_percent != '100' and params.equalize_masks = 'False'"
+    "and params.train_percent != '100' and params.equalize_masks = 'False' "
+    "and tags.row != 'search'"
 )
 PAGE = 200  # runs asked for at once
 REPEATED = ("seed", "fold")  # what tells the runs of a cell apart

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from training.command.entry import Parser, user_path, whole_number
 from training.data.mask_rule import AUTO
 from training.data.read_options import ReadOptions
-from training.study.plan import BASELINES, BUDGETS, PRESETS
+from training.study.intervals import MIN_UNITS
 from training.study.search import SEARCHES
+from training.study.settings import BASELINES, BUDGETS, PRESETS
 from training.study.studies import STUDIES
 from training.study.trial import FOLDS, PRECISIONS, PROTOCOLS
 
@@ -19,6 +20,11 @@ EXECUTORS = ("processes", "ray")
 FIT_HELP = "resize: the whole image, its long side image_size pixels; tile: cut into squares of image_size, uncrushed"
 TAU_HELP = (
     "foreground share of a batch above which the switching loss leads with Dice; auto: the training masks' median"
+)
+RATES_HELP = (
+    "own: the rows that compare losses, optimizers or schedulers get learning rates of their own, searched at their "
+    "study's epochs; shared: those of the study learning_rate, or the report's; auto: own with baseline=measured "
+    f"and at least {MIN_UNITS} seeds, below which no verdict is decided"
 )
 DESCRIPTION = "Run one study, or all of them: every trial becomes an MLflow run."
 
@@ -39,6 +45,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--search", default="geometric", help=f"{' or '.join(SEARCHES)}: how a best decade of learning rates is refined"
     )
+    parser.add_argument("--rates", default="auto", help=RATES_HELP)
     parser.add_argument(
         "--budget", default="epochs", help=f"{' or '.join(BUDGETS)}: what trials on little and on much data have alike"
     )

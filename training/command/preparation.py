@@ -20,7 +20,8 @@ from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.data.reading import detect_layout, load_detected
 from training.data.split import Split, make_split
-from training.study.plan import Settings, estimate_work, find_train_percents, find_widest
+from training.study.plan import estimate_work, find_train_percents, find_widest
+from training.study.settings import Settings
 from training.study.studies import REPORT_STUDIES, STUDIES, Study
 from training.study.trial import Trial
 
@@ -82,6 +83,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         seeds=options.seeds,
         baseline="measured" if options.study == ALL else options.baseline,
         search=options.search,
+        rates=options.rates,
         budget=options.budget,
         protocol=options.protocol,
         switching_tau=tau.value,  # until the masks are there to be asked, where it is auto

@@ -20,7 +20,8 @@ from training.execution.identity import result_hash, results_version
 from training.execution.jobs import COLLAPSED, EpochDone, Job, Outcome
 from training.execution.summary import describe_outcome
 from training.network.checkpoint import drop_checkpoint
-from training.study.plan import Plan, Settings, describe, trial_work
+from training.study.plan import Plan, describe, trial_work
+from training.study.settings import Settings
 from training.study.trial import Trial
 from training.tracking import runs
 from training.tracking.lease import TrialRuns, end_stale_runs, look_up
@@ -69,6 +70,7 @@ class Session:
             "protocol": self.settings.protocol,
             "preset": self.settings.preset,
             "search": self.settings.search,
+            "rates": self.settings.rates_in_use,
             "budget": self.settings.budget,
             "switching_tau_origin": self.prepared.switching_tau.origin,
             "val_percent": str(self.settings.val_percent),
@@ -209,9 +211,11 @@ def _checkpoint(digest: str) -> Path:
 
 
 def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:
-    row = "extra" if trial in plan.extra else "published"
-    return session.tags | {"study": plan.study.name, "section": plan.study.section, "row": row}
+    study = {"study": plan.study.name, "section": plan.study.section, "row": plan.row_of(trial)}
+    return session.tags | study
 
 
 def _name(session: Session, plan: Plan, trial: Trial) -> str:
+    if plan.row_of(trial) == "search":
+        return describe(trial, ("loss", "optimizer", "scheduler", "lr"), seeds=1)
     return describe(trial, plan.study.scientific, session.settings.seeds)

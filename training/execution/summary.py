@@ -18,7 +18,7 @@ def find_winners(plan: Plan, outcomes: list[Outcome]) -> list[Trial]:
     What was settled before stays, unless something is better by more than noise. None of a search, or of the study, in
     which no trial predicts any foreground.
     """
-    found = (find_winner(results, plan.incumbent) for results in _contests(plan, outcomes).values())
+    found = (find_winner(results, plan.find_incumbent(results)) for results in _contests(plan, outcomes).values())
     return [trial for trial in found if trial]
 
 
@@ -36,7 +36,7 @@ def _contests(plan: Plan, outcomes: list[Outcome]) -> dict[tuple[str, ...], dict
     contests: dict[tuple[str, ...], dict[Trial, float]] = {}
     for outcome in outcomes:
         trial = outcome.trial
-        if not outcome.failure and can_win(trial):
+        if not outcome.failure and can_win(trial) and plan.row_of(trial) != "search":
             key = (f"loss={trial.loss}", f"optimizer={trial.optimizer}") if plan.study.search_lr else ()
             contests.setdefault(key, {})[trial] = outcome.score
     return contests

@@ -14,6 +14,11 @@ from training.study.winning import Results, mean_score
 
 
 class Search(Protocol):
+    @property
+    def start(self) -> Trial:
+        """One of its trials, for what is asked before any has run: how long it takes, how wide it is."""
+        ...
+
     def propose(self, results: Results) -> list[Trial]:
         """The trials to run next, none of them in results; an empty list when the search is done."""
         ...
@@ -23,6 +28,10 @@ class Search(Protocol):
         """How many trials the search takes in all."""
         ...
 
+    def holds(self, trial: Trial) -> bool:
+        """Whether the trial is one of its own."""
+        ...
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -30,12 +39,19 @@ class Grid:
 
     trials: tuple[Trial, ...]
 
+    @property
+    def start(self) -> Trial:
+        return self.trials[0]
+
     def propose(self, results: Results) -> list[Trial]:
         return [trial for trial in self.trials if trial not in results]
 
     @property
     def num_trials(self) -> int:
         return len(self.trials)
+
+    def holds(self, trial: Trial) -> bool:
+        return trial in self.trials
 
 
 DECADES = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -98,7 +114,7 @@ class DecadeSearch:
         for stage in range(STAGES if self.refine else 0):
             if missing:
                 break
-            scores = {lr: mean_score([results[trial] for trial in self._trials(lr)]) for lr in tried}
+            scores = {lr: self._score(lr, results) for lr in tried}
             if max(scores.values()) <= 0:
                 break
             rates = SEARCHES[self.search](scores, stage)
@@ -110,11 +126,45 @@ class DecadeSearch:
     def num_trials(self) -> int:
         return (len(DECADES) + (sum(count for _, count in DIGITS) if self.refine else 0)) * len(self.seeds)
 
+    def holds(self, trial: Trial) -> bool:
+        return trial.seed in self.seeds and trial.replace(lr=self.start.lr, seed=self.start.seed) == self.start
+
+    def best_lr(self, results: Results) -> float:
+        """Of the learning rates tried so far; the lowest of equals, as where none predicts anything."""
+        tried = sorted({trial.lr for trial in results if self.holds(trial)})
+        return max(tried, key=lambda lr: self._score(lr, results))
+
+    def _score(self, lr: float, results: Results) -> float:
+        return mean_score([results[trial] for trial in self._trials(lr)])
+
     def _trials(self, lr: float) -> list[Trial]:
         return [self.start.replace(lr=lr, seed=seed) for seed in self.seeds]
 
     def _missing(self, lrs: Iterable[float], results: Results) -> list[Trial]:
         return [trial for lr in lrs for trial in self._trials(lr) if trial not in results]
+
+
+@dataclass(frozen=True)
+class TunedGrid:
+    """The seeds of one cell, at the learning rate that a search finds for it; nothing before that search is done."""
+
+    start: Trial  # its learning rate is replaced
+    seeds: tuple[int, ...]
+    rate: DecadeSearch
+
+    def propose(self, results: Results) -> list[Trial]:
+        if self.rate.propose(results):
+            return []
+        cell = self.start.replace(lr=self.rate.best_lr(results))
+        trials = [cell.replace(seed=seed) for seed in self.seeds]
+        return [trial for trial in trials if trial not in results]
+
+    @property
+    def num_trials(self) -> int:
+        return len(self.seeds)
+
+    def holds(self, trial: Trial) -> bool:
+        return trial.seed in self.seeds and trial.replace(lr=self.start.lr, seed=self.start.seed) == self.start
 
 
 def can_win(trial: Trial) -> bool:

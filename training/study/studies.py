@@ -1,6 +1,6 @@
 """The studies, as data: what each asks, what it varies, what it takes from the studies before it.
 
-Ten are the report's; the eleventh is what it had no time for.
+Ten are the report's; the others are what it had no time for.
 
 A study is a table of rows; a row is the factors of one cell of the report's figure. Rows the report has not (declared
 `extra`) test what its text only says. Nothing here runs anything.
@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from training.study.search import DECADES, DecadeSearch, Grid, Search
+from training.study.search import DECADES
 from training.study.trial import LOSSES, OPTIMIZERS, Trial
 
 REPORT_OPTIMIZERS = tuple(name for name in OPTIMIZERS if name != "adamw")
 LearningRates = Mapping[tuple[str, ...], float]  # by (loss, optimizer) or (loss, optimizer, scheduler)
+REPORT_LOSSES = ("switching", "bce", "inverse_dice", "dice")  # in the order of Figure 19
 PERCENTS = (20, 40, 60, 80, 100)
 FULL_WIDTH = 4 * Trial.width  # the baseline U-Net's; the studies' is a quarter of it
 
@@ -46,6 +47,7 @@ class Row:
 
     factors: Mapping[str, Any]
     extra: bool = False
+    tuned: bool = False  # its learning rate was searched for; rates=own searches anew for this very row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,26 +64,22 @@ class Study:
     fixes: tuple[str, ...] = ()  # the fields that later studies take from its winner
     search_lr: bool = False  # each row is the start of a DecadeSearch
 
-    def search(self, row: Row, base: Mapping[str, Any], *, seeds: int, search: str, refine: bool) -> Search:
-        """The trials of one row: every seed of the cell, or the search for its learning rate."""
-        trial = Trial(**{**base, **row.factors})
-        if self.search_lr:
-            return DecadeSearch(trial, tuple(range(seeds)), search, refine)
-        return Grid(tuple(trial.replace(seed=seed) for seed in range(seeds)))
-
 
 def baseline_from_report(study: Study) -> Baseline:
     return Baseline(lrs=study.report_lrs)
 
 
 def baseline_from_winners(winners: Mapping[str, list[Trial]]) -> Baseline:
-    """What the winners of earlier studies fix, later studies over earlier ones."""
+    """What the winners of earlier studies fix, later studies over earlier ones.
+
+    A winner's learning rate stays that of its loss, optimizer and scheduler.
+    """
     fixed: dict[str, Any] = {}
     lrs: dict[tuple[str, ...], float] = {}
     for name in (name for name in STUDIES if name in winners):
         for trial in winners[name]:
-            if STUDIES[name].search_lr:
-                lrs[trial.loss, trial.optimizer] = trial.lr
+            combination = (trial.loss, trial.optimizer, trial.scheduler)
+            lrs[combination[:2] if STUDIES[name].search_lr else combination] = trial.lr
             fixed |= {factor: getattr(trial, factor) for factor in STUDIES[name].fixes if factor != "lr"}
     return Baseline(lrs=lrs, **fixed)
 
@@ -103,14 +101,14 @@ def _training_data(baseline: Baseline) -> Iterable[Row]:
         for percent in PERCENTS:
             lr = baseline.lr("switching", optimizer)
             factors = {"loss": "switching", "optimizer": optimizer, "lr": lr, "train_percent": percent}
-            yield Row(factors, extra=optimizer != "rmsprop")
+            yield Row(factors, extra=optimizer != "rmsprop", tuned=True)
 
 
 def _schedulers(baseline: Baseline) -> Iterable[Row]:
     for scheduler in ("step", "plateau", "none"):
         for optimizer in ("adam", "adagrad", "adamax", "rmsprop", "sgd"):
             lr = baseline.lr("switching", optimizer, scheduler)
-            yield Row({"loss": "switching", "optimizer": optimizer, "scheduler": scheduler, "lr": lr})
+            yield Row({"loss": "switching", "optimizer": optimizer, "scheduler": scheduler, "lr": lr}, tuned=True)
 
 
 def _schedulers_by_data(baseline: Baseline) -> Iterable[Row]:
@@ -119,7 +117,7 @@ def _schedulers_by_data(baseline: Baseline) -> Iterable[Row]:
             for scheduler in ("step", "plateau"):
                 factors: dict[str, Any] = {"loss": "switching", "optimizer": optimizer, "scheduler": scheduler}
                 factors |= {"train_percent": percent, "lr": baseline.lr("switching", optimizer, scheduler)}
-                yield Row(factors | ({"epochs": 300} if percent == 20 else {}))
+                yield Row(factors | ({"epochs": 300} if percent == 20 else {}), tuned=True)
 
 
 def _fixed(baseline: Baseline) -> dict[str, Any]:
@@ -151,10 +149,21 @@ def _dropout(baseline: Baseline) -> Iterable[Row]:
 
 def _losses(baseline: Baseline) -> Iterable[Row]:
     published = ("adam", "rmsprop", "sgd")
-    for loss in ("switching", "bce", "inverse_dice", "dice"):
+    for loss in REPORT_LOSSES:
         for optimizer in dict.fromkeys([*published, baseline.optimizer]):  # what was settled competes, too
             factors = {"loss": loss, "optimizer": optimizer, "lr": baseline.lr(loss, optimizer, baseline.scheduler)}
-            yield Row(_fixed(baseline) | factors, extra=optimizer not in published)
+            yield Row(_fixed(baseline) | factors, extra=optimizer not in published, tuned=True)
+
+
+def _decay_by_loss(baseline: Baseline) -> Iterable[Row]:
+    """The losses study's rows of two optimizers, and the same without decay."""
+    decay = baseline.weight_decay or Baseline.weight_decay  # the report's, where none was settled
+    for loss in REPORT_LOSSES:
+        for optimizer in ("rmsprop", "sgd"):
+            for weight_decay in (decay, 0.0):
+                factors = {"loss": loss, "optimizer": optimizer, "weight_decay": weight_decay}
+                factors |= {"lr": baseline.lr(loss, optimizer, baseline.scheduler)}
+                yield Row(_fixed(baseline) | factors, extra=True, tuned=True)
 
 
 def _augmentation(baseline: Baseline) -> Iterable[Row]:
@@ -181,10 +190,21 @@ def _extensions(baseline: Baseline) -> Iterable[Row]:
         *({"width": FULL_WIDTH, "augment": augment} for augment in ("none", "train")),
     ]
     for change in changes:
-        yield Row(fixed | change, extra=True)
+        yield Row(fixed | change, extra=True, tuned=True)
+
+
+def _default_rates(baseline: Baseline) -> Iterable[Row]:
+    for optimizer in REPORT_OPTIMIZERS:
+        factors, default = {"loss": "switching", "optimizer": optimizer}, DEFAULT_LRS[optimizer]
+        yield Row(factors | {"lr": default}, extra=True)
+        if (lr := baseline.lr("switching", optimizer)) != default:
+            yield Row(factors | {"lr": lr}, extra=True, tuned=True)
 
 
 EXTENSION_EPOCHS = 200
+DEFAULT_LRS = {  # PyTorch's, of the classes in training/network/optim.py
+    **{"adam": 1e-3, "adagrad": 1e-2, "adamax": 2e-3, "rmsprop": 1e-2, "sgd": 1e-3, "adadelta": 1.0, "adamw": 1e-3}
+}
 _ADAM: LearningRates = {(loss, "adam"): 1e-3 for loss in LOSSES}
 _UP_TO_DROPOUT = ("learning_rate", "schedulers", "weight_decay", "dropout")
 
@@ -323,6 +343,35 @@ _ALL = (
         epochs=EXTENSION_EPOCHS,
         report_lrs=_ADAM,
         needs=(*_UP_TO_DROPOUT, "losses"),
+    ),
+    Study(
+        name="default_rates",
+        section="",
+        figure="",
+        question="What is a learning rate of its own worth to each optimizer, against PyTorch's default?",
+        scientific=("optimizer", "lr"),
+        rows=_default_rates,
+        epochs=150,  # as the report's comparison of the optimizers
+        report_lrs={  # Figure 1
+            ("switching", "adam"): 1e-3,
+            ("switching", "adagrad"): 1e-2,
+            ("switching", "adamax"): 2e-2,
+            ("switching", "rmsprop"): 1e-3,
+            ("switching", "sgd"): 1e-1,
+            ("switching", "adadelta"): 8e-2,
+        },
+        needs=("learning_rate",),
+    ),
+    Study(
+        name="decay_by_loss",
+        section="",
+        figure="",
+        question="With which loss and optimizer does weight decay help?",
+        scientific=("loss", "optimizer", "weight_decay"),
+        rows=_decay_by_loss,
+        epochs=200,  # as the losses study
+        report_lrs={("switching", "rmsprop"): 1e-4, ("switching", "sgd"): 1e-2},
+        needs=_UP_TO_DROPOUT,
     ),
 )
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}  # in the report's order, then ours

@@ -45,7 +45,7 @@ class Trial:
     fit: str = "resize"  # the whole image at one scale; or tile: cut into squares, every pixel kept
     batch_size: int = 8  # images; the report does not say
     precision: str = "fp32"  # bf16: autocast in the forward pass; loss and metrics stay fp32
-    sgd_momentum: float = 0.9  # the report does not say; Keras' constants and ours: KERAS in plan.py
+    sgd_momentum: float = 0.9  # the report does not say; Keras' constants and ours: KERAS in settings.py
     adagrad_accumulator: float = 0.0  # the sum of squared gradients that AdaGrad starts from
     rmsprop_alpha: float = 0.99  # share of the mean squared gradient that RMSprop keeps at a step (Keras: rho)
     adadelta_rho: float = 0.9  # likewise, of AdaDelta

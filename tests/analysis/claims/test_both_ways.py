@@ -147,6 +147,24 @@ def decayed_or_not(sgd: float, rmsprop: float) -> Rows:
     return plain + by_optimizer("losses", {"sgd": 0.6 + sgd, "rmsprop": 0.6 + rmsprop})
 
 
+def decayed_with_every_loss(sgd: float, rmsprop: float) -> Rows:
+    return [
+        row("decay_by_loss", 0.6 + gain * (decay > 0), optimizer=name, loss=loss, weight_decay=decay)
+        for name, gain in (("sgd", sgd), ("rmsprop", rmsprop))
+        for loss in ("switching", "bce", "inverse_dice", "dice")
+        for decay in (0.01, 0.0)
+    ]
+
+
+def default_rates(adam: tuple[float, float], sgd: tuple[float, float]) -> Rows:
+    """Dice at the default rate and at an own one."""
+    return [
+        row("default_rates", dice, optimizer=name, lr=lr)
+        for name, dices in (("adam", adam), ("sgd", sgd))
+        for lr, dice in zip((1e-3, 5e-2), dices, strict=True)
+    ]
+
+
 def consistent(adam: float, rmsprop: float) -> Rows:
     """How far the Dice lies apart between two losses."""
     return [
@@ -246,6 +264,7 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
         six([row("mask_equalization", 0.7), row("mask_equalization", 0.7 - cost, equalize_masks=True)])
         for cost in (0.3, 0.0)
     ),  # type: ignore[dict-item]
+    "decay_by_loss.1": (decayed_with_every_loss(-0.1, 0.1), decayed_with_every_loss(0.1, 0.1)),
     "summary.1": (consistent(0.05, 0.2), consistent(0.2, 0.05)),
     "summary.2": (grid(0.3, 0.05), grid(0.05, 0.3)),
     "summary.3": tuple(adam_against_rmsprop(gain) + adam_against_rmsprop(gain, fold=1) for gain in (0.1, -0.1)),  # type: ignore[dict-item]
@@ -260,6 +279,8 @@ BOTH_WAYS: dict[str, tuple[Rows, Rows]] = {
         [row("extensions", 0.6, width=64), row("extensions", 0.6 + gain, width=64, augment="train")]
         for gain in (0.1, -0.1)
     ),  # type: ignore[dict-item]
+    "default_rates.1": (default_rates((0.5, 0.7), (0.4, 0.7)), default_rates((0.7, 0.5), (0.7, 0.4))),
+    "default_rates.2": (default_rates((0.7, 0.7), (0.4, 0.7)), default_rates((0.7, 0.7), (0.7, 0.4))),
 }
 
 

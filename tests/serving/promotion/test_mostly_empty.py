@@ -34,7 +34,8 @@ from training.execution.jobs import Outcome
 from training.execution.summary import describe_outcome, describe_study, find_undecided, find_winners
 from training.network.engine import Epoch, make_model
 from training.runner import main
-from training.study.plan import Settings, make_plan
+from training.study.plan import make_plan
+from training.study.settings import Settings
 from training.study.studies import STUDIES, Baseline, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
 from training.tracking import runs as tracking
@@ -46,7 +47,8 @@ CASE = CASES / "23-mostly-empty" / "data"
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=64)
 SETTINGS = Settings(
     preset="demo", epochs="1", image_size="64", fit="resize", seeds=1, baseline="report", search="geometric",
-    budget="epochs", protocol="fixed", switching_tau=0.05, precision="fp32", val_percent=10, test_percent=10, fold=0,
+    rates="auto", budget="epochs", protocol="fixed", switching_tau=0.05, precision="fp32", val_percent=10,
+    test_percent=10, fold=0,
 )  # fmt: skip
 EPOCH = Epoch(
     epoch=1, lr=1e-3, train_loss=0.5, train_dice=0.0, val_loss=0.5, val_dice=0.0, val_global_dice=0.0,

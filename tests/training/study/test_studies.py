@@ -1,14 +1,26 @@
 """Ten studies are the report's: every printed row is a trial, and every other trial says that it lies beyond."""
 
+import inspect
 import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
-from training.study.plan import EVALUATION_COST, KERAS, PRESETS, Plan, Settings, estimate_work, find_widest, make_plan
+from training.network.optim import make_optimizer
+from training.study.plan import EVALUATION_COST, Plan, estimate_work, find_widest, make_plan
 from training.study.search import Search
-from training.study.studies import REPORT_STUDIES, STUDIES, Baseline, Study, baseline_from_report, baseline_from_winners
+from training.study.settings import KERAS, PRESETS, RATE_SEED, Settings
+from training.study.studies import (
+    DEFAULT_LRS,
+    REPORT_STUDIES,
+    STUDIES,
+    Baseline,
+    Study,
+    baseline_from_report,
+    baseline_from_winners,
+)
 from training.study.trial import Trial
 from training.study.winning import Results
 
@@ -30,6 +42,7 @@ def settings(**changes: object) -> Settings:
     values |= {
         "baseline": "report",
         "search": "report",
+        "rates": "auto",
         "budget": "epochs",
         "protocol": "report",
         "switching_tau": 0.05,
@@ -47,11 +60,15 @@ def trials(plan: Plan) -> list[Trial]:
     return [trial for search in plan.searches for trial in search.propose({})]
 
 
+def extra(plan: Plan) -> list[Trial]:
+    return [trial for trial in trials(plan) if plan.row_of(trial) == "extra"]
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_printed_row_is_a_trial_and_the_rest_is_declared_beyond(name: str) -> None:
     table = pd.read_csv(PUBLISHED / TABLES[name]).drop(columns=SCORES).rename(columns={"learning_rate": "lr"})
     made = plan(name)
-    printed = [trial for trial in trials(made) if trial not in made.extra]
+    printed = [trial for trial in trials(made) if made.row_of(trial) == "published"]
     assert len(printed) == len(table)
     rows = {tuple(row) for row in table.itertuples(index=False)}
     assert {tuple(getattr(trial, factor) for factor in table.columns) for trial in printed} == rows
@@ -66,10 +83,10 @@ def test_the_learning_rate_study_searches_what_figure_1_lists() -> None:
 
 
 def test_rows_beyond_the_report_are_those_its_text_speaks_of() -> None:
-    assert {trial.weight_decay for trial in plan("weight_decay").extra} == {0.0}
-    assert {trial.dropout for trial in plan("dropout").extra} == {0.8, 0.0}
-    assert {trial.optimizer for trial in plan("training_data").extra} == {"adam", "sgd"}
-    assert {trial.augment for trial in plan("augmentation").extra} == {"train"}
+    assert {trial.weight_decay for trial in extra(plan("weight_decay"))} == {0.0}
+    assert {trial.dropout for trial in extra(plan("dropout"))} == {0.8, 0.0}
+    assert {trial.optimizer for trial in extra(plan("training_data"))} == {"adam", "sgd"}
+    assert {trial.augment for trial in extra(plan("augmentation"))} == {"train"}
     assert [trial.augment for trial in trials(plan("augmentation"))] == ["none", "train", "both"]
     assert [trial.equalize_masks for trial in trials(plan("mask_equalization"))] == [False, True]
 
@@ -77,7 +94,7 @@ def test_rows_beyond_the_report_are_those_its_text_speaks_of() -> None:
 def test_beyond_changes_one_thing_at_a_time() -> None:
     made = plan("extensions")
     found = trials(made)
-    assert set(found) == set(made.extra), "none of it is printed"
+    assert found == extra(made), "none of it is printed"
     settled = found[0]
     changes = [{name for name, value in vars(trial).items() if value != getattr(settled, name)} for trial in found]
     schedules = [set(), {"scheduler"}, {"scheduler"}, {"scheduler"}]
@@ -153,6 +170,96 @@ def test_seeds_repeat_every_cell() -> None:
     assert len(trials(plan("losses", seeds=3))) == 36
 
 
+def test_default_rates_are_torch_s() -> None:
+    """`lr` is the default of the very optimizer that a trial gets (training/network/optim.py)."""
+    for name, lr in DEFAULT_LRS.items():
+        weights = [torch.nn.Parameter(torch.zeros(1))]
+        made = make_optimizer(Trial(loss="bce", optimizer=name, lr=lr, epochs=1), weights)
+        assert inspect.signature(type(made)).parameters["lr"].default == lr, name
+
+
+def test_with_decay_the_rows_are_those_of_the_losses_study() -> None:
+    decayed = [trial for trial in trials(plan("decay_by_loss")) if trial.weight_decay]
+    assert len(decayed) == 8
+    assert set(decayed) < set(trials(plan("losses")))
+
+
+def test_a_default_rate_that_is_the_optimizer_s_own_is_trained_once() -> None:
+    """The report's rate for Adam is the default."""
+    found = trials(plan("default_rates"))
+    assert len(found) == len(set(found)) == 10
+    assert {trial.lr for trial in found if trial.optimizer == "sgd"} == {1e-3, 1e-1}
+
+
+OWN = {"rates": "own", "baseline": "measured", "protocol": "fixed"}
+
+
+def own_rates(name: str, **changes: object) -> Plan:
+    return make_plan(STUDIES[name], Baseline(lrs={}), settings(**OWN, **changes))
+
+
+def test_rates_are_the_report_s_with_its_baseline_and_a_row_s_own_with_a_measured_one() -> None:
+    assert settings(baseline="report").rates_in_use == "shared"
+    assert settings(baseline="measured", seeds=3).rates_in_use == "own"
+    assert settings(baseline="measured", seeds=2).rates_in_use == "shared", "nothing is decided by two seeds"
+    assert settings(baseline="report", rates="own").rates_in_use == "own"
+
+
+def test_each_loss_optimizer_and_scheduler_that_a_study_compares_is_searched_at_its_own_epochs() -> None:
+    made = own_rates("schedulers", seeds=3)
+    assert {(rate.start.optimizer, rate.start.scheduler) for rate in made.rates} == {
+        (row.factors["optimizer"], row.factors["scheduler"]) for row, _ in made.cells
+    }
+    assert {rate.start.epochs for rate in made.rates} == {200}
+    assert {rate.seeds for rate in made.rates} == {(RATE_SEED,)}
+    assert made.num_trials == 15 * 9 + 15 * 3
+    assert len(own_rates("losses").rates) == 12
+    assert set(own_rates("decay_by_loss").rates) < set(own_rates("losses").rates), "trained once, for both decays"
+    assert own_rates("weight_decay").rates == own_rates("optimizers").rates == [], "they compare none of these"
+
+
+def test_a_rate_is_searched_on_the_most_data_and_the_first_change() -> None:
+    by_data = own_rates("schedulers_by_data").rates
+    assert {(rate.start.train_percent, rate.start.epochs) for rate in by_data} == {(80, 200)}
+    assert set(by_data) <= set(own_rates("schedulers").rates), "trained once for both studies"
+    wide = own_rates("extensions").rates
+    assert {(rate.start.width, rate.start.epochs, rate.start.augment) for rate in wide} == {(16, 200, "none")}
+
+
+def test_a_row_waits_for_its_rate_and_what_found_the_rate_is_no_row() -> None:
+    made = own_rates("schedulers", seeds=2)
+
+    def dice(trial: Trial) -> float:
+        best = 0.1 if trial.scheduler == "none" else 0.01
+        return 0.9 - abs(math.log10(trial.lr / best)) / 10
+
+    results: dict[Trial, float] = {}
+    while proposed := {trial for search in made.searches for trial in search.propose(results)}:
+        results |= {trial: dice(trial) for trial in proposed}
+    assert len(results) == made.num_trials
+    rows = [trial for trial in results if made.row_of(trial) != "search"]
+    assert {trial.seed for trial in rows} == {0, 1}
+    assert {trial.seed for trial in results if made.row_of(trial) == "search"} == {RATE_SEED}
+    assert {(trial.scheduler, trial.lr) for trial in rows} == {("none", 0.1), ("step", 0.01), ("plateau", 0.01)}
+
+
+def test_a_row_whose_every_rate_predicts_nothing_is_trained_all_the_same() -> None:
+    """It counts as what it is: 0."""
+    made = own_rates("schedulers")
+    results: dict[Trial, float] = {}
+    while proposed := {trial for search in made.searches for trial in search.propose(results)}:
+        results |= dict.fromkeys(proposed, 0.0)
+    assert len([trial for trial in results if made.row_of(trial) == "published"]) == 15
+    assert made.left_out == []
+
+
+def test_a_winner_s_own_rate_is_what_the_next_studies_build_on() -> None:
+    found = Trial(loss="switching", optimizer="adam", scheduler="plateau", lr=0.007, epochs=20)
+    searched = found.replace(scheduler="none", lr=0.001)
+    baseline = baseline_from_winners({"learning_rate": [searched], "schedulers": [found]})
+    assert (baseline.lr("switching", "adam", "plateau"), baseline.lr("switching", "adam")) == (0.007, 0.001)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -163,6 +270,8 @@ def test_seeds_repeat_every_cell() -> None:
         ("seeds", 0),
         ("baseline", "guess"),
         ("search", "random"),
+        ("rates", "mine"),
+        ("seeds", 1001),
         ("budget", "hours"),
         ("protocol", "none"),
         ("switching_tau", 1.5),
@@ -200,7 +309,8 @@ def run_to_the_end(study: Study, baseline: Baseline) -> list[Trial]:
             results |= {trial: dice(trial) for trial in proposed}
         return results
 
-    searches = make_plan(study, baseline, settings(baseline="measured", protocol="fixed")).searches
+    chosen = settings(baseline="measured", protocol="fixed", rates="shared")
+    searches = make_plan(study, baseline, chosen).searches
     if study.search_lr:
         return [max(finish(search).items(), key=lambda item: item[1])[0] for search in searches]
     results = {trial: score for search in searches for trial, score in finish(search).items()}

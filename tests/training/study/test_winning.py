@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from training.study.plan import Settings, make_plan
+from training.study.plan import Plan, make_plan
+from training.study.settings import Settings
 from training.study.studies import STUDIES, Baseline, baseline_from_report
 from training.study.trial import Trial
 from training.study.winning import Repeats, find_consistent, find_winner, rank_cells, score_of
@@ -19,6 +20,7 @@ SETTINGS = Settings(
     seeds=3,
     baseline="measured",
     search="geometric",
+    rates="shared",
     budget="epochs",
     protocol="fixed",
     switching_tau=0.05,
@@ -27,6 +29,10 @@ SETTINGS = Settings(
     test_percent=10,
     fold=0,
 )
+
+
+def trials(plan: Plan) -> list[Trial]:
+    return [trial for search in plan.searches for trial in search.propose({})]
 
 
 def scores(*cells: tuple[Trial, list[float]]) -> dict[Trial, float]:
@@ -71,8 +77,9 @@ def test_what_was_settled_is_a_row_of_the_next_study() -> None:
     lrs = {("switching", name): 0.01 for name in ("adam", "adamax", "rmsprop", "sgd")}
     baseline = Baseline(optimizer="adamax", lrs=lrs)
     plan = make_plan(STUDIES["losses"], baseline, SETTINGS)
-    assert plan.incumbent is not None
-    assert (plan.incumbent.optimizer, plan.incumbent.loss) == ("adamax", "switching")
+    incumbent = plan.find_incumbent(trials(plan))
+    assert incumbent is not None
+    assert (incumbent.optimizer, incumbent.loss) == ("adamax", "switching")
     assert plan.num_trials == 3 * 16
     report = make_plan(STUDIES["losses"], baseline_from_report(STUDIES["losses"]), SETTINGS)
     assert report.num_trials == 3 * 12
@@ -80,9 +87,11 @@ def test_what_was_settled_is_a_row_of_the_next_study() -> None:
 
 def test_the_incumbent_stands_at_the_most_data() -> None:
     plan = make_plan(STUDIES["weight_decay"], baseline_from_report(STUDIES["weight_decay"]), SETTINGS)
-    assert plan.incumbent is not None
-    assert (plan.incumbent.train_percent, plan.incumbent.weight_decay) == (80, 0.01)
-    assert make_plan(STUDIES["learning_rate"], Baseline(), SETTINGS).incumbent is None
+    incumbent = plan.find_incumbent(trials(plan))
+    assert incumbent is not None
+    assert (incumbent.train_percent, incumbent.weight_decay) == (80, 0.01)
+    searches = make_plan(STUDIES["learning_rate"], Baseline(), SETTINGS)
+    assert searches.find_incumbent(trials(searches)) is None
 
 
 def test_a_run_that_predicts_nothing_counts_0_and_one_that_diverged_is_unknown() -> None:
