@@ -74,7 +74,7 @@ def forecast(study: Study, prepared: Prepared, timings: Mapping[tuple[str, int],
     for trial in trials:
         timing, split = timings[trial.optimizer, trial.width], prepared.split_for(trial.train_percent)
         trained, evaluated = (
-            sum(len(prepared.images.parts(index)) for index in part) for part in (split.train, split.val)
+            sum(len(prepared.images.tiles(index)) for index in part) for part in (split.train, split.val)
         )
         seconds += TRIAL_SECONDS + trial.epochs * (trained * timing.train_seconds + evaluated * timing.val_seconds)
     return Forecast(study=study.name, trials=len(trials), epochs=sum(trial.epochs for trial in trials), seconds=seconds)

@@ -92,9 +92,9 @@ class Segmenter:
     def _probability(self, image: Pixels, count: Callable[[], None]) -> Probability:
         height, width = image.shape[:2]
 
-        def predict(parts: Pixels) -> Probability:
+        def predict(tiles: Pixels) -> Probability:
             with self._lock:
-                found = self._infer(np.ascontiguousarray(parts))
+                found = self._infer(np.ascontiguousarray(tiles))
             count()
             return found
 

@@ -61,9 +61,9 @@ class Candidate:
     val: tuple[int, ...]
     test: tuple[int, ...]
 
-    def parts(self, indices: tuple[int, ...]) -> list[int]:
-        """Where the parts of these images are among all."""
-        return [part for index in indices for part in self.images.parts(index)]
+    def tiles(self, indices: tuple[int, ...]) -> list[int]:
+        """Where the tiles of these images are among all."""
+        return [tile for index in indices for tile in self.images.tiles(index)]
 
     def differs(self, rival: Rival) -> str:
         """The rival's factors that are not the candidate's, in words."""
@@ -101,10 +101,10 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
         same = [other for other in ranked if other.data.tags["data_digest"] == images.digest]
         chosen = most_consistent(same, judged) if choose == CONSISTENT else run
         study = study_of(chosen)
-        parts = _find_parts(_read_json(client, study, "split.json"), images)
-        if not any(has_foreground(images, index) for index in parts["test"]):
+        split = _find_split(_read_json(client, study, "split.json"), images)
+        if not any(has_foreground(images, index) for index in split["test"]):
             raise ValueError(
-                f"data={folder}: none of the {len(parts['test'])} test images has foreground, so nothing can be said "
+                f"data={folder}: none of the {len(split['test'])} test images has foreground, so nothing can be said "
                 "of a model on them; run the study again with a larger test_percent or another fold"
             )
         hashes = written_by(chosen)
@@ -115,13 +115,13 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
             hashes=hashes,
             trial=Trial.from_json(described),
             choose=choose,
-            rivals=find_rivals(client, chosen, same, [images.stems[index] for index in parts["test"]]),
+            rivals=find_rivals(client, chosen, same, [images.stems[index] for index in split["test"]]),
             reading=readings[study],
             val_dice=judged_dice(chosen),
             images=images,
-            train=parts["train"],
-            val=parts["val"],
-            test=parts["test"],
+            train=split["train"],
+            val=split["val"],
+            test=split["test"],
         )
     if seen:
         raise ValueError(_other_images(folder, seen, [images.digest for images in sets.values()]))
@@ -175,7 +175,7 @@ def download(client: "MlflowClient", run_id: str, hashes: Mapping[str, str], nam
     return found
 
 
-def _find_parts(stems: dict[str, list[str]], images: ImageSet) -> dict[str, tuple[int, ...]]:
+def _find_split(stems: dict[str, list[str]], images: ImageSet) -> dict[str, tuple[int, ...]]:
     """Indices of the images that train, validate and test."""
     index_of = {stem: index for index, stem in enumerate(images.stems)}
     return {part: tuple(index_of[stem] for stem in stems[part]) for part in ("train", "val", "test")}

@@ -96,7 +96,7 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
     images, trial = candidate.images, candidate.trial
     runs.log_data(client, run_id, images, "test")
     train, val, test_images = (
-        images_tensor(images.images[candidate.parts(part)]) for part in (candidate.train, candidate.val, candidate.test)
+        images_tensor(images.images[candidate.tiles(part)]) for part in (candidate.train, candidate.val, candidate.test)
     )
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)

@@ -86,7 +86,7 @@ def measure(
 ) -> tuple[Evidence, list[ImageScore]]:
     """Everything that is said of the champion; and the score of each test image.
 
-    framed: its probabilities of the parts of the test images, at the size it was trained on; dark: Otsu's side.
+    framed: its probabilities of the tiles of the test images, at the size it was trained on; dark: Otsu's side.
     """
     counts = own.counts[CHAMPION]
     test, otsu = score(counts), score(own.counts[OTSU])
@@ -168,15 +168,15 @@ def to_csv(scores: Sequence[ImageScore], stems: Sequence[str]) -> str:
 
 
 def val_dice(candidate: Candidate, probabilities: Float[Tensor, "n 1 h w"]) -> float:
-    """Mean Dice over the validation images with foreground, of predictions of their parts."""
+    """Mean Dice over the validation images with foreground, of predictions of their tiles."""
     return score(_count(candidate, candidate.val, probabilities)).dice
 
 
 def _count(candidate: Candidate, indices: tuple[int, ...], probabilities: Float[Tensor, "n 1 h w"]) -> Counts:
-    """Of each image, its parts together."""
-    parts = candidate.parts(indices)
-    counts = count(probabilities.logit(), images_tensor(candidate.images.masks[parts, ..., None]))
-    return pool(counts, torch.tensor(candidate.images.owners)[parts], indices)
+    """Of each image, its tiles together."""
+    tiles = candidate.tiles(indices)
+    counts = count(probabilities.logit(), images_tensor(candidate.images.masks[tiles, ..., None]))
+    return pool(counts, torch.tensor(candidate.images.image_index)[tiles], indices)
 
 
 def interval_over_groups(values: Sequence[float], groups: Sequence[str]) -> tuple[float, float]:
@@ -211,8 +211,8 @@ def images_tensor(images: Pixels) -> UInt8[Tensor, "n c h w"]:
 
 
 def _count_otsu(candidate: Candidate, index: int, dark: bool) -> Counts:
-    images, parts, facts = candidate.images, list(candidate.images.parts(index)), candidate.images.facts[index]
+    images, tiles, facts = candidate.images, list(candidate.images.tiles(index)), candidate.images.facts[index]
     image, mask = (
-        assemble(arrays[parts], images.frame, facts.height, facts.width) for arrays in (images.images, images.masks)
+        assemble(arrays[tiles], images.frame, facts.height, facts.width) for arrays in (images.images, images.masks)
     )
     return count_mask(otsu_mask(np.ascontiguousarray(image), dark), np.ascontiguousarray(mask))

@@ -41,7 +41,7 @@ def estimate_need(images: ImageSet, trial: Trial, workers: int, device: torch.de
     """What a study of trials such as this one takes."""
     pixels = images.frame.height * images.frame.width * trial.width / WIDTH
     batch = max(TRAIN_BYTES[trial.precision] * trial.batch_size, EVALUATE_BYTES[trial.precision] * EVALUATION_BATCH)
-    size = len(images.owners) * images.frame.height * images.frame.width * (images.channels + 1)
+    size = len(images.image_index) * images.frame.height * images.frame.width * (images.channels + 1)
     copies = workers if device.type == "cuda" else 1
     return Need(images=size * copies, network=pixels * batch * workers, processes=WORKER_BYTES * workers)
 

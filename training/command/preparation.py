@@ -122,7 +122,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         tau = find_tau(images, split.train)
         settings = dataclasses.replace(settings, switching_tau=tau.value)
     check_memory(images, trial, workers, device)
-    passes = sum(estimate_work(study, settings) for study in studies) / 100 * len(images.owners)
+    passes = sum(estimate_work(study, settings) for study in studies) / 100 * len(images.image_index)
     compiled = find_compile(options.compile, device, passes / trial.batch_size / workers)
     return Prepared(
         settings=settings,

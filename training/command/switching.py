@@ -44,7 +44,7 @@ def read_tau(text: str, protocol: str) -> SwitchingTau:
 
 
 def find_tau(images: ImageSet, train: Iterable[int]) -> SwitchingTau:
-    """The median share of foreground over the parts that train, as they are trained, to 2 significant digits.
+    """The median share of foreground over the tiles that train, as they are trained, to 2 significant digits.
 
     The mean where more than half of them are empty or full; the default where all are.
     """
@@ -59,11 +59,11 @@ def find_tau(images: ImageSet, train: Iterable[int]) -> SwitchingTau:
 
 
 def _foreground_shares(images: ImageSet, train: Iterable[int]) -> list[float]:
-    """Of the pixels that count; a part without any has none."""
+    """Of the pixels that count; a tile without any has none."""
     shares = []
     for index in train:
-        for part in images.parts(index):
-            mask = images.masks[part]
+        for tile in images.tiles(index):
+            mask = images.masks[tile]
             if counted := int((mask != OUTSIDE).sum()):
                 shares.append(int((mask == 1).sum()) / counted)
     return shares

@@ -20,12 +20,12 @@ from training.study.trial import FITS
 OUTSIDE = 2  # in a mask, beside 0 (background) and 1 (foreground)
 STRIDE = 16  # the network halves an image's sides four times
 
-Parts = NDArray[Any]
+Tiles = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """The shape of every part of every image of a set; pixels."""
+    """The shape of every tile of every image of a set; pixels."""
 
     fit: str  # resize or tile
     image_size: int  # resize: the long side an image is scaled to; tile: the side of a tile
@@ -35,7 +35,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Window:
-    """Where a part lies in its image, and the rows and columns that are its own; all in the image's pixels."""
+    """Where a tile lies in its image, and the rows and columns that are its own; all in the image's pixels."""
 
     top: int
     left: int
@@ -54,13 +54,13 @@ def make_frame(fit: str, image_size: int, sizes: Iterable[tuple[int, int]]) -> F
     return Frame(fit=fit, image_size=image_size, height=height, width=width)
 
 
-def num_parts(height: int, width: int, frame: Frame) -> int:
+def num_tiles(height: int, width: int, frame: Frame) -> int:
     """How many arrays an image of this size becomes."""
     return len(_windows(height, width, frame.image_size)) if frame.fit == "tile" else 1
 
 
 def frame_image(image: Pixels, frame: Frame) -> Pixels:
-    """(h, w, c) -> (parts, frame height, frame width, c), area-averaged where it shrinks.
+    """(h, w, c) -> (tiles, frame height, frame width, c), area-averaged where it shrinks.
 
     An image whose other aspect asks for more than the frame gets as much as it needs.
     """
@@ -76,40 +76,40 @@ def frame_image(image: Pixels, frame: Frame) -> Pixels:
 
 
 def frame_mask(mask: Pixels, frame: Frame) -> Pixels:
-    """(h, w) of 0 and 1 -> (parts, frame height, frame width) of 0, 1 and OUTSIDE, sampled to the nearest pixel."""
+    """(h, w) of 0 and 1 -> (tiles, frame height, frame width) of 0, 1 and OUTSIDE, sampled to the nearest pixel."""
     height, width = mask.shape
     if frame.fit == "tile":
         windows = _windows(height, width, frame.image_size)
-        parts = np.full((len(windows), frame.height, frame.width), OUTSIDE, np.uint8)
-        for part, w in zip(parts, windows, strict=True):
-            part[_shifted(w.rows, w.top), _shifted(w.columns, w.left)] = mask[w.rows, w.columns]
-        return parts
+        tiles = np.full((len(windows), frame.height, frame.width), OUTSIDE, np.uint8)
+        for tile, w in zip(tiles, windows, strict=True):
+            tile[_shifted(w.rows, w.top), _shifted(w.columns, w.left)] = mask[w.rows, w.columns]
+        return tiles
     rows, columns = _scaled(height, width, frame.image_size)
     resized = cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT)
     outer_height, outer_width, top, left = _margins(rows, columns, frame)
-    part = np.full((outer_height, outer_width), OUTSIDE, np.uint8)
-    part[top : top + rows, left : left + columns] = resized
-    return part[None]
+    tile = np.full((outer_height, outer_width), OUTSIDE, np.uint8)
+    tile[top : top + rows, left : left + columns] = resized
+    return tile[None]
 
 
-def assemble(parts: Parts, frame: Frame, height: int, width: int) -> Parts:
-    """The whole image again, of (parts, frame height, frame width, ...): nothing beyond it, nothing twice.
+def assemble(tiles: Tiles, frame: Frame, height: int, width: int) -> Tiles:
+    """The whole image again, of (tiles, frame height, frame width, ...): nothing beyond it, nothing twice.
 
     tile: (h, w, ...), each pixel from the tile that owns it. resize: at the size it was scaled to.
     """
     if frame.fit == "tile":
-        whole = np.empty((height, width, *parts.shape[3:]), parts.dtype)
-        for part, w in zip(parts, _windows(height, width, frame.image_size), strict=True):
-            whole[w.rows, w.columns] = part[_shifted(w.rows, w.top), _shifted(w.columns, w.left)]
+        whole = np.empty((height, width, *tiles.shape[3:]), tiles.dtype)
+        for tile, w in zip(tiles, _windows(height, width, frame.image_size), strict=True):
+            whole[w.rows, w.columns] = tile[_shifted(w.rows, w.top), _shifted(w.columns, w.left)]
         return whole
     rows, columns = _scaled(height, width, frame.image_size)
     _, _, top, left = _margins(rows, columns, frame)
-    return parts[0, top : top + rows, left : left + columns]
+    return tiles[0, top : top + rows, left : left + columns]
 
 
-def join(parts: Parts, frame: Frame, height: int, width: int) -> Parts:
-    """(parts, frame height, frame width) of numbers -> (h, w): assembled, and bilinear to the image's own size."""
-    whole = assemble(parts, frame, height, width)
+def join(tiles: Tiles, frame: Frame, height: int, width: int) -> Tiles:
+    """(tiles, frame height, frame width) of numbers -> (h, w): assembled, and bilinear to the image's own size."""
+    whole = assemble(tiles, frame, height, width)
     return whole if frame.fit == "tile" else cv2.resize(whole, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -54,10 +54,11 @@ class ImageFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSet:
-    """Images with their masks, in parts of one size: under fit=resize an image is one part, under fit=tile many.
+    """Images with their masks, in tiles of one size: under fit=resize an image is one tile, under fit=tile many.
 
-    images (parts, h, w, c) uint8, c = 1 (grey) or 3 (RGB); masks (parts, h, w) uint8: 0 background, 1 foreground,
-    framing.OUTSIDE beyond the image. stems, groups and facts have one entry an image; owners says whose a part is.
+    images (tiles, h, w, c) uint8, c = 1 (grey) or 3 (RGB); masks (tiles, h, w) uint8: 0 background, 1 foreground,
+    framing.OUTSIDE beyond the image. stems, groups and facts have one entry per image; image_index says which image a
+    tile is of.
     """
 
     name: str
@@ -73,7 +74,7 @@ class ImageSet:
     crops_searched: bool  # so are parts of one another; not in very large sets
     facts: tuple[ImageFacts, ...]
     frame: Frame
-    owners: tuple[int, ...]
+    image_index: tuple[int, ...]
     digest: str  # 16 hexadecimal digits that name these pixels in this order
     entry: Path  # where the arrays are kept
 
@@ -87,14 +88,14 @@ class ImageSet:
 
     @functools.cached_property
     def own_masks(self) -> Mapping[str, Pixels]:
-        """PNGs by index, of the masks at their images' own size; none under fit=tile, where the parts are that."""
+        """PNGs by index, of the masks at their images' own size; none under fit=tile, where the tiles are that."""
         return read_own_masks(self.entry)
 
     def own_mask(self, index: int) -> Pixels:
         """(h, w) of 0, 1 and framing.OUTSIDE, at the image's own size."""
         if self.frame.fit == "tile":
             facts = self.facts[index]
-            return assemble(self.masks[list(self.parts(index))], self.frame, facts.height, facts.width)
+            return assemble(self.masks[list(self.tiles(index))], self.frame, facts.height, facts.width)
         mask = cv2.imdecode(self.own_masks[str(index)], cv2.IMREAD_UNCHANGED)
         assert mask is not None, "what we wrote ourselves"
         return mask.astype(np.uint8)
@@ -120,9 +121,9 @@ class ImageSet:
         """Mean over images, at their own size."""
         return 100 * float(np.mean([facts.foreground for facts in self.facts]))
 
-    def parts(self, index: int) -> range:
-        """Which parts are an image's."""
-        return range(bisect_left(self.owners, index), bisect_left(self.owners, index + 1))
+    def tiles(self, index: int) -> range:
+        """Which tiles are an image's."""
+        return range(bisect_left(self.image_index, index), bisect_left(self.image_index, index + 1))
 
 
 def data_name(data: Path) -> str:

@@ -132,7 +132,7 @@ def _nearest(descriptors: Sequence[Plane], mirrored: bool) -> Iterator[tuple[int
     basis = np.linalg.eigh((points - mean).T @ (points - mean))[1][:, -DIMENSIONS:]  # principal components
     left, right = (_normalize((side - mean) @ basis) for side in (points, _mirror(points) if mirrored else points))
     ends = np.cumsum([0, *map(len, descriptors)])
-    owners = np.repeat(np.arange(len(descriptors)), np.diff(ends))
+    image_index = np.repeat(np.arange(len(descriptors)), np.diff(ends))
     for block in range(0, len(descriptors), PICTURES):
         last = min(block + PICTURES, len(descriptors))
         start = ends[block]
@@ -143,7 +143,7 @@ def _nearest(descriptors: Sequence[Plane], mirrored: bool) -> Iterator[tuple[int
         for _ in range(NEIGHBOURS):
             columns = cosines.argmax(axis=1)
             near = cosines[rows, columns] > ALIKE
-            yield from zip(owners[start + rows[near]].tolist(), owners[columns[near]].tolist(), strict=True)
+            yield from zip(image_index[start + rows[near]].tolist(), image_index[columns[near]].tolist(), strict=True)
             cosines[rows, columns] = -1
 
 

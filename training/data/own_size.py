@@ -30,10 +30,10 @@ class ImageScore:
 
 
 def score_image(images: ImageSet, index: int, probabilities: NDArray[np.float32]) -> ImageScore:
-    """`probabilities`: of the foreground, of the image's parts (parts, frame height, frame width)."""
+    """`probabilities`: of the foreground, of the image's tiles (tiles, frame height, frame width)."""
     facts = images.facts[index]
     size = facts.height, facts.width
-    framed_mask = assemble(images.masks[list(images.parts(index))], images.frame, *size)
+    framed_mask = assemble(images.masks[list(images.tiles(index))], images.frame, *size)
     mask = images.own_mask(index)
     predicted = join(probabilities, images.frame, *size) > THRESHOLD
     own_dice = dice(predicted, mask)

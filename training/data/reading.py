@@ -19,7 +19,7 @@ import psutil
 from training.data.copies import SIDE, Copies, find_copies, thumbnail
 from training.data.decisions.decisions import Decisions, decide
 from training.data.decisions.set_of_pairs import SetOfPairs
-from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_parts
+from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_tiles
 from training.data.image_set import ImageFacts, ImageSet, UnusableError, data_name
 from training.data.images import Header, Pixels, to_channels
 from training.data.layouts.archive import open_archive
@@ -89,7 +89,7 @@ def load_detected(
     headers, contents = survey(data, layout)
     images = [headers[pair.image] for pair in layout.pairs]
     frame = make_frame(fit, image_size, [(header.height, header.width) for header in images])
-    counts = [num_parts(header.height, header.width, frame) for header in images]
+    counts = [num_tiles(header.height, header.width, frame) for header in images]
     channels = 1 if all(header.grey for header in images) or reading.one_channel else 3
     shape = (sum(counts), frame.height, frame.width, channels)
     _check_memory(data, shape, len(layout.pairs))
@@ -121,7 +121,7 @@ def load_detected(
         crops_searched=kept["crops_searched"],
         facts=facts,
         frame=frame,
-        owners=tuple(np.repeat(np.arange(len(counts)), counts).tolist()),
+        image_index=tuple(np.repeat(np.arange(len(counts)), counts).tolist()),
         digest=kept["digest"],
         entry=entry,
     )
@@ -150,9 +150,9 @@ def _prepare(
             image, mask, facts = reader.read(pairs[index])
         except (ValueError, OSError) as error:
             return reason(pairs[index].image, error)
-        parts = slice(ends[index] - counts[index], ends[index])
-        images[parts] = frame_image(to_channels(image, shape[3]), frame)
-        masks[parts] = frame_mask(mask, frame)
+        tiles = slice(ends[index] - counts[index], ends[index])
+        images[tiles] = frame_image(to_channels(image, shape[3]), frame)
+        masks[tiles] = frame_mask(mask, frame)
         thumbnails[index] = thumbnail(image)
         if frame.fit == "resize":
             own_masks[index] = cv2.imencode(".png", mask)[1]
@@ -209,10 +209,10 @@ def decide_set(
 
 
 def _check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int) -> None:
-    parts, height, width, channels = shape
-    needed, free = parts * height * width * (channels + 1), psutil.virtual_memory().available
+    num_tiles, height, width, channels = shape
+    needed, free = num_tiles * height * width * (channels + 1), psutil.virtual_memory().available
     if needed > MEMORY_SHARE * free:
-        pieces = f"{parts} tiles" if parts > num_images else "images"
+        pieces = f"{num_tiles} tiles" if num_tiles > num_images else "images"
         raise ValueError(
             f"data={data}: {num_images} images become {pieces} of {height}x{width} pixels and take "
             f"{needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB of memory are free; choose a smaller image_size, "

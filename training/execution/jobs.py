@@ -72,7 +72,7 @@ class EpochDone:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What one part of an image costs."""
+    """What one tile costs."""
 
     train_seconds: float
     val_seconds: float

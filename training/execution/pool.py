@@ -81,7 +81,7 @@ class Pool:
                 yield outcome
 
     def measure(self, trials: Sequence[Trial], split: Split) -> list[Timing]:
-        """What a part costs under each trial, measured in all workers at once as they will be."""
+        """What a tile costs under each trial, measured in all workers at once as they will be."""
         turns = zip(trials, itertools.cycle(self.slots))
         futures = [slot.executor.submit(_measure, trial, split) for trial, slot in turns]
         return [future.result() for future in futures]

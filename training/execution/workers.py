@@ -118,9 +118,9 @@ def measure(trial: Trial, split: Split) -> Timing:
     *_, last = train(begin(model, trial.replace(epochs=2)), images, few, _worker.step)
     start = time.perf_counter()
     evaluate(model, trial, images, few.train)
-    val_seconds = (time.perf_counter() - start) / images.num_parts(few.train)
-    spent = last.epoch_seconds - val_seconds * images.num_parts(few.val)
-    return Timing(train_seconds=spent / images.num_parts(few.train), val_seconds=val_seconds)
+    val_seconds = (time.perf_counter() - start) / images.num_tiles(few.train)
+    spent = last.epoch_seconds - val_seconds * images.num_tiles(few.val)
+    return Timing(train_seconds=spent / images.num_tiles(few.train), val_seconds=val_seconds)
 
 
 def _train(job: Job, run: TrialRun, heartbeat: Heartbeat) -> Outcome:
@@ -200,7 +200,7 @@ def score_images(
     """The model on each of these images, at image_size and at the image's own size."""
     scores = []
     for index in indices:
-        probabilities = predict(model, on_device.images[list(images.parts(index))], trial.precision)
+        probabilities = predict(model, on_device.images[list(images.tiles(index))], trial.precision)
         scores.append(score_image(images, index, probabilities[:, 0].cpu().numpy()))
     return scores
 
@@ -210,9 +210,9 @@ def draw_sheet(model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet
     _, counts = evaluate(model, trial, on_device, shown)
     rows = []
     for index, dice in zip(shown, dice_per_image(counts).tolist(), strict=True):
-        parts, size = list(images.parts(index)), (images.facts[index].height, images.facts[index].width)
-        probability = predict(model, on_device.images[parts], trial.precision)[:, 0].cpu().numpy()
-        arrays = (images.images[parts], images.masks[parts], probability)
+        tiles, size = list(images.tiles(index)), (images.facts[index].height, images.facts[index].width)
+        probability = predict(model, on_device.images[tiles], trial.precision)[:, 0].cpu().numpy()
+        arrays = (images.images[tiles], images.masks[tiles], probability)
         image, mask, predicted = (assemble(array, images.frame, *size) for array in arrays)
         rows.append(Row(image, mask, predicted, dice))
     return draw_predictions(rows)

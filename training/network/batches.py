@@ -24,12 +24,12 @@ FLIP_PROBABILITY = 0.5
 
 @dataclass(frozen=True)
 class DeviceSet:
-    """An ImageSet on a device: the parts of its images (n, c, h, w) and of its masks (n, 1, h, w), both uint8."""
+    """An ImageSet on a device: the tiles of its images (n, c, h, w) and of its masks (n, 1, h, w), both uint8."""
 
     images: UInt8[Tensor, "n c h w"]
     masks: UInt8[Tensor, "n 1 h w"]
-    owners: Int64[Tensor, " n"]  # whose a part is
-    parts: tuple[range, ...]  # of each image
+    image_index: Int64[Tensor, " n"]  # which image a tile is of
+    tiles: tuple[range, ...]  # of each image
     padded: bool  # some pixels of some masks are OUTSIDE
 
     @classmethod
@@ -39,8 +39,8 @@ class DeviceSet:
         return cls(
             images.to(device, memory_format=torch.channels_last),
             masks.to(device),
-            torch.tensor(image_set.owners, device=device),
-            tuple(image_set.parts(index) for index in range(image_set.num_images)),
+            torch.tensor(image_set.image_index, device=device),
+            tuple(image_set.tiles(index) for index in range(image_set.num_images)),
             bool((masks == OUTSIDE).any()),
         )
 
@@ -48,21 +48,21 @@ class DeviceSet:
     def device(self) -> torch.device:
         return self.images.device
 
-    def num_parts(self, indices: tuple[int, ...]) -> int:
-        return sum(len(self.parts[index]) for index in indices)
+    def num_tiles(self, indices: tuple[int, ...]) -> int:
+        return sum(len(self.tiles[index]) for index in indices)
 
     def batches(
         self, indices: tuple[int, ...], batch_size: int, shuffle: torch.Generator | None
     ) -> Iterator[tuple[UInt8[Tensor, "b c h w"], UInt8[Tensor, "b 1 h w"], Int64[Tensor, " b"]]]:
-        """Images, masks and owners of the parts of these images, in a fresh random order when `shuffle` is given.
+        """Images, masks and image indices of the tiles of these images, in fresh random order when `shuffle` is given.
 
         The last batch may be smaller.
         """
-        order = torch.tensor([part for index in indices for part in self.parts[index]])
+        order = torch.tensor([tile for index in indices for tile in self.tiles[index]])
         if shuffle is not None:
             order = order[torch.randperm(len(order), generator=shuffle)]
         for batch in order.to(self.device).split(batch_size):
-            yield self.images[batch], self.masks[batch], self.owners[batch]
+            yield self.images[batch], self.masks[batch], self.image_index[batch]
 
 
 def normalize(images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

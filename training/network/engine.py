@@ -97,8 +97,8 @@ def train(training: Training, images: DeviceSet, split: Split, compiled: Step = 
         start = time.perf_counter()
         model.train()
         lr = optimizer.param_groups[0]["lr"]
-        losses, counts, owners, switched = [], [], [], []
-        for batch, masks, owner in images.batches(split.train, trial.batch_size, generator):
+        losses, counts, image_index, switched = [], [], [], []
+        for batch, masks, index in images.batches(split.train, trial.batch_size, generator):
             if trial.augment != "none":
                 batch, masks = augment(batch, masks, generator)
             step = compiled if len(batch) == trial.batch_size else forward_pass
@@ -108,10 +108,10 @@ def train(training: Training, images: DeviceSet, split: Split, compiled: Step = 
             optimizer.step()
             losses.append(loss.detach() * len(batch))
             counts.append(counted)
-            owners.append(owner)
+            image_index.append(index)
             switched.append((share > trial.switching_tau).float())
-        scores = summarize(pool(concatenate(counts), torch.cat(owners), split.train))
-        train_means = torch.stack([_mean(losses, owners), torch.stack(switched).mean()])
+        scores = summarize(pool(concatenate(counts), torch.cat(image_index), split.train))
+        train_means = torch.stack([_mean(losses, image_index), torch.stack(switched).mean()])
         validation = torch.Generator().manual_seed(number) if trial.augment == "both" else None
         val_mean, val_counts = evaluate(model, trial, images, split.val, validation)
         values = torch.cat([train_means, scores[:1], val_mean[None], summarize(val_counts)]).tolist()
@@ -148,20 +148,20 @@ def train(training: Training, images: DeviceSet, split: Split, compiled: Step = 
 def evaluate(
     model: UNet, trial: Trial, images: DeviceSet, indices: tuple[int, ...], augmentation: torch.Generator | None = None
 ) -> tuple[Float[Tensor, ""], Counts]:
-    """Mean loss over the parts of the images, and the images' counts in their order, in evaluation mode.
+    """Mean loss over the tiles of the images, and the images' counts in their order, in evaluation mode.
 
     `augmentation` transforms them first.
     """
     model.eval()
-    losses, counts, owners = [], [], []
-    for batch, masks, owner in images.batches(indices, EVALUATION_BATCH, None):
+    losses, counts, image_index = [], [], []
+    for batch, masks, index in images.batches(indices, EVALUATION_BATCH, None):
         if augmentation is not None:
             batch, masks = augment(batch, masks, augmentation)
         loss, counted, _ = forward_pass(model, trial, batch, masks, images.padded)
         losses.append(loss * len(batch))
         counts.append(counted)
-        owners.append(owner)
-    return _mean(losses, owners), pool(concatenate(counts), torch.cat(owners), indices)
+        image_index.append(index)
+    return _mean(losses, image_index), pool(concatenate(counts), torch.cat(image_index), indices)
 
 
 @torch.inference_mode()
@@ -171,6 +171,6 @@ def predict(model: UNet, images: Tensor, precision: str) -> Float[Tensor, "n 1 h
     return torch.cat([forward(model, batch, precision).sigmoid() for batch in images.split(EVALUATION_BATCH)])
 
 
-def _mean(losses: list[Tensor], owners: list[Tensor]) -> Float[Tensor, ""]:
-    """Of sums over batches, for each of the parts in them."""
-    return torch.stack(losses).sum() / sum(map(len, owners))
+def _mean(losses: list[Tensor], image_index: list[Tensor]) -> Float[Tensor, ""]:
+    """Of sums over batches, for each of the tiles in them."""
+    return torch.stack(losses).sum() / sum(map(len, image_index))

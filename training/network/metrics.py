@@ -20,7 +20,7 @@ from training.network.losses import SMOOTHING
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels per image, or per part of one, one row a kind. The soft ones are sums of probabilities."""
+    """Pixels per image, or per tile of one, one row a kind. The soft ones are sums of probabilities."""
 
     values: Float[Tensor, "6 n"]
 
@@ -107,11 +107,11 @@ def concatenate(counts: list[Counts]) -> Counts:
     return Counts(torch.cat([some.values for some in counts], dim=1))
 
 
-def pool(counts: Counts, owners: Int64[Tensor, " n"], images: tuple[int, ...]) -> Counts:
-    """Counts of parts to counts of images, in the order of `images`; owners says whose a part is."""
+def pool(counts: Counts, image_index: Int64[Tensor, " n"], images: tuple[int, ...]) -> Counts:
+    """Counts of tiles to counts of images, in the order of `images`; image_index says which image a tile is of."""
     places = torch.zeros(max(images) + 1, dtype=torch.int64)
     places[list(images)] = torch.arange(len(images))
-    index = places.to(owners.device)[owners]
+    index = places.to(image_index.device)[image_index]
     return Counts(counts.values.new_zeros(6, len(images)).index_add_(1, index, counts.values))
 
 

@@ -56,8 +56,8 @@ def test_tiles_begin_and_end_at_the_edges_and_overlap_by_a_quarter(length: int, 
 def test_blending_gives_back_what_every_tile_says(height: int, width: int) -> None:
     """A model that looks at one pixel is the same in tiles."""
 
-    def predict(parts: Pixels) -> np.ndarray:
-        return parts[..., 0].astype(np.float32) / 255
+    def predict(tiles: Pixels) -> np.ndarray:
+        return tiles[..., 0].astype(np.float32) / 255
 
     image = noise(height, width)
     assert blend_tiles(image, 16, predict) == pytest.approx(image[..., 0] / 255, abs=1e-5)
@@ -67,8 +67,8 @@ def test_a_large_image_in_tiles_equals_the_whole_away_from_the_borders(stored: P
     """The network sees some 100 pixels around each; tiles of 512 leave a middle that sees no border."""
     infer = load_network(stored, "fp32")
 
-    def predict(parts: Pixels) -> np.ndarray:
-        return infer(np.ascontiguousarray(parts))
+    def predict(tiles: Pixels) -> np.ndarray:
+        return infer(np.ascontiguousarray(tiles))
 
     rng = np.random.default_rng(1)
     image = (60 + 20 * rng.random((704, 704, 1))).astype(np.uint8)

@@ -63,7 +63,7 @@ def judged(candidate: Candidate) -> OwnSize:
 
 
 def framed(candidate: Candidate) -> torch.Tensor:
-    masks = candidate.images.masks[candidate.parts(candidate.test)]
+    masks = candidate.images.masks[candidate.tiles(candidate.test)]
     return torch.from_numpy(masks == 1).float()[:, None] * 0.98 + 0.01
 
 

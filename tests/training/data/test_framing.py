@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.data.framing import OUTSIDE, Frame, assemble, frame_image, frame_mask, join, make_frame, num_parts
+from training.data.framing import OUTSIDE, Frame, assemble, frame_image, frame_mask, join, make_frame, num_tiles
 from training.data.images import Pixels
 
 SIDES = st.integers(1, 300)
@@ -47,8 +47,8 @@ def test_an_upload_of_another_shape_gets_the_scale_it_would_have_had_in_training
 
 def test_margins_are_mirrored_and_marked() -> None:
     frame = Frame(fit="resize", image_size=32, height=48, width=32)
-    part = frame_image(image_of(32, 32), frame)[0, :, :, 0]
-    assert np.array_equal(part[:8], part[9:17][::-1])
+    tile = frame_image(image_of(32, 32), frame)[0, :, :, 0]
+    assert np.array_equal(tile[:8], tile[9:17][::-1])
     assert (frame_mask(np.zeros((32, 32), np.uint8), frame)[0, :8] == OUTSIDE).all()
 
 
@@ -58,10 +58,10 @@ def test_tiles_own_every_pixel_exactly_once(height: int, width: int, size: int) 
     frame = make_frame("tile", size, [(height, width)])
     image = image_of(height, width, 3)
     mask = (image[..., 0] > 100).astype(np.uint8)
-    parts, masks = frame_image(image, frame), frame_mask(mask, frame)
-    assert parts.shape == (num_parts(height, width, frame), size, size, 3)
+    tiles, masks = frame_image(image, frame), frame_mask(mask, frame)
+    assert tiles.shape == (num_tiles(height, width, frame), size, size, 3)
     assert np.count_nonzero(masks != OUTSIDE) == height * width
-    assert np.array_equal(assemble(parts, frame, height, width), image)
+    assert np.array_equal(assemble(tiles, frame, height, width), image)
     assert np.array_equal(join(masks, frame, height, width), mask)
 
 
@@ -69,9 +69,9 @@ def test_tiles_own_every_pixel_exactly_once(height: int, width: int, size: int) 
 @settings(max_examples=40, deadline=None)
 def test_a_resized_image_comes_back_in_its_own_size(height: int, width: int) -> None:
     frame = make_frame("resize", 64, [(height, width)])
-    parts = frame_image(image_of(height, width), frame)
+    tiles = frame_image(image_of(height, width), frame)
     masks = frame_mask(np.ones((height, width), np.uint8), frame)
-    assert parts.shape[1:3] == masks.shape[1:] == (frame.height, frame.width)
+    assert tiles.shape[1:3] == masks.shape[1:] == (frame.height, frame.width)
     assert max(assemble(masks, frame, height, width).shape) == 64
     assert (assemble(masks, frame, height, width) == 1).all()
     assert (join(masks.astype(np.float32), frame, height, width) == np.ones((height, width))).all()
@@ -79,7 +79,7 @@ def test_a_resized_image_comes_back_in_its_own_size(height: int, width: int) -> 
 
 def test_a_tiled_image_keeps_its_resolution() -> None:
     frame = make_frame("tile", 128, [(960, 999)])
-    assert num_parts(960, 999, frame) == 64
+    assert num_tiles(960, 999, frame) == 64
     line = np.zeros((960, 999), np.uint8)
     line[:, 500] = 1
     assert np.array_equal(join(frame_mask(line, frame), frame, 960, 999), line), "a vessel one pixel wide survives"

@@ -53,7 +53,7 @@ def test_a_perfect_small_mask_is_perfect_only_at_its_own_size(tmp_path: Path) ->
 
 def test_in_tiles_both_sizes_are_one(tmp_path: Path) -> None:
     images = load_folder(write_set(tmp_path / "set", [half(), fine_lines()]), 32, "tile")
-    nothing_below = np.zeros((len(images.parts(0)), 32, 32), np.float32)
+    nothing_below = np.zeros((len(images.tiles(0)), 32, 32), np.float32)
     nothing_below[: len(nothing_below) // 3] = 1  # the upper third of the image, of which the half is foreground
     score = score_image(images, 0, nothing_below)
     assert score.dice == score.own_dice == pytest.approx(2 * 32 / (32 + 48))

@@ -68,8 +68,8 @@ def test_a_folder_becomes_an_image_set(tmp_path: Path) -> None:
 def test_tiles_keep_the_resolution(tmp_path: Path) -> None:
     images = load_checked(make_folder(tmp_path / "cells"), fit="tile")
     assert images.images.shape == (12 * 4, 32, 32, 1)
-    assert images.owners[:5] == (0, 0, 0, 0, 1)
-    assert list(images.parts(1)) == [4, 5, 6, 7]
+    assert images.image_index[:5] == (0, 0, 0, 0, 1)
+    assert list(images.tiles(1)) == [4, 5, 6, 7]
     assert np.count_nonzero(images.masks != OUTSIDE) == 12 * 48 * 64
 
 

@@ -81,5 +81,5 @@ def test_an_image_brings_all_its_tiles(discs: Path) -> None:
     tiled = DeviceSet.on(torch.device("cpu"), load_folder(discs, 32, "tile"))
     assert len(tiled.images) == 20 * 4
     batches = list(tiled.batches((7, 3), 3, None))
-    assert torch.cat([owners for _, _, owners in batches]).tolist() == [7] * 4 + [3] * 4
+    assert torch.cat([image_index for _, _, image_index in batches]).tolist() == [7] * 4 + [3] * 4
     assert [len(images) for images, _, _ in batches] == [3, 3, 2]

@@ -126,9 +126,9 @@ def test_a_tiled_image_is_scored_as_a_whole(discs: Path) -> None:
     list(train(begin(model, trial.replace(epochs=3)), on_cpu, Split(train=tuple(range(16)), val=(16, 17), test=())))
     _, counts = evaluate(model, trial, on_cpu, (9, 4))
     for place, index in enumerate((9, 4)):
-        parts = list(tiled.parts(index))
-        whole = assemble(predict(model, on_cpu.images[parts], "fp32")[:, 0].numpy(), tiled.frame, 64, 64)
-        truth = assemble(tiled.masks[parts], tiled.frame, 64, 64)
+        tiles = list(tiled.tiles(index))
+        whole = assemble(predict(model, on_cpu.images[tiles], "fp32")[:, 0].numpy(), tiled.frame, 64, 64)
+        truth = assemble(tiled.masks[tiles], tiled.frame, 64, 64)
         hit, both = ((whole > 0.5) & (truth == 1)).sum(), (whole > 0.5).sum() + (truth == 1).sum()
         assert dice_per_image(counts)[place].item() == pytest.approx(2 * hit / both)
     assert counts.pixels.tolist() == [64 * 64] * 2

@@ -35,7 +35,7 @@ def describe_data(images: ImageSet, rule: str) -> list[str]:
     sizes = Counter(f"{facts.width}x{facts.height}" for facts in images.facts)
     shown = ", ".join(f"{size} ({count})" for size, count in sizes.most_common(SHOWN_SIZES))
     more = f" and {len(sizes) - SHOWN_SIZES} other sizes" if len(sizes) > SHOWN_SIZES else ""
-    tiles = f", {len(images.owners)} tiles" if images.frame.fit == "tile" else ""
+    tiles = f", {len(images.image_index)} tiles" if images.frame.fit == "tile" else ""
     frame = f"{images.frame.fit} to {images.frame.width}x{images.frame.height} pixels{tiles}"
     together = f", {len(set(images.groups))} groups" if len(set(images.groups)) < images.num_images else ""
     return [

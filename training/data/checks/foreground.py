@@ -18,7 +18,7 @@ PARTS = {"train": "training", "val": "validation", "test": "test"}
 
 def has_foreground(images: ImageSet, index: int) -> bool:
     """Whether any of an image's pixels is foreground, at the size it is trained at."""
-    return images.facts[index].foreground > 0 and any((images.masks[part] == 1).any() for part in images.parts(index))
+    return images.facts[index].foreground > 0 and any((images.masks[tile] == 1).any() for tile in images.tiles(index))
 
 
 def check_foreground(images: ImageSet, split: Split) -> list[Finding]:

@@ -44,9 +44,9 @@ def draw_sheet(images: ImageSet, odd: Sequence[str]) -> Pixels:
 
 
 def _cell(images: ImageSet, index: int, odd: bool) -> Pixels:
-    facts, parts = images.facts[index], list(images.parts(index))
+    facts, tiles = images.facts[index], list(images.tiles(index))
     image, mask = (
-        np.ascontiguousarray(assemble(arrays[parts], images.frame, facts.height, facts.width))
+        np.ascontiguousarray(assemble(arrays[tiles], images.frame, facts.height, facts.width))
         for arrays in (images.images, images.masks)
     )
     scale = CELL / max(image.shape[:2])
