@@ -54,7 +54,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="digest (MLflow tag data_digest) of the images whose runs are shown, or several as A,B: verdicts together "
         "and for each, figures of the first (default: the newest study's)",
     )
-    parser.add_argument("--published", action="store_true", help="the report's printed numbers alone; no store is read")
+    parser.add_argument(
+        "--published", action="store_true", help="the report's published numbers alone; no store is read"
+    )
     parser.add_argument(
         "--tables",
         type=user_paths,

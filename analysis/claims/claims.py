@@ -13,5 +13,5 @@ ALL_CLAIMS: tuple[Claim, ...] = (*CLAIMS, *extensions.CLAIMS, *default_rates.CLA
 
 
 def check_claims(table: pd.DataFrame) -> dict[str, Assessment]:
-    """Every claim on one table, printed or measured, judged among all of them; by code."""
+    """Every claim on one table, published or measured, judged among all of them; by code."""
     return assess_all(ALL_CLAIMS, table)

@@ -1,7 +1,7 @@
 """Contrasts: the numbers that claims are about, once per unit, and what a sample of them says of their mean.
 
 A unit is a seed on one fold of one data set. Within a unit, a contrast is a mean over settings (optimizers, amounts of
-data), so what a setting adds is no noise. A run that diverged counts at the floor of its score: it happened. Printed
+data), so what a setting adds is no noise. A run that diverged counts at the floor of its score: it happened. Published
 rows do not know their seed, so all of them are one unit. Nothing here knows a claim or a study.
 """
 

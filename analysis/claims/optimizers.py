@@ -63,7 +63,7 @@ def own_learning_rate(table: pd.DataFrame) -> Basis:
     ]
     if not found or rows.groupby("loss")["optimizer"].nunique().min() < 2:
         return Basis(
-            missing="no two optimizers were tried at the same rates (of its searches the report prints the best)"
+            missing="no two optimizers were tried at the same rates (of its searches the report publishes the best)"
         )
     best = best_learning_rates(table).groupby("loss", sort=False)["lr"]
     spans = best.agg(lambda tried: tried.max() / tried.min())

@@ -42,7 +42,7 @@ def most_consistent(trials: pd.DataFrame) -> pd.Series | None:
 def _judged(trials: pd.DataFrame) -> pd.DataFrame:
     """With the number of each trial's cell, its score (0 where it failed) and its cell's mean.
 
-    The score is the Dice at the images' own size where all know it: printed and earlier trials do not.
+    The score is the Dice at the images' own size where all know it: published and earlier trials do not.
     """
     table = trials[(trials["train_percent"] != 100) & (trials["augment"] != "both")]
     failed = table["diverged"] | table["collapsed"] | (table["val_dice"] <= 0)

@@ -1,4 +1,4 @@
-"""What a claim is, and how evidence becomes a verdict: one engine for all claims, printed or measured.
+"""What a claim is, and how evidence becomes a verdict: one engine for all claims, published or measured.
 
 A claim names the contrasts that it is about, each a number once per unit (a seed on one fold of one data set), and
 where their means lie if it is true. The engine does the rest: Student's t over the units, one p value for the claim and

@@ -14,7 +14,7 @@ GROUP = ("data_digest", "study")
 
 
 def add_curve_scores(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """Trials without a curve (printed ones) have none of these scores."""
+    """Trials without a curve (published ones) have none of these scores."""
     if curves.empty or trials.empty:
         return trials
     in_order = curves.sort_values("epoch")

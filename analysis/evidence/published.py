@@ -1,4 +1,4 @@
-"""The report's printed tables as tidy rows, with what each figure fixes filled in. Files in, rows out; no MLflow."""
+"""The report's published tables as tidy rows, with what each figure fixes filled in. Files in, rows out; no MLflow."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 FOLDER = Path(__file__).parents[1] / "published"
-COLLAPSED = 1e-3  # Dice below which a run predicts nothing; the report prints 5e-10 for such runs
+COLLAPSED = 1e-3  # Dice below which a run predicts nothing; the report publishes 5e-10 for such runs
 
 _PLAIN = {"scheduler": "none", "weight_decay": 0.0, "dropout": 0.0}  # Sections 2 and 3, before they are studied
 _ALL = {"augment": "none", "equalize_masks": False, "width": 16, "baseline": "report", "protocol": "report"}
@@ -15,7 +15,7 @@ _ALL = {"augment": "none", "equalize_masks": False, "width": 16, "baseline": "re
 
 @dataclass(frozen=True)
 class Source:
-    """One printed table: its file and the factors that its section fixes for all rows."""
+    """One published table: its file and the factors that its section fixes for all rows."""
 
     study: str
     figure: str
@@ -35,21 +35,19 @@ SOURCES = (
 )
 
 
-def read_printed() -> list[dict[str, Any]]:
-    """One row a printed row; a column of the table wins over what its section fixes."""
+def read_published() -> list[dict[str, Any]]:
+    """One row per published row; a column of the table wins over what its section fixes."""
     rows: list[dict[str, Any]] = []
     for source in SOURCES:
         table = pd.read_csv(FOLDER / source.file).rename(columns={"learning_rate": "lr"})
-        for printed in table.to_dict("records"):
+        for row in table.to_dict("records"):
             known = {"source": "published", "study": source.study, "figure": source.figure, "row": "published"}
-            collapsed = printed.get("val_dice", 1.0) < COLLAPSED
+            collapsed = row.get("val_dice", 1.0) < COLLAPSED
             flags = {"collapsed": collapsed, "diverged": False}
-            rows.append(
-                {**_ALL, **source.fixed, **known, **{str(name): value for name, value in printed.items()}, **flags}
-            )
+            rows.append({**_ALL, **source.fixed, **known, **{str(name): value for name, value in row.items()}, **flags})
     return rows
 
 
 def read_notes() -> pd.DataFrame:
-    """What is odd about the printed numbers: figure, note."""
+    """What is odd about the published numbers: figure, note."""
     return pd.read_csv(FOLDER / "notes.csv", dtype="str")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.evidence.published import read_printed
+from analysis.evidence.published import read_published
 from training.study.trial import LATER, Trial
 
 _DTYPES = {str: "str", int: "float64", float: "float64", bool: "bool"}  # int as float: a published field may be unknown
@@ -82,4 +82,4 @@ def tidy(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
 
 def load_published() -> pd.DataFrame:
     """The report's printed tables, one row per published row."""
-    return tidy(read_printed())
+    return tidy(read_published())

@@ -17,14 +17,14 @@ class Average:
     factor: str
     value: str
     cells: int
-    printed_dice: str
+    published_dice: str
     measured_dice: str
-    printed_loss: str
+    published_loss: str
     measured_loss: str
 
 
 def averages(study: Study, table: pd.DataFrame) -> list[Average]:
-    """Of the rows that the report printed (of a study of ours: all), without those validated on training images.
+    """Of the rows that the report published (of a study of ours: all), without those validated on training images.
 
     `table`: of analysis/page/tables.compare. None where a study has one factor, or searches.
     """
@@ -34,7 +34,7 @@ def averages(study: Study, table: pd.DataFrame) -> list[Average]:
     rows = table[~table["extra"].astype(bool)]
     if "train_percent" in factors:
         rows = rows[rows["train_percent"] != ALL_DATA]
-    scores = ["printed_val_dice", "val_dice", "printed_val_loss", "val_loss"]
+    scores = ["published_val_dice", "val_dice", "published_val_loss", "val_loss"]
     found = []
     for factor in factors:
         groups = rows.groupby(factor, sort=False)

@@ -33,7 +33,7 @@ class Row:
 
     cells: tuple[str, ...]
     extra: bool
-    printed: str
+    published: str
     measured: str
     n: str
     difference: str
@@ -60,7 +60,7 @@ class CheckedClaim:
     """A claim with both its assessments."""
 
     claim: Claim
-    printed: Assessment
+    published: Assessment
     measured: Assessment
 
     @property
@@ -74,7 +74,7 @@ class Chapter:
     heads: tuple[str, ...]  # of the factors' columns
     score: str  # what the table compares
     rows: tuple[Row, ...]
-    notes: tuple[str, ...]  # on the printed numbers
+    notes: tuple[str, ...]  # on the published numbers
     pictures: tuple[Picture, ...]
     thumbnails: tuple[Thumbnail, ...]  # predictions; empty without runs
     runs: str  # `12 runs on cells (protocol fixed, baseline report)`; empty without runs
@@ -90,10 +90,10 @@ class Chapter:
     link: str  # to it in the MLflow UI
 
 
-def checked_claims(printed: Assessments, measured: Assessments, study: str) -> tuple[CheckedClaim, ...]:
+def checked_claims(published: Assessments, measured: Assessments, study: str) -> tuple[CheckedClaim, ...]:
     """The claims of one study; with no study, all that are the report's."""
     claims = [c for c in ALL_CLAIMS if c.study == study] if study else CLAIMS
-    return tuple(CheckedClaim(c, printed[c.code], measured[c.code]) for c in claims)
+    return tuple(CheckedClaim(c, published[c.code], measured[c.code]) for c in claims)
 
 
 def counts(found: Assessments) -> list[tuple[str, int]]:
@@ -222,14 +222,14 @@ def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> Row:
     if study.search_lr:
         if row["n"]:
             notes.append(f"val Dice {number(mean)}")
-        rates = [value_label("lr", row[name]) for name in ("printed_lr", "lr")]
-        ratio = row["lr"] / row["printed_lr"]
+        rates = [value_label("lr", row[name]) for name in ("published_lr", "lr")]
+        ratio = row["lr"] / row["published_lr"]
         difference = f"{TIMES}{ratio:.2g}" if ratio == ratio else DASH
         return Row(cells, row["extra"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes), link)
-    printed = number(row["printed_val_dice"])
+    published = number(row["published_val_dice"])
     measured = number(mean) + (f" ± {number(sd)}" if sd == sd else "")
-    difference = signed(mean - row["printed_val_dice"])
-    return Row(cells, row["extra"], printed, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
+    difference = signed(mean - row["published_val_dice"])
+    return Row(cells, row["extra"], published, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
 
 
 def _compared(row: Mapping[Any, Any]) -> Compared:

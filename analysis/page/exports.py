@@ -18,12 +18,12 @@ from training.study.studies import STUDIES, Study
 TEMPLATES = Path(__file__).parent / "templates"
 ASSESSED = ("verdict", "text", "effect", "low", "high", "p", "p_adjusted", "detectable", "units", "n")
 LATEX_COLUMNS = {
-    "printed_val_dice": "printed",
+    "published_val_dice": "published",
     "val_dice": "measured",
     "sd": "sd",
     "n": "n",
 }
-LATEX_COLUMNS_SEARCH = {"printed_lr": "printed", "lr": "measured", "val_dice": "val Dice", "n": "n"}
+LATEX_COLUMNS_SEARCH = {"published_lr": "published", "lr": "measured", "val_dice": "val Dice", "n": "n"}
 
 
 def render(template: str, content: Mapping[str, Any]) -> str:
@@ -71,7 +71,7 @@ def latex(study: Study, table: pd.DataFrame) -> str:
     for factor in by:
         shown[factor] = [value_label(factor, value) for value in shown[factor]]
     if study.search_lr:
-        for name in ("printed_lr", "lr"):
+        for name in ("published_lr", "lr"):
             shown[name] = [value_label("lr", value) for value in shown[name]]
     shown = shown.rename(columns={**{factor: factor_label(factor).replace("%", r"\%") for factor in by}, **columns})
     style = shown.style.hide(axis="index").format(precision=3, na_rep="--", escape="latex")

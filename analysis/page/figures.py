@@ -1,6 +1,6 @@
 """The figures' contents: functions that take data and an Axes and return the Axes. No files, no pages, no MLflow.
 
-One colour an optimizer in every figure (Okabe and Ito 2008, colour-blind safe). Printed numbers are hollow, measured
+One colour an optimizer in every figure (Okabe and Ito 2008, colour-blind safe). Published numbers are hollow, measured
 ones filled.
 """
 
@@ -75,30 +75,32 @@ def draw_curves(
 
 
 def draw_comparison(axes: Axes, table: pd.DataFrame, names: Sequence[str], by_optimizer: bool) -> Axes:
-    """Printed (hollow) beside measured (filled, with sd) validation Dice, one line per row of `tables.compare`."""
+    """Published (hollow) beside measured (filled, with sd) validation Dice, one line per row of `tables.compare`."""
     for y, (_, row) in enumerate(table.iterrows()):
         colour = OPTIMIZER_COLOURS[row["optimizer"]] if by_optimizer else MUTED
-        axes.plot([row["printed_val_dice"], row["val_dice"]], [y, y], color=colour, lw=1.2, alpha=0.5, zorder=2)
-        axes.plot(row["printed_val_dice"], y, "o", color=colour, markerfacecolor=PAPER, ms=6, mew=1.4, zorder=3)
+        axes.plot([row["published_val_dice"], row["val_dice"]], [y, y], color=colour, lw=1.2, alpha=0.5, zorder=2)
+        axes.plot(row["published_val_dice"], y, "o", color=colour, markerfacecolor=PAPER, ms=6, mew=1.4, zorder=3)
         axes.errorbar(row["val_dice"], y, xerr=row["sd"], fmt="o", color=colour, ms=6, lw=1.2, zorder=4)
     axes.set_yticks(range(len(table)), names)
     axes.set(
-        xlabel="validation Dice (hollow: printed; filled: measured)", xlim=(-0.02, 1.02), ylim=(len(table) - 0.4, -0.6)
+        xlabel="validation Dice (hollow: published; filled: measured)",
+        xlim=(-0.02, 1.02),
+        ylim=(len(table) - 0.4, -0.6),
     )
     axes.grid(visible=True, axis="both", color=RULE, lw=0.6)
     return axes
 
 
 def draw_best_learning_rates(axes: Axes, table: pd.DataFrame, factors: Sequence[str]) -> Axes:
-    """Printed (hollow) beside measured (filled) best learning rates, one line per search."""
+    """Published (hollow) beside measured (filled) best learning rates, one line per search."""
     for y, (_, row) in enumerate(table.iterrows()):
         colour = OPTIMIZER_COLOURS[row["optimizer"]]
-        axes.plot([row["printed_lr"], row["lr"]], [y, y], color=colour, lw=1.2, alpha=0.5, zorder=2)
-        axes.plot(row["printed_lr"], y, "o", color=colour, markerfacecolor=PAPER, ms=6, mew=1.4, zorder=3)
+        axes.plot([row["published_lr"], row["lr"]], [y, y], color=colour, lw=1.2, alpha=0.5, zorder=2)
+        axes.plot(row["published_lr"], y, "o", color=colour, markerfacecolor=PAPER, ms=6, mew=1.4, zorder=3)
         axes.plot(row["lr"], y, "o", color=colour, ms=6, zorder=4)
     axes.set_xscale("log")
     axes.set_yticks(range(len(table)), [cell_label(row, factors) for row in table.to_dict("records")])
-    axes.set(xlabel="best learning rate (hollow: printed; filled: measured)", ylim=(len(table) - 0.4, -0.6))
+    axes.set(xlabel="best learning rate (hollow: published; filled: measured)", ylim=(len(table) - 0.4, -0.6))
     axes.set_xlim(1e-5, 1.5)
     axes.grid(visible=True, axis="both", color=RULE, lw=0.6)
     return axes
@@ -226,17 +228,17 @@ def sorted_values(values: pd.Series) -> list[Any]:
     return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
 
 
-def draw_effects(axes: Axes, claims: Sequence[Claim], printed: Assessments, measured: Assessments) -> Axes:
-    """The effect of every claim, with its interval where it has one; printed (hollow) above measured (filled).
+def draw_effects(axes: Axes, claims: Sequence[Claim], published: Assessments, measured: Assessments) -> Axes:
+    """The effect of every claim, with its interval where it has one; published (hollow) above measured (filled).
 
     An effect that is no difference in Dice is written down instead.
     """
     for y, claim in enumerate(claims):
         words = []
-        for found, shift, filled in ((printed[claim.code], -0.16, False), (measured[claim.code], 0.16, True)):
+        for found, shift, filled in ((published[claim.code], -0.16, False), (measured[claim.code], 0.16, True)):
             if claim.unit != "Dice":
                 known = found.effect == found.effect
-                words += [f"{'measured' if filled else 'printed'} {found.effect:.2g}"] * known
+                words += [f"{'measured' if filled else 'published'} {found.effect:.2g}"] * known
                 continue
             colour = VERDICT_COLOURS[found.verdict]
             axes.plot([found.low, found.high], [y + shift] * 2, color=colour, lw=1.6, solid_capstyle="round")
@@ -247,7 +249,7 @@ def draw_effects(axes: Axes, claims: Sequence[Claim], printed: Assessments, meas
             axes.text(0.01, y, text, va="center", fontsize=7.5, color=MUTED, transform=axes.get_yaxis_transform())
     axes.axvline(0, color=MUTED, lw=0.8)
     axes.set_yticks(range(len(claims)), [claim.code for claim in claims])
-    axes.set(xlabel="effect in Dice, with its 95 % interval (hollow: printed; filled: measured)")
+    axes.set(xlabel="effect in Dice, with its 95 % interval (hollow: published; filled: measured)")
     axes.set_ylim(len(claims) - 0.4, -0.6)
     axes.grid(visible=True, axis="x", color=RULE, lw=0.6)
     return axes

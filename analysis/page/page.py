@@ -70,13 +70,13 @@ def write_report(out: Path, found: Evidence, snapshot_folder: Path | None, *, lo
 def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
     """Everything the templates ask for."""
     trials, champion = found.trials, found.champion
-    printed, measured = check_claims(published), check_claims(trials)
+    on_published, measured = check_claims(published), check_claims(trials)
     parts = split_sets(trials)
     by_set = {name: check_claims(own) for name, own in parts.items()} if len(parts) > 1 else {}
     drawn = sets.first_set(trials)
     chosen = {f"Measured on {name}": own for name, own in parts.items()} if by_set else {"Measured": trials}
     return {
-        "chapters": chapters.make_chapters(published, found, (printed, measured), read_notes()),
+        "chapters": chapters.make_chapters(published, found, (on_published, measured), read_notes()),
         "champion": champion,
         "champion_test": describe_test(champion.tags) if champion else {},
         "champion_compared": compared(champion.tags) if champion else (),
@@ -92,14 +92,14 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         if len(trials)
         else "",
         "choices": {
-            "Printed numbers": chapters.choices(published, found),
+            "Published numbers": chapters.choices(published, found),
             **{name: chapters.choices(own, found) for name, own in chosen.items()},
         },
-        "summary": chapters.checked_claims(printed, measured, "summary"),
-        "claims": chapters.checked_claims(printed, measured, ""),
-        "counts": {"Printed": chapters.counts(printed), "Measured": chapters.counts(measured)},
+        "summary": chapters.checked_claims(on_published, measured, "summary"),
+        "claims": chapters.checked_claims(on_published, measured, ""),
+        "counts": {"Published": chapters.counts(on_published), "Measured": chapters.counts(measured)},
         "effects": panels.render(
-            lambda: panels.effects_figure(ALL_CLAIMS, printed, measured), "Effects with 95 % intervals"
+            lambda: panels.effects_figure(ALL_CLAIMS, on_published, measured), "Effects with 95 % intervals"
         ),
         "glyphs": chapters.GLYPHS,
         "seen": power.what_could_be_seen(measured),
@@ -113,7 +113,7 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         "other_champions": [(one, chapters.describe_params(one.params)) for one in found.other_champions],
         "promote": PROMOTE,
         "verdicts": {
-            "published": printed,
+            "published": on_published,
             "measured": measured,
             **{f"measured on {name}": one for name, one in by_set.items()},
         },

@@ -181,7 +181,7 @@ def test_images_figure(dice: pd.Series, interval: tuple[float, float]) -> Figure
 
 
 def comparison_figure(study: Study, table: pd.DataFrame) -> Figure:
-    """Printed beside measured, one line per row of the study's table."""
+    """Published beside measured, one line per row of the study's table."""
     figure = Figure(figsize=(WIDTH, 0.75 + 0.25 * len(table)), layout="constrained")
     factors = cell_factors(study)
     if study.search_lr:
@@ -191,12 +191,12 @@ def comparison_figure(study: Study, table: pd.DataFrame) -> Figure:
     return figure
 
 
-def effects_figure(claims: Sequence[Claim], printed: Assessments, measured: Assessments) -> Figure:
+def effects_figure(claims: Sequence[Claim], published: Assessments, measured: Assessments) -> Figure:
     """The effects behind all claims that were tested: a forest plot."""
-    sides = (printed, measured)
+    sides = (published, measured)
     shown = [c for c in claims if any(side[c.code].verdict != "untested" for side in sides)]
     figure = Figure(figsize=(WIDTH, 1.0 + 0.32 * len(shown)), layout="constrained")
-    figures.draw_effects(figure.subplots(), shown, printed, measured)
+    figures.draw_effects(figure.subplots(), shown, published, measured)
     marks = [(verdict, mark) for verdict, mark in figures.VERDICT_MARKS.items() if verdict != "untested"]
     entries: list[tuple[str, dict[str, Any]]] = [
         (verdict, {"color": figures.VERDICT_COLOURS[verdict], "marker": mark, "lw": 0}) for verdict, mark in marks

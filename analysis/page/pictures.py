@@ -50,16 +50,16 @@ class Thumbnail:
 
 
 def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curves: pd.DataFrame) -> list[Picture]:
-    """The figures of one study; without runs, the printed numbers alone."""
+    """The figures of one study; without runs, the published numbers alone."""
     made: list[Picture] = []
 
     def add(what: str, caption: str, figure: Callable[[], Figure], *, folded: bool = False) -> None:
         made.append(Picture(panels.render(figure, f"{study.name}: {what}"), caption, folded))
 
-    printed = table["printed_lr" if study.search_lr else "printed_val_dice"].notna().any()
-    if printed or len(trials):
-        caption = "Printed beside measured." if study.figure else "Every cell, the settled one first."
-        add("printed and measured", caption, lambda: panels.comparison_figure(study, table))
+    is_published = table["published_lr" if study.search_lr else "published_val_dice"].notna().any()
+    if is_published or len(trials):
+        caption = "Published beside measured." if study.figure else "Every cell, the settled one first."
+        add("published and measured", caption, lambda: panels.comparison_figure(study, table))
     scored = trials.dropna(subset="val_dice")
     if scored.empty:
         return made

@@ -1,4 +1,4 @@
-"""Per study, the report's printed numbers beside the measured ones. Tidy tables in, one table out; nothing is drawn."""
+"""Per study, the report's published numbers beside the measured ones. Tidy tables in, one table out; nothing drawn."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from analysis.claims.stats import interquartile_mean
 from analysis.evidence.schema import ADDED
 from training.study.studies import Study, baseline_from_report
 
-PRINTED = ("val_dice", "train_dice", "val_loss", "train_loss", "lr")  # shown as printed_*
+PUBLISHED = ("val_dice", "train_dice", "val_loss", "train_loss", "lr")  # shown as published_*
 MEANS = ("train_dice", "val_loss", "train_loss", "best_epoch", "epochs_to_converge", "seconds", *ADDED)
 
 
@@ -32,20 +32,20 @@ def cell_factors(study: Study) -> list[str]:
 
 
 def compare(study: Study, published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell, in the report's order: factors, extra, printed_*, then measured means, sd, iqm, n, runs.
+    """One row per cell, in the report's order: factors, extra, published_*, then measured means, sd, iqm, n, runs.
 
     `extra` marks rows the report has not. `val_dice` is the mean over n runs, `sd` theirs (n - 1; nan for one run),
     `iqm` their interquartile mean (nan below four runs); `run_id` is the first of them.
     A learning-rate search shows its best learning rate as `lr`, and n counts the runs at it.
     """
     by = cell_factors(study)
-    printed = published[published["study"] == study.name]
+    published = published[published["study"] == study.name]
     own = measured[measured["study"] == study.name]
     if study.search_lr:
         best = best_learning_rates(own)[[*by, "lr"]]
         own = own.merge(best, on=[*by, "lr"])
-    printed = printed[[*by]].join(printed[list(PRINTED)].add_prefix("printed_"))
-    table = _rows(study, by, own).merge(printed, on=by, how="left").merge(_means(own, by), on=by, how="left")
+    published = published[[*by]].join(published[list(PUBLISHED)].add_prefix("published_"))
+    table = _rows(study, by, own).merge(published, on=by, how="left").merge(_means(own, by), on=by, how="left")
     counts = ["n", "collapsed", "diverged"]
     table[counts] = table[counts].fillna(0).astype(int)
     return table

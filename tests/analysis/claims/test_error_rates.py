@@ -48,7 +48,7 @@ def samples(noise: str, mean: float, units: int, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("noise", ["normal", "unequal"])
 @pytest.mark.parametrize("units", [3, 4, 6, 8])
-def test_the_printed_interval_covers_the_mean_in_95_percent(noise: str, units: int) -> None:
+def test_the_interval_of_an_assessment_covers_the_mean_in_95_percent(noise: str, units: int) -> None:
     """2,000 samples: 95 % and three standard errors."""
     found = [examine(Contrast(words="", per_unit=pd.Series(one))) for one in samples(noise, 0.03, units, 2000)]
     covered = sum(one.low <= 0.03 <= one.high for one in found) / len(found)

@@ -27,6 +27,6 @@ def test_a_fall_from_the_best_epoch_shows_in_the_last_ones_only() -> None:
     assert found["last_val_dice"].to_dict() == pytest.approx({"fast": 0.7, "slow": 0.75, "never": 0.3})
 
 
-def test_what_was_printed_has_no_curve() -> None:
+def test_what_was_published_has_no_curve() -> None:
     trials = tidy([row("schedulers", 0.5)])
     assert add_curve_scores(trials, pd.DataFrame(columns=["run_id", "epoch", "val_dice"])) is trials

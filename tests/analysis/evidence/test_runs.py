@@ -1,4 +1,4 @@
-"""Runs and printed tables become one table. The store is a real one; what its runs say is made up."""
+"""Runs and published tables become one table. The store is a real one; what its runs say is made up."""
 
 import math
 import time
@@ -36,7 +36,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
 
 
-def test_every_printed_row_is_in_the_table_once() -> None:
+def test_every_published_row_is_in_the_table_once() -> None:
     published = load_published()
     counted = published.groupby("figure", sort=False).size().to_dict()
     assert counted == {"1": 12, "2": 12, "4": 5, "6": 15, "11": 16, "13": 12, "16": 8, "19": 12}
@@ -52,14 +52,14 @@ def test_what_a_figure_fixes_is_filled_in_and_the_rest_is_unknown() -> None:
     assert published[published["figure"] == "1"]["val_dice"].isna().all()
 
 
-def test_a_printed_dice_of_5e_10_is_a_collapsed_run() -> None:
+def test_a_published_dice_of_5e_10_is_a_collapsed_run() -> None:
     published = load_published()
     collapsed = published[published["collapsed"]]
     assert list(zip(collapsed["figure"], collapsed["train_percent"], strict=True)) == [("4", 20), ("16", 80)]
 
 
 @pytest.mark.usefixtures("made_up")
-def test_measured_and_printed_tables_have_one_schema() -> None:
+def test_measured_and_published_tables_have_one_schema() -> None:
     trials, published = runs.load_trials(DIGEST), load_published()
     assert trials.dtypes.to_dict() == published.dtypes.to_dict() == tidy([]).dtypes.to_dict()
     assert set(trials["source"]) == {"measured"}

@@ -33,5 +33,5 @@ def test_a_run_without_a_later_param_had_its_default_and_one_that_has_it_keeps_i
     assert modernize(tidy(rows))[list(LATER)].astype(float).equals(tidy(rows)[list(LATER)]), "read again, they stay"
 
 
-def test_of_printed_rows_no_optimizer_constant_is_known() -> None:
+def test_of_published_rows_no_optimizer_constant_is_known() -> None:
     assert load_published()[list(LATER)].isna().all(axis=None)

@@ -66,15 +66,15 @@ def test_the_learning_rate_figure_is_on_a_logarithmic_axis(axes: Axes) -> None:
 
 
 def test_the_forest_shows_every_claim_that_was_tested_and_writes_down_what_is_no_dice() -> None:
-    printed, nothing = check_claims(load_published()), check_claims(tidy([]))
-    (axes,) = panels.effects_figure(CLAIMS, printed, nothing).axes
+    published, nothing = check_claims(load_published()), check_claims(tidy([]))
+    (axes,) = panels.effects_figure(CLAIMS, published, nothing).axes
     shown = [text.get_text() for text in axes.get_yticklabels()]
-    tested = [code for code, one in printed.items() if one.verdict != "untested"]
+    tested = [code for code, one in published.items() if one.verdict != "untested"]
     assert shown == [code for code in tested if code in {claim.code for claim in CLAIMS}]
     assert len(shown) == 36 - 13
-    assert [text.get_text() for text in axes.texts] == ["val Dice: printed 0.83"]
+    assert [text.get_text() for text in axes.texts] == ["val Dice: published 0.83"]
     assert (
-        panels.effects_figure(CLAIMS, printed, check_claims(equal(design(3), np.random.default_rng(0)))).axes[0].texts
+        panels.effects_figure(CLAIMS, published, check_claims(equal(design(3), np.random.default_rng(0)))).axes[0].texts
     )
     assert len(set(figures.VERDICT_MARKS.values())) == len(figures.VERDICT_MARKS), "told apart without colour"
 

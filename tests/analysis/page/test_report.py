@@ -58,7 +58,7 @@ def store_of_page(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 
 
 @pytest.fixture(scope="module")
-def printed_only() -> str:
+def published_only() -> str:
     """The page before anything was run."""
     return exports.render("report.html", page_of.compose(load_published(), evidence.nothing()))
 
@@ -96,7 +96,7 @@ def test_runs_far_shorter_than_the_reports_are_called_a_try_out(page: Path) -> N
     assert "200 epochs: a try-out" in chapter
 
 
-def test_chapters_without_runs_say_so_and_show_the_printed_side(page: Path) -> None:
+def test_chapters_without_runs_say_so_and_show_the_published_side(page: Path) -> None:
     chapter = page.read_text().split('id="dropout"')[1].split("</section>")[0]
     assert "Not measured yet" in chapter
     assert "0.266" in chapter  # Fig. 16: 80 %, 0.2
@@ -108,9 +108,9 @@ def test_without_a_champion_the_page_prints_the_cure(page: Path) -> None:
     assert page_of.PROMOTE in page.read_text()
 
 
-def test_before_anything_is_run_the_printed_side_stands_alone(printed_only: str) -> None:
-    assert "Nothing is measured yet" in printed_only
-    assert printed_only.count("Not measured yet") == len(STUDIES)
+def test_before_anything_is_run_the_published_side_stands_alone(published_only: str) -> None:
+    assert "Nothing is measured yet" in published_only
+    assert published_only.count("Not measured yet") == len(STUDIES)
 
 
 def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
@@ -283,7 +283,7 @@ def test_tables_that_are_none_are_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert "it has no trials.parquet; it must be the tables/ folder beside a report" in capsys.readouterr().err
 
 
-def test_the_printed_numbers_alone_make_a_page_without_any_store(
+def test_the_published_numbers_alone_make_a_page_without_any_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

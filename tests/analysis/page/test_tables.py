@@ -1,4 +1,4 @@
-"""Printed beside measured, in the report's order; and the choice of Section 8."""
+"""Published beside measured, in the report's order; and the choice of Section 8."""
 
 import math
 from typing import Any
@@ -22,21 +22,21 @@ def measured(study: str, *rows: dict[str, Any]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("study", "figure"), [("optimizers", "2"), ("schedulers", "6"), ("schedulers_by_data", "11"), ("losses", "19")]
 )
-def test_the_table_has_the_printed_rows_in_the_printed_order(study: str, figure: str) -> None:
+def test_the_table_has_the_published_rows_in_the_published_order(study: str, figure: str) -> None:
     published = load_published()
     table = compare(STUDIES[study], published, tidy([]))
-    printed = published[published["figure"] == figure]["val_dice"]
-    assert sorted(table["printed_val_dice"].dropna()) == sorted(printed)
+    dices = published[published["figure"] == figure]["val_dice"]
+    assert sorted(table["published_val_dice"].dropna()) == sorted(dices)
     if study != "schedulers_by_data":  # Fig. 11 puts step before plateau within a share of the data, as we do
-        assert list(table["printed_val_dice"]) == list(printed)
+        assert list(table["published_val_dice"]) == list(dices)
     assert (table["n"] == 0).all()
 
 
-def test_rows_the_report_has_not_are_marked_and_have_no_printed_number() -> None:
+def test_rows_the_report_has_not_are_marked_and_have_no_published_number() -> None:
     table = compare(STUDIES["dropout"], load_published(), tidy([]))
     assert list(table["dropout"][:4]) == [0.2, 0.5, 0.8, 0.0]
     assert list(table["extra"][:4]) == [False, False, True, True]
-    assert table["printed_val_dice"].isna().equals(table["extra"])
+    assert table["published_val_dice"].isna().equals(table["extra"])
 
 
 def test_a_measured_cell_is_the_mean_over_its_seeds_with_sd_and_n() -> None:
@@ -44,7 +44,7 @@ def test_a_measured_cell_is_the_mean_over_its_seeds_with_sd_and_n() -> None:
     table = compare(STUDIES["dropout"], load_published(), measured("dropout", *rows, {"val_dice": 0.8}))
     cell = table[(table["train_percent"] == 80) & (table["dropout"] == 0.2)].iloc[0]
     assert (cell["val_dice"], cell["sd"], cell["n"]) == pytest.approx((0.6, 0.1, 3))
-    assert cell["printed_val_dice"] == 0.2658  # Fig. 16
+    assert cell["published_val_dice"] == 0.2658  # Fig. 16
     control = table[(table["train_percent"] == 80) & (table["dropout"] == 0.0)].iloc[0]
     assert control["n"] == 1
     assert math.isnan(control["sd"])
@@ -55,7 +55,7 @@ def test_a_search_is_one_row_with_its_best_learning_rate() -> None:
     table = compare(STUDIES["learning_rate"], load_published(), measured("learning_rate", *rows))
     assert len(table) == 12
     cell = table[(table["loss"] == "switching") & (table["optimizer"] == "adam")].iloc[0]
-    assert (cell["printed_lr"], cell["lr"], cell["val_dice"]) == (1e-3, 1e-3, 0.6)
+    assert (cell["published_lr"], cell["lr"], cell["val_dice"]) == (1e-3, 1e-3, 0.6)
 
 
 def test_every_note_belongs_to_a_figure_of_a_study() -> None:

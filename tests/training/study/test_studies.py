@@ -1,4 +1,4 @@
-"""Ten studies are the report's: every printed row is a trial, and every other trial says that it lies beyond."""
+"""Ten studies are the report's: every published row is a trial, and every other trial says that it lies beyond."""
 
 import inspect
 import math
@@ -65,13 +65,13 @@ def extra(plan: Plan) -> list[Trial]:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_printed_row_is_a_trial_and_the_rest_is_declared_beyond(name: str) -> None:
+def test_every_published_row_is_a_trial_and_the_rest_is_declared_beyond(name: str) -> None:
     table = pd.read_csv(PUBLISHED / TABLES[name]).drop(columns=SCORES).rename(columns={"learning_rate": "lr"})
     made = plan(name)
-    printed = [trial for trial in trials(made) if made.row_of(trial) == "published"]
-    assert len(printed) == len(table)
+    published = [trial for trial in trials(made) if made.row_of(trial) == "published"]
+    assert len(published) == len(table)
     rows = {tuple(row) for row in table.itertuples(index=False)}
-    assert {tuple(getattr(trial, factor) for factor in table.columns) for trial in printed} == rows
+    assert {tuple(getattr(trial, factor) for factor in table.columns) for trial in published} == rows
 
 
 def test_the_learning_rate_study_searches_what_figure_1_lists() -> None:
@@ -94,7 +94,7 @@ def test_rows_beyond_the_report_are_those_its_text_speaks_of() -> None:
 def test_beyond_changes_one_thing_at_a_time() -> None:
     made = plan("extensions")
     found = trials(made)
-    assert found == extra(made), "none of it is printed"
+    assert found == extra(made), "none of it is published"
     settled = found[0]
     changes = [{name for name, value in vars(trial).items() if value != getattr(settled, name)} for trial in found]
     schedules = [set(), {"scheduler"}, {"scheduler"}, {"scheduler"}]
