@@ -81,14 +81,14 @@ def collapse(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def deep(pixels: NDArray[np.uint8], dtype: str) -> tuple[NDArray[Any], float | None]:
-    """The same picture in another type, and its white where it has to be given. Values do not divide evenly."""
+    """The same picture in another type, and its highest value where it has to be given. Values do not divide evenly."""
     kind = np.dtype(dtype)
     if kind == np.uint8:
         return pixels, None
     if kind.kind == "f":
         return (pixels / 255).astype(kind), 1.0
-    white = int(np.iinfo(kind).max)
-    return np.rint(pixels.astype(np.float64) * (white / 255)).astype(kind), None if kind == np.uint16 else white
+    max_value = int(np.iinfo(kind).max)
+    return np.rint(pixels.astype(np.float64) * (max_value / 255)).astype(kind), None if kind == np.uint16 else max_value
 
 
 def tiffs() -> Iterator[PictureFile]:
@@ -111,20 +111,20 @@ def tiffs() -> Iterator[PictureFile]:
     }
     for dtype in ("uint8", "uint16", "uint32", "int16", "int32", "float16", "float32", "float64"):
         for mode, pixels in (("grey", GREY), ("rgb", COLOUR)):
-            samples, white = deep(pixels, dtype)
+            samples, max_value = deep(pixels, dtype)
             flat = samples[..., 0] if mode == "grey" else samples
             photometric = {"photometric": "rgb" if mode == "rgb" else "minisblack"}
             for codec, options in codecs.items():
                 yield PictureFile(
-                    f"tiff-{dtype}-{mode}-{codec}", by_tifffile(flat, **options, **photometric), pixels, white
+                    f"tiff-{dtype}-{mode}-{codec}", by_tifffile(flat, **options, **photometric), pixels, max_value
                 )
             for layout, options in layouts.items():
                 data = by_tifffile(flat, compression="zlib", predictor=True, **options, **photometric)
-                yield PictureFile(f"tiff-{dtype}-{mode}-{layout}", data, pixels, white)
+                yield PictureFile(f"tiff-{dtype}-{mode}-{layout}", data, pixels, max_value)
         planes = np.moveaxis(deep(COLOUR, dtype)[0], 2, 0)
         for codec in ("plain", "lzw+predictor"):
             data = by_tifffile(planes, photometric="rgb", planarconfig="separate", **codecs[codec])
-            yield PictureFile(f"tiff-{dtype}-planar-{codec}", data, COLOUR, white)
+            yield PictureFile(f"tiff-{dtype}-planar-{codec}", data, COLOUR, max_value)
     for dtype in ("uint8", "uint16"):
         alpha = deep(TRANSPARENT, dtype)[0]
         for kind in ("unassalpha", "assocalpha"):
@@ -139,10 +139,10 @@ def tiffs_of_others() -> Iterator[PictureFile]:
         for mode, pixels in (("grey", GREY), ("rgb", COLOUR), ("rgba", OPAQUE)):
             if (dtype, mode) == ("float32", "rgba"):
                 continue
-            samples, white = deep(pixels, dtype)
+            samples, max_value = deep(pixels, dtype)
             for codec, number in (("plain", 1), ("lzw", 5), ("deflate", 8), ("packbits", 32773)):
                 data = by_opencv(".tif", samples, cv2.IMWRITE_TIFF_COMPRESSION, number)
-                yield PictureFile(f"opencv-tiff-{dtype}-{mode}-{codec}", data, pixels[..., :3], white)
+                yield PictureFile(f"opencv-tiff-{dtype}-{mode}-{codec}", data, pixels[..., :3], max_value)
     picture = Image.fromarray(COLOUR)
     for mode in ("1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr"):
         for codec in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"):
@@ -180,8 +180,10 @@ def special_tiffs() -> Iterator[PictureFile]:
         black = levels.astype(bool) if bits == 1 else levels
         options: dict[str, Any] = {} if bits == 1 else {"bitspersample": bits}
         yield PictureFile(f"tiff-{bits}-bit", by_tifffile(black, photometric="minisblack", **options), shown)
-        white = ~black if bits == 1 else ((1 << bits) - 1 - levels).astype(np.uint8)
-        yield PictureFile(f"tiff-{bits}-bit-miniswhite", by_tifffile(white, photometric="miniswhite", **options), shown)
+        inverted = ~black if bits == 1 else ((1 << bits) - 1 - levels).astype(np.uint8)
+        yield PictureFile(
+            f"tiff-{bits}-bit-miniswhite", by_tifffile(inverted, photometric="miniswhite", **options), shown
+        )
     for bits in (10, 12, 14):
         samples = np.rint(grey * (((1 << bits) - 1) / 255)).astype(np.uint16)
         yield PictureFile(f"tiff-{bits}-bit", by_tifffile(samples, photometric="minisblack", bitspersample=bits), GREY)

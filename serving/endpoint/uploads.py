@@ -12,7 +12,7 @@ from fastapi import HTTPException
 
 from serving.endpoint.fields import Options
 from serving.inference.segmenter import Segmenter
-from training.data.images import STATED, Header, Pixels, decode_image, decode_samples, read_header
+from training.data.images import FROM_FILE, Header, Pixels, decode_image, decode_samples, read_header
 
 EIGHT_BIT_WHITE = 255
 MIN_LEVEL = 16  # of 255: a picture that is darker than this all over, by the model's range, has another one
@@ -31,7 +31,7 @@ def check_header(data: bytes, name: str, options: Options) -> Header:
         rule = f"has pages 0 to {last}; give one of these" if last else "has one page; leave page out"
         raise HTTPException(400, f"page={options.page}: {name} {rule}")
     if options.image_max not in (None, EIGHT_BIT_WHITE) and is_eight_bit(header):
-        cure = f"{name} has {header.bits} bits a channel, so its white is known; leave image_max out"
+        cure = f"{name} has {header.bits} bits a channel, so its highest value is known; leave image_max out"
         raise HTTPException(400, f"image_max={options.image_max:.10g}: {cure}")
     return header
 
@@ -44,7 +44,7 @@ def decode(data: bytes, name: str, segmenter: Segmenter, options: Options) -> Pi
     states_range = header.max_value and not segmenter.overrides_stated
     if is_eight_bit(header) or options.image_max is not None or states_range or not segmenter.image_max:
         with refused():
-            return decode_image(data, name, page, options.image_max or STATED, channels)
+            return decode_image(data, name, page, options.image_max or FROM_FILE, channels)
     whose = f"; image_max={segmenter.image_max:.10g} is the range of the model's training images"
     with refused(whose):
         pixels = decode_image(data, name, page, segmenter.image_max, channels)

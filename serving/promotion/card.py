@@ -46,8 +46,8 @@ def preprocessing_json(images: ImageSet, reading: ReadOptions, precision: str) -
     facts: dict[str, Any] = {
         "frame": dataclasses.asdict(images.frame),
         "channels": images.channels,
-        "image_max": reading.white or images.range_max,
-        "image_max_overrides": bool(reading.white),
+        "image_max": reading.max_value or images.range_max,
+        "image_max_overrides": bool(reading.max_value),
         "read_channels": reading.channels,
         "threshold": THRESHOLD,
         "precision": precision,

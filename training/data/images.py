@@ -15,7 +15,7 @@ from training.data.formats.raster import decode_raster, is_transparent_raster, r
 from training.data.formats.stored import FORMATS, MAX_MEGAPIXELS, Header, PixelError, Samples, Stored, opaque, turn
 from training.data.formats.tiff import decode_tiff, is_tiff, read_tiff_header
 
-STATED = 0  # image_max: what the file states
+FROM_FILE = 0  # image_max: what the file states
 AUTO_CHANNELS, MEAN = "auto", "mean"
 FULL_RANGE_FROM = 16384  # a value that only a file of all 16 bits holds, and none of 14 or fewer
 
@@ -24,8 +24,8 @@ Pixels = NDArray[np.uint8]
 __all__ = [
     "AUTO_CHANNELS",
     "FORMATS",
+    "FROM_FILE",
     "MAX_MEGAPIXELS",
-    "STATED",
     "Header",
     "Pixels",
     "decode_image",
@@ -47,23 +47,23 @@ def read_header(data: bytes, name: str) -> Header:
     return read_tiff_header(data, name) if is_tiff(data) else read_raster_header(data, name)
 
 
-def read_image(path: Path, page: int = 0, image_max: float = STATED, channels: str = AUTO_CHANNELS) -> Pixels:
+def read_image(path: Path, page: int = 0, image_max: float = FROM_FILE, channels: str = AUTO_CHANNELS) -> Pixels:
     """As decode_image, of a file."""
     return decode_image(path.read_bytes(), str(path), page, image_max, channels)
 
 
 def decode_image(
-    data: bytes, name: str, page: int = 0, image_max: float = STATED, channels: str = AUTO_CHANNELS
+    data: bytes, name: str, page: int = 0, image_max: float = FROM_FILE, channels: str = AUTO_CHANNELS
 ) -> Pixels:
     """(h, w, c) uint8 as seen, c = 1 when every pixel is grey, else 3 (RGB). `name` is what an error calls it.
 
-    image_max: the value that becomes 255 where a file has more than 8 bits, as a 12-bit camera's 4095. STATED takes
+    image_max: the value that becomes 255 where a file has more than 8 bits, as a 12-bit camera's 4095. FROM_FILE takes
     what the file states; 16 bits that are used are their own range; anything else asks by a ValueError.
     channels: see decode_samples. Raises ValueError for what is no image, and for a value above image_max: nothing
     wraps and nothing is clipped.
     """
     samples = decode_samples(data, name, page, channels)
-    if samples.dtype != np.uint8 and image_max == STATED:
+    if samples.dtype != np.uint8 and image_max == FROM_FILE:
         image_max = _range_of(samples, read_header(data, name).max_value, name)
     pixels = to_bytes(samples, name, image_max)
     if pixels.shape[2] == 3:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from training.data.images import MEAN, STATED, parse_channels
+from training.data.images import FROM_FILE, MEAN, parse_channels
 from training.data.layouts.pairs import Layout, MaskFile, MaskSource, ObjectFiles, RunLengths
 from training.data.mask_rule import AUTO, ORIENTATIONS, MaskRule
 from training.data.run_lengths import RUN_ORDERS
@@ -25,7 +25,7 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         self.rule  # noqa: B018 - raises
-        self.white  # noqa: B018
+        self.max_value  # noqa: B018
         _one_of("orientation", self.orientation, ORIENTATIONS)
         _one_of("rle_order", self.rle_order, tuple(RUN_ORDERS))
         parse_channels(self.channels)
@@ -40,9 +40,9 @@ class ReadOptions:
         return self.channels == MEAN or len(parse_channels(self.channels)) == 1
 
     @property
-    def white(self) -> float:
+    def max_value(self) -> float:
         if self.image_max == AUTO:
-            return STATED
+            return FROM_FILE
         try:
             value = float(self.image_max)
         except ValueError:

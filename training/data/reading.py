@@ -197,7 +197,7 @@ def decide_set(
             pairs=pairs,
             headers=headers,
             rule=reading.rule,
-            image_max=reading.white,
+            image_max=reading.max_value,
             channels=reading.channels,
             orientation=reading.orientation,
             rle_order=reading.rle_order,
@@ -222,7 +222,7 @@ def _check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int)
 
 def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: ReadOptions, tentative: bool) -> str:
     """Names what a prepared set is made from: the bytes of the files and how they are read."""
-    digest = hashlib.sha256(repr((VERSION, frame, reading.rule, reading.white, *_how(reading), tentative)).encode())
+    digest = hashlib.sha256(repr((VERSION, frame, reading.rule, reading.max_value, *_how(reading), tentative)).encode())
     for pair in layout.pairs:
         # a source is its files, whose content counts and not their place, and what else it says (a page, run lengths)
         mask = dataclasses.astuple(pair.mask)[1:], [contents[path] for path in mask_files(pair.mask)]

@@ -33,7 +33,7 @@ class PairReader:
     def read(self, pair: Pair) -> tuple[Pixels, Pixels, ImageFacts]:
         """As `read_pair`."""
         header, said = self.headers[pair.image], self.reading
-        image_max = said.white or header.max_value or self.decisions.range_max
+        image_max = said.max_value or header.max_value or self.decisions.range_max
         return read_pair(pair, header, said.rule, self.decisions.placing, image_max, said.channels)
 
 

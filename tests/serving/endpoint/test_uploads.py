@@ -172,7 +172,7 @@ def test_a_black_picture_is_black_whatever_its_range(client: TestClient, camera:
 
 def test_a_range_for_eight_bits_is_refused_as_it_would_do_nothing(client: TestClient) -> None:
     said = refusal(client, encode(PICTURE, ".png"), image_max=100)
-    assert said == "image_max=100: image has 8 bits a channel, so its white is known; leave image_max out"
+    assert said == "image_max=100: image has 8 bits a channel, so its highest value is known; leave image_max out"
 
 
 def test_the_model_says_how_uploads_are_read(client: TestClient, camera: TestClient) -> None:

@@ -18,7 +18,7 @@ from conftest import CASES
 from picture_files import COLOUR, GREY, PictureFile, all_pictures, by_opencv, by_pillow, by_tifffile
 from PIL import Image
 
-from training.data.images import STATED, decode_image, decode_labels, decode_samples, read_header
+from training.data.images import FROM_FILE, decode_image, decode_labels, decode_samples, read_header
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def dirty_the_heap() -> None:
 def test_a_picture_is_what_another_reader_shows_twice_in_a_row(picture: PictureFile) -> None:
     for _ in range(2):
         dirty_the_heap()
-        decoded = decode_image(picture.data, picture.name, image_max=picture.image_max or STATED)
+        decoded = decode_image(picture.data, picture.name, image_max=picture.image_max or FROM_FILE)
         assert decoded.shape == picture.seen.shape
         assert np.abs(decoded.astype(int) - picture.seen).max() <= picture.tolerance
         header = read_header(picture.data, picture.name)

@@ -20,13 +20,13 @@ def write_pair(folder: Path, name: str, image: np.ndarray, mask: np.ndarray) -> 
         assert cv2.imwrite(str(folder / part / f"{name}.png"), pixels)
 
 
-def make_folder(folder: Path, white: int = 255) -> Path:
+def make_folder(folder: Path, max_value: int = 255) -> Path:
     """Six images of sizes of their own, 16 bits above 255, with a square of foreground each."""
     for k in range(6):
         mask = np.zeros((40 + k, 60), np.uint8)
         mask[10:20, k : k + 15] = 255
-        image = RNG.integers(0, white + 1, mask.shape).astype(np.uint8 if white == 255 else np.uint16)
-        image[0, 0] = white
+        image = RNG.integers(0, max_value + 1, mask.shape).astype(np.uint8 if max_value == 255 else np.uint16)
+        image[0, 0] = max_value
         write_pair(folder, f"{k}", image, mask)
     return folder
 
@@ -46,7 +46,7 @@ def test_every_image_has_its_own_size_and_the_pixels_of_its_file(tmp_path: Path,
 
 def test_they_are_read_as_the_set_was(tmp_path: Path) -> None:
     """12 bits in files of 16, and a value that does not count."""
-    folder = make_folder(tmp_path / "cells", white=4095)
+    folder = make_folder(tmp_path / "cells", max_value=4095)
     mask = cv2.imread(str(folder / "masks" / "0.png"), cv2.IMREAD_GRAYSCALE)
     mask[30:, :] = 7
     assert cv2.imwrite(str(folder / "masks" / "0.png"), mask)

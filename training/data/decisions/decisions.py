@@ -15,7 +15,7 @@ from training.data.decisions.ranges import Span, describe_range, find_range
 from training.data.decisions.run_order import find_order
 from training.data.decisions.set_of_pairs import SetOfPairs, agreement_of, in_parallel
 from training.data.formats.stored import QUARTER_TURNS
-from training.data.images import STATED
+from training.data.images import FROM_FILE
 from training.data.layouts.pairs import FRACTIONS, MaskFile, ObjectFiles, Pair
 from training.data.mask_rule import APPLY, AUTO, IGNORE, ORIENTATIONS, MaskPlacing
 from training.data.run_lengths import KAGGLE
@@ -66,7 +66,7 @@ def _find_range(asked: SetOfPairs, notes: list[str]) -> float:
             return None
 
     headers = [(pair, asked.headers[pair.image]) for pair in asked.pairs]
-    if asked.image_max != STATED:
+    if asked.image_max != FROM_FILE:
         if all(header.bits <= 8 and header.kind == "uint" for _, header in headers):
             raise ValueError(f"image_max={asked.image_max:g} has no use here: all images have 8 bits; leave it out")
         return 0.0

@@ -146,11 +146,11 @@ def _interpreted(samples: Samples, page: Page, one_directory: bool, name: str) -
 
 def _bigger_is_brighter(samples: Samples, page: Page, name: str) -> Samples:
     """MinIsWhite inverted; less than 8 bits spread to 8, as every viewer shows them."""
-    bits, white = _bits(page), _stated_max(page)
+    bits, max_value = _bits(page), _stated_max(page)
     if bits < 8:
         top = (1 << bits) - 1
         samples = samples.astype(np.uint8) * np.uint8(255 // top)
-        bits, white = 8, 0
+        bits, max_value = 8, 0
     if page.photometric != MIN_IS_WHITE:
         return samples
     if not np.issubdtype(samples.dtype, np.unsignedinteger):
@@ -158,7 +158,7 @@ def _bigger_is_brighter(samples: Samples, page: Page, name: str) -> Samples:
             f"{name}: 0 stands for white (MinIsWhite) and its pixels are {samples.dtype}, so black is unknown; save it "
             "with 0 for black"
         )
-    top = int(white) if white > 0 and samples.max() <= white else (1 << bits) - 1
+    top = int(max_value) if max_value > 0 and samples.max() <= max_value else (1 << bits) - 1
     return np.asarray(samples.dtype.type(top) - samples)
 
 
