@@ -45,9 +45,10 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for fit in options.fit.split(","):
         for output in options.outputs.split(","):
-            own = ["--one", "--model", options.model, "--side", str(options.side), "--fit", fit, "--outputs", output]
+            size = ["--side", str(options.side)]
+            arguments = ["--one", "--model", options.model, *size, "--fit", fit, "--outputs", output]
             found = subprocess.run(
-                [sys.executable, "-m", "benchmarks.large_image", *own], check=True, capture_output=True, text=True
+                [sys.executable, "-m", "benchmarks.large_image", *arguments], check=True, capture_output=True, text=True
             )
             one = Outcome(**json.loads(found.stdout.splitlines()[-1]))
             numbers = f"{one.seconds:.1f} | {one.peak:.2f} | {one.before:.2f} | {one.megabytes:.1f}"
@@ -67,9 +68,9 @@ def run(folder: Path, side: int, fit: str, output: JobOutput) -> Outcome:
     segmenter.warm_up()
     file = make_file(side)
     before = peak()
-    asked = Request(Serving(segmenter, card_of(folder, segmenter)), output, Options(min_size=200))
+    request = Request(Serving(segmenter, card_of(folder, segmenter)), output, Options(min_size=200))
     begin = time.perf_counter()
-    content, _ = asked.answer(file, "image", "benchmark", Timing())
+    content, _ = request.answer(file, "image", "benchmark", Timing())
     return Outcome(seconds=time.perf_counter() - begin, peak=peak(), before=before, megabytes=len(content) / 1e6)
 
 

@@ -126,10 +126,10 @@ def measure(side: Side, files: list[bytes], clients: int, seconds: float, load: 
                     break
                 _, timing = side.ask(connection, bodies[number % len(bodies)])
                 took = time.perf_counter() - start
-                own = sum(float(found) for found in re.findall(r"dur=([\d.]+)", timing)) / 1000
+                answering = sum(float(found) for found in re.findall(r"dur=([\d.]+)", timing)) / 1000
                 with lock:
                     load.latencies.append(took)
-                    load.around.append(took - own)
+                    load.around.append(took - answering)
             connection.close()
         except Exception as error:
             failed.append(error)

@@ -99,7 +99,7 @@ def environment(scratch: Path) -> dict[str, str]:
 @contextmanager
 def running(name: str, scratch: Path, port: int) -> Iterator[Side]:
     """The service, ready; stopped in the end."""
-    own: dict[str, str] = {}
+    variables: dict[str, str] = {}
     ready, path, body, mask = "/readyz", "/segment", form_body, png_mask
     with tempfile.TemporaryDirectory() as folder:
         uri = f"sqlite:///{scratch}/mlruns/mlflow.db"
@@ -110,16 +110,16 @@ def running(name: str, scratch: Path, port: int) -> Iterator[Side]:
             if name == "plain":
                 client = MlflowClient(uri, uri)
                 run_id = client.get_model_version_by_alias("unet", "champion").tags["run_id"]
-                own["MODEL"] = client.download_artifacts(run_id, "model", folder)
+                variables["MODEL"] = client.download_artifacts(run_id, "model", folder)
             command = f"uvicorn benchmarks.{name}_service:app --host 127.0.0.1 --port {port} --log-level warning"
         else:
             home = shutil.copytree(scratch / "mlruns" / "bentoml", Path(folder) / "bentoml")
             set_precision(home / "models" / "unet", name.removeprefix("ours_"), scratch)
-            own["BENTOML_HOME"] = str(home)
+            variables["BENTOML_HOME"] = str(home)
             command = f"bentoml serve serving.service:Segmentation --host 127.0.0.1 --port {port}"
         with (Path(folder) / "log").open("wb") as log:
             started = subprocess.Popen(
-                command.split(), cwd=ROOT, env=environment(scratch) | own, stdout=log, stderr=log
+                command.split(), cwd=ROOT, env=environment(scratch) | variables, stdout=log, stderr=log
             )
             family = psutil.Process(started.pid)
             try:

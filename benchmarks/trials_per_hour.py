@@ -122,8 +122,8 @@ def compare(ours: Measured, peer: Measured) -> str:
 def machine() -> str:
     """Where this was measured."""
     device = find_device("auto")
-    asked = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    command = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
     versions = f"torch {torch.__version__}, Python {platform.python_version()}, commit {commit}"
     return f"{where}, ours in {find_precision('auto', device)}, {versions}"

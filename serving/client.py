@@ -66,10 +66,10 @@ def segment_large(
         requests.delete(job, headers=_headers(), timeout=SECONDS)
 
 
-def _ask(url: str, endpoint: str, path: str | Path, options: dict[str, Any], **own: str) -> requests.Response:
-    if both := own.keys() & options.keys():
+def _ask(url: str, endpoint: str, path: str | Path, options: dict[str, Any], **fixed: str) -> requests.Response:
+    if both := fixed.keys() & options.keys():
         raise ValueError(f"{both.pop()}: this function decides it; leave it out, or call another function")
-    address, fields = f"{url.rstrip('/')}/{endpoint}", {**options, **own}
+    address, fields = f"{url.rstrip('/')}/{endpoint}", {**options, **fixed}
     with Path(path).open("rb") as file:
         answer = requests.post(address, files={"image": file}, data=fields, headers=_headers(), timeout=SECONDS)
     return _checked(path, answer)

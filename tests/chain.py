@@ -63,14 +63,14 @@ def _copy_chain(base: Path) -> Chain:
     with FileLock(shared / "chain.lock"):
         if not (shared / "chain" / "promoted.txt").exists():
             _make_chain(shared / "chain")
-    own = Path(shutil.copytree(shared / "chain", base / "own_chain"))
-    with sqlite3.connect(own / "mlruns" / "mlflow.db") as database:  # which names files by their whole path
+    copy = Path(shutil.copytree(shared / "chain", base / "own_chain"))
+    with sqlite3.connect(copy / "mlruns" / "mlflow.db") as database:  # which names files by their whole path
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             for _, column, kind, *_ in database.execute(f"PRAGMA table_info({table})").fetchall():
                 if kind.startswith(("VARCHAR", "TEXT")):
-                    places = (str(shared / "chain"), str(own))
+                    places = (str(shared / "chain"), str(copy))
                     database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", places)
-    return Chain(own, own / "circles", (own / "promoted.txt").read_text())
+    return Chain(copy, copy / "circles", (copy / "promoted.txt").read_text())
 
 
 def _make_chain(folder: Path) -> None:

@@ -77,8 +77,8 @@ def _draw_cells(rng: np.random.Generator, size: int) -> tuple[Plane, Pixels]:
     glow, mask = np.zeros((size, size), np.float32), np.zeros((size, size), np.uint8)
     grains = 1 + 0.35 * _clouds(rng, size, 0.012)
     cells: list[Cell] = []
-    share = rng.uniform(*FOREGROUND)
-    while mask.mean() < 255 * share:
+    fraction = rng.uniform(*FOREGROUND)
+    while mask.mean() < 255 * fraction:
         cells.append(_place(rng, cells))
         depth = _depth(rng, size, *cells[-1])
         inside = depth > 0

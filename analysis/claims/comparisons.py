@@ -37,23 +37,23 @@ def compare_with_reference(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
     collapsed or diverged, and the p value of the mean being 0, as it is and after Holm over the factor's values. Rows
     validated on their training images are left out. A learning-rate search compares nothing.
     """
-    own = trials[(trials["study"] == study.name) & (trials["train_percent"] != ALL_DATA)]
-    tables = [] if study.search_lr else [_compare(own, factor, study) for factor in study.scientific]
+    rows = trials[(trials["study"] == study.name) & (trials["train_percent"] != ALL_DATA)]
+    tables = [] if study.search_lr else [_compare(rows, factor, study) for factor in study.scientific]
     found = [table for table in tables if len(table)]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
 
 
-def _compare(own: pd.DataFrame, factor: str, study: Study) -> pd.DataFrame:
-    values = list(dict.fromkeys(own[factor].dropna()))
+def _compare(rows: pd.DataFrame, factor: str, study: Study) -> pd.DataFrame:
+    values = list(dict.fromkeys(rows[factor].dropna()))
     if len(values) < 2:
         return pd.DataFrame(columns=COLUMNS)
     reference = REFERENCE.get(factor)
     if reference not in values:
         reference = values[0]
     match = [name for name in study.scientific if name != factor]
-    rows = []
+    compared = []
     for value in (value for value in values if value != reference):
-        left, right = own[own[factor] == value], own[own[factor] == reference]
+        left, right = rows[rows[factor] == value], rows[rows[factor] == reference]
         for contrast in difference(value_label(factor, value), left, right, match):
             finding = examine(contrast)
             failed = left["collapsed"] | left["diverged"]
@@ -62,6 +62,6 @@ def _compare(own: pd.DataFrame, factor: str, study: Study) -> pd.DataFrame:
             row |= {"effect": finding.effect, "low": finding.low, "high": finding.high, "units": finding.units}
             row |= {"wins": int((contrast.per_unit > 0).sum()), "runs": len(left) + len(right)}
             row |= {"failed": int(failed.sum() + failed_reference.sum()), "p": two_sided(contrast)}
-            rows.append(row)
-    table = pd.DataFrame(rows)
-    return table.assign(p_holm=holm(list(table["p"])))[COLUMNS] if rows else pd.DataFrame(columns=COLUMNS)
+            compared.append(row)
+    table = pd.DataFrame(compared)
+    return table.assign(p_holm=holm(list(table["p"])))[COLUMNS] if compared else pd.DataFrame(columns=COLUMNS)

@@ -153,13 +153,13 @@ def against_each(
     rows: pd.DataFrame, factor: str, value: Any, others: Iterable[Any], settings: Sequence[str] = (), **known: Any
 ) -> list[Contrast]:
     """One value of a factor less each other one: a contrast each, of those that were run."""
-    own = rows[rows[factor] == value]
+    with_value = rows[rows[factor] == value]
     return [
         found
         for other in others
         for found in difference(
             f"{value_label(factor, value)} less {value_label(factor, other)}",
-            own,
+            with_value,
             rows[rows[factor] == other],
             settings,
             **known,

@@ -100,13 +100,13 @@ def best_cell(rows: pd.DataFrame, wanted: dict[str, Any]) -> Basis:
     """One cell against each other one, by the factors in `wanted`."""
     factors = list(wanted)
     is_wanted = (rows[factors] == pd.Series(wanted)).all(axis="columns")
-    own, found = rows[is_wanted], []
+    wanted_rows, found = rows[is_wanted], []
     for cell, other in rows[~is_wanted].groupby(factors, sort=False):
         words = ", ".join(
             f"{value:.0f} % data" if factor == "train_percent" else value_label(factor, value)
             for factor, value in zip(factors, cell, strict=True)
         )
-        found += difference(f"it less {words}", own, other)
+        found += difference(f"it less {words}", wanted_rows, other)
     return Basis(contrasts=found, rows=rows, missing="that cell was not run beside others")
 
 

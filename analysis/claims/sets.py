@@ -21,7 +21,7 @@ def split_sets(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows of each data set by its name, in order of appearance."""
     known = table[[SET, "data"]].drop_duplicates(SET)
     names = set_names(zip(known[SET], known["data"].fillna(known[SET]), strict=True))
-    return {names[str(digest)]: own for digest, own in table.groupby(SET, sort=False, dropna=False)}
+    return {names[str(digest)]: rows for digest, rows in table.groupby(SET, sort=False, dropna=False)}
 
 
 def merge(by_set: Sequence[Sequence[Contrast]]) -> list[Contrast]:
@@ -42,8 +42,8 @@ def merge(by_set: Sequence[Sequence[Contrast]]) -> list[Contrast]:
 def merge_notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
     """Of notes by set: as they are where all sets have them, else with the sets that have."""
     having: dict[str, list[str]] = {}
-    for name, own in notes.items():
-        for note in dict.fromkeys(own):
+    for name, of_set in notes.items():
+        for note in dict.fromkeys(of_set):
             having.setdefault(note, []).append(name)
     return [note if len(names) == len(notes) else f"on {' and '.join(names)}: {note}" for note, names in having.items()]
 
@@ -52,8 +52,8 @@ def by_set(finding: Finding, names: Mapping[str, str]) -> dict[str, Finding]:
     """The same contrast on each of its data sets, by name; `names`: of the sets, by digest."""
     units = finding.contrast.per_unit
     return {
-        names[data]: examine(replace(finding.contrast, per_unit=own))
-        for data, own in units.groupby(units.index.map(set_of_unit), sort=False)
+        names[data]: examine(replace(finding.contrast, per_unit=values))
+        for data, values in units.groupby(units.index.map(set_of_unit), sort=False)
     }
 
 
@@ -64,13 +64,13 @@ def disagreements(findings: Sequence[Finding], names: Mapping[str, str]) -> list
         found = by_set(finding, names)
         above, below = (any(one.low > 0 for one in found.values()), any(one.high < 0 for one in found.values()))
         if finding.contrast.is_difference and above and below:
-            told = ", ".join(f"{signed(one.effect)} on {name}" for name, one in found.items())
-            notes.append(f"{DISAGREE} {finding.contrast.words}: {told}")
+            effects = ", ".join(f"{signed(one.effect)} on {name}" for name, one in found.items())
+            notes.append(f"{DISAGREE} {finding.contrast.words}: {effects}")
     return notes
 
 
 def names_by_digest(table: pd.DataFrame) -> dict[str, str]:
-    return {str(own[SET].iloc[0]): name for name, own in split_sets(table).items()}
+    return {str(rows[SET].iloc[0]): name for name, rows in split_sets(table).items()}
 
 
 def set_of_unit(unit: str) -> str:

@@ -148,7 +148,7 @@ def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
 def _read(claim: Claim, table: pd.DataFrame) -> Basis:
     """What the claim rests on: read of each data set by itself, then put together."""
     sets = split_sets(table)
-    bases = {name: claim.read(own) for name, own in sets.items()} if len(sets) > 1 else {"": claim.read(table)}
+    bases = {name: claim.read(rows) for name, rows in sets.items()} if len(sets) > 1 else {"": claim.read(table)}
     notes = {name: [*one.caveats, *_of_study(claim, sets.get(name, table))] for name, one in bases.items()}
     tested = {name: one for name, one in bases.items() if one.contrasts}
     if not tested:
@@ -167,9 +167,9 @@ def _read(claim: Claim, table: pd.DataFrame) -> Basis:
 
 def _of_study(claim: Claim, table: pd.DataFrame) -> list[str]:
     """What is to be known of all runs of the claim's study."""
-    own = table[table["study"] == claim.study]
+    rows = table[table["study"] == claim.study]
     left_out = f"rows at {ALL_DATA} % are left out: their validation images are the training images"
-    return [*edge_caveats(own), *([left_out] if (own["train_percent"] == ALL_DATA).any() else [])]
+    return [*edge_caveats(rows), *([left_out] if (rows["train_percent"] == ALL_DATA).any() else [])]
 
 
 def assess_all(claims: Iterable[Claim], table: pd.DataFrame) -> dict[str, Assessment]:

@@ -51,17 +51,17 @@ def nothing() -> Evidence:
 
 def from_store(data_digests: str, server: str) -> Evidence:
     """What is shown of these images (digests, separated by commas); without any, of those of the newest study."""
-    asked = list(dict.fromkeys(digest.strip() for digest in data_digests.split(",") if digest.strip()))
-    found = runs.load_pool(asked or [runs.newest_data_digest()])
+    digests = list(dict.fromkeys(digest.strip() for digest in data_digests.split(",") if digest.strip()))
+    found = runs.load_pool(digests or [runs.newest_data_digest()])
     trials = found.trials
-    for digest in asked:
+    for digest in digests:
         if not (trials["data_digest"] == digest).any():
             raise ValueError(_unknown(digest))
     champion = store.load_champion()
     if champion and len(trials) and champion.tags.get("data_digest") not in set(trials["data_digest"]):
         champion = None  # of other images
     curves = runs.load_curves(trials)
-    images = {digest: runs.count_images(own) for digest, own in trials.groupby("data_digest", sort=False)}
+    images = {digest: runs.count_images(rows) for digest, rows in trials.groupby("data_digest", sort=False)}
     return Evidence(
         trials=add_curve_scores(mark_collapsed(forget_old_scores(trials, curves), curves), curves),
         curves=curves,

@@ -43,6 +43,6 @@ def _all_foreground(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.Series:
     recall is high; so f is the median over such epochs.
     """
     seen = curves[curves["val_recall"] > HIGH_RECALL].merge(trials[["run_id", "parent_run_id"]], on="run_id")
-    share = seen["val_precision"] * seen["val_predicted_percent"] / 100 / seen["val_recall"]
-    median = share.groupby(seen["parent_run_id"]).median()
+    fraction = seen["val_precision"] * seen["val_predicted_percent"] / 100 / seen["val_recall"]
+    median = fraction.groupby(seen["parent_run_id"]).median()
     return 2 * median / (1 + median)

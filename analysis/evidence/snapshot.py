@@ -36,8 +36,8 @@ def from_files(folder: Path, server: str) -> Evidence:
     if missing := [name for name in SCHEMA if name not in trials and name not in (*ADDED, *CURVE, *SETTINGS)]:
         raise ValueError(f"tables={folder}: {TRIALS} lacks {', '.join(missing)}; write that report again")
     thumbnails = _thumbnails(folder / PREDICTIONS)
-    told = json.loads((folder / PROVENANCE).read_text()) if (folder / PROVENANCE).is_file() else {}
-    sets = tuple(told.pop("sets", []))
+    facts = json.loads((folder / PROVENANCE).read_text()) if (folder / PROVENANCE).is_file() else {}
+    sets = tuple(facts.pop("sets", []))
     others = json.loads((folder / OTHER_CHAMPIONS).read_text()) if (folder / OTHER_CHAMPIONS).is_file() else []
     curves = pd.read_parquet(folder / CURVES) if (folder / CURVES).is_file() else pd.DataFrame(columns=NO_CURVES)
     trials = forget_old_scores(trials.reindex(columns=list(SCHEMA)).astype(SCHEMA), curves)
@@ -47,8 +47,8 @@ def from_files(folder: Path, server: str) -> Evidence:
         champion=_champion(folder),
         load_thumbnails=thumbnails.get,
         server=server,
-        provenance=told or provenance(trials, {}),
-        sets=sets or ((told,) if told else ()),
+        provenance=facts or provenance(trials, {}),
+        sets=sets or ((facts,) if facts else ()),
         other_champions=tuple(_read_champion(known, b"") for known in others),
     )
 

@@ -39,7 +39,7 @@ def averages(study: Study, table: pd.DataFrame) -> list[Average]:
     for factor in factors:
         groups = rows.groupby(factor, sort=False)
         if len(groups) > 1:
-            for value, own in groups:
-                means = own[scores].mean().map(number)
-                found.append(Average(factor_label(factor), value_label(factor, value), len(own), *means))
+            for value, group in groups:
+                means = group[scores].mean().map(number)
+                found.append(Average(factor_label(factor), value_label(factor, value), len(group), *means))
     return found

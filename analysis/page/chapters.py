@@ -111,27 +111,29 @@ def make_chapters(
     """
     chapters, trials, curves = [], first_set(found.trials), found.curves
     for study in STUDIES.values():
-        own = trials[trials["study"] == study.name]
-        table = compare(study, published, own)
+        runs = trials[trials["study"] == study.name]
+        table = compare(study, published, runs)
         chapter = Chapter(
             study=study,
             heads=tuple(factor_label(factor) for factor in cell_factors(study)),
             score="best learning rate" if study.search_lr else "val Dice",
             rows=tuple(_row(study, row, found) for row in table.to_dict("records")),
             notes=tuple(notes[notes["figure"] == study.figure]["note"]),
-            pictures=tuple(study_pictures(study, table, own, curves)),
-            thumbnails=tuple(study_thumbnails(study, table, own, found)),
-            runs=_runs(own),
-            switched=describe_switching(own, curves) if study.name == "losses" else "",
-            short=_short(study, own),
-            command=command(study.name, own),
+            pictures=tuple(study_pictures(study, table, runs, curves)),
+            thumbnails=tuple(study_thumbnails(study, table, runs, found)),
+            runs=_runs(runs),
+            switched=describe_switching(runs, curves) if study.name == "losses" else "",
+            short=_short(study, runs),
+            command=command(study.name, runs),
             claims=checked_claims(*verdicts, study.name),
-            compared=tuple(_compared(row) for row in compare_with_reference(study, own).to_dict("records")),
+            compared=tuple(_compared(row) for row in compare_with_reference(study, runs).to_dict("records")),
             averages=tuple(averages(study, table)),
-            units=units_of(own),
-            thumbnails_of=f"Of fold {own['fold'].mode()[0]:g}. " if len(own["fold"].unique()) > 1 else "",
-            parent_run_id=str(own["parent_run_id"].iloc[-1]) if len(own) and own["parent_run_id"].notna().all() else "",
-            link=found.link(*own[["experiment_id", "parent_run_id"]].iloc[-1]) if len(own) else "",
+            units=units_of(runs),
+            thumbnails_of=f"Of fold {runs['fold'].mode()[0]:g}. " if len(runs["fold"].unique()) > 1 else "",
+            parent_run_id=str(runs["parent_run_id"].iloc[-1])
+            if len(runs) and runs["parent_run_id"].notna().all()
+            else "",
+            link=found.link(*runs[["experiment_id", "parent_run_id"]].iloc[-1]) if len(runs) else "",
         )
         chapters.append(chapter)
     return chapters
@@ -174,8 +176,8 @@ def describe(trial: Mapping[Any, Any] | pd.Series) -> str:
     """The factors that the report tunes, in words; unknown ones are left out."""
     known = [factor for factor in SETTINGS if factor in trial and value_label(factor, trial[factor]) != DASH]
     plain = {"scheduler": "none", "augment": "none", "weight_decay": "0.0", "dropout": "0.0"}
-    told = [factor for factor in known if str(trial[factor]) != plain.get(factor)]
-    return cell_label({factor: trial[factor] for factor in told}, told)
+    varied = [factor for factor in known if str(trial[factor]) != plain.get(factor)]
+    return cell_label({factor: trial[factor] for factor in varied}, varied)
 
 
 def describe_params(params: Mapping[str, str]) -> str:
@@ -212,8 +214,8 @@ def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> Row:
     cells = tuple(value_label(factor, row[factor]) for factor in cell_factors(study))
     failed = [(row["collapsed"], "collapsed"), (row["diverged"], "diverged")]
     notes = [f"{count} {word}" for count, word in failed if count]
-    if (own := row["own_val_dice"]) == own:
-        notes.append(f"{number(own)} at own size")
+    if (dice := row["own_val_dice"]) == dice:
+        notes.append(f"{number(dice)} at own size")
     if alarms := false_alarms(row["val_false_alarms"], row["val_empty_images"]):
         notes.append(alarms)
     if row.get("train_percent") == 100:

@@ -186,9 +186,9 @@ def draw_heat_map(axes: Axes, trials: pd.DataFrame, down: str, across: str) -> A
 def draw_cost(axes: Axes, trials: pd.DataFrame) -> Axes:
     """Validation Dice by the seconds a trial took; the line joins those that no faster trial matches."""
     scored = trials.dropna(subset=["seconds", "val_dice"]).sort_values(["seconds", "val_dice"])
-    for optimizer, own in scored.groupby("optimizer", sort=False):
+    for optimizer, trained in scored.groupby("optimizer", sort=False):
         colour = OPTIMIZER_COLOURS[str(optimizer)]
-        axes.plot(own["seconds"], own["val_dice"], "o", color=colour, ms=4, alpha=0.7, mew=0)
+        axes.plot(trained["seconds"], trained["val_dice"], "o", color=colour, ms=4, alpha=0.7, mew=0)
     front = scored[scored["val_dice"] > scored["val_dice"].cummax().shift(fill_value=-1)]
     axes.step(front["seconds"], front["val_dice"], where="post", color=INK, lw=1)
     _set_log(axes, "x")

@@ -71,10 +71,10 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
     """Everything the templates ask for."""
     trials, champion = found.trials, found.champion
     on_published, measured = check_claims(published), check_claims(trials)
-    parts = split_sets(trials)
-    by_set = {name: check_claims(own) for name, own in parts.items()} if len(parts) > 1 else {}
+    by_name = split_sets(trials)
+    by_set = {name: check_claims(rows) for name, rows in by_name.items()} if len(by_name) > 1 else {}
     drawn = sets.first_set(trials)
-    chosen = {f"Measured on {name}": own for name, own in parts.items()} if by_set else {"Measured": trials}
+    chosen = {f"Measured on {name}": rows for name, rows in by_name.items()} if by_set else {"Measured": trials}
     return {
         "chapters": chapters.make_chapters(published, found, (on_published, measured), read_notes()),
         "champion": champion,
@@ -93,7 +93,7 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         else "",
         "choices": {
             "Published numbers": chapters.choices(published, found),
-            **{name: chapters.choices(own, found) for name, own in chosen.items()},
+            **{name: chapters.choices(rows, found) for name, rows in chosen.items()},
         },
         "summary": chapters.checked_claims(on_published, measured, "summary"),
         "claims": chapters.checked_claims(on_published, measured, ""),
@@ -105,8 +105,8 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         "seen": power.what_could_be_seen(measured),
         "num_runs": trials["trained_run_id"].nunique(),
         "provenance": found.provenance,
-        "data": ", ".join(parts),
-        "set_names": list(parts),
+        "data": ", ".join(by_name),
+        "set_names": list(by_name),
         "sets": found.sets,
         "units": sets.units_of(trials),
         "claims_by_set": sets.claims_by_set(trials, measured, by_set),

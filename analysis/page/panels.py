@@ -84,8 +84,8 @@ def curves_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, scor
     facets = sorted_values(data[facet_by]) if facet_by else [""]
     figure, panels = _panels(len(facets))
     for axes, facet in zip(panels, facets, strict=False):
-        own = data[data[facet_by] == facet] if facet_by else data
-        figures.draw_curves(axes, own, score, colour_by, colours, style_by)
+        of_facet = data[data[facet_by] == facet] if facet_by else data
+        figures.draw_curves(axes, of_facet, score, colour_by, colours, style_by)
         if facet_by:
             axes.set_title(_facet_title(facet_by, facet))
     entries: list[tuple[str, dict[str, Any]]] = [
@@ -110,9 +110,9 @@ def variants_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, sc
     colours = {"settled": figures.MUTED, "changed": figures.VERDICT_COLOURS["supported"]}
     figure, panels = _panels(len(cells) - 1)
     for axes, cell in zip(panels, cells[1:], strict=False):
-        shown = pd.concat([cells[0].assign(arm="settled"), cell.assign(arm="changed")])
-        own = curves[["run_id", "epoch", score]].merge(shown[["run_id", "arm"]], on="run_id")
-        figures.draw_curves(axes, own, score, "arm", colours)
+        shown = pd.concat([cells[0].assign(variant="settled"), cell.assign(variant="changed")])
+        of_cells = curves[["run_id", "epoch", score]].merge(shown[["run_id", "variant"]], on="run_id")
+        figures.draw_curves(axes, of_cells, score, "variant", colours)
         axes.set_title(variant_label(cell.iloc[0], cells[0].iloc[0], factors))
     title = variant_label(cells[0].iloc[0], cells[0].iloc[0], factors)
     _legend(figure, "", [(title, {"color": colours["settled"]}), ("changed", {"color": colours["changed"]})])

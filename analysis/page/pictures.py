@@ -136,9 +136,9 @@ def champion_pictures(champion: Champion | None) -> dict[str, str]:
 
 
 def _best_run(trials: pd.DataFrame, row: Mapping[Any, Any], factors: list[str]) -> pd.Series | None:
-    own = trials[np.logical_and.reduce([trials[factor] == row[factor] for factor in factors])]
-    own = own.dropna(subset="val_dice")
-    return None if own.empty else own.iloc[int(own["val_dice"].to_numpy().argmax())]
+    runs = trials[np.logical_and.reduce([trials[factor] == row[factor] for factor in factors])]
+    runs = runs.dropna(subset="val_dice")
+    return None if runs.empty else runs.iloc[int(runs["val_dice"].to_numpy().argmax())]
 
 
 def _base64(picture: bytes) -> str:

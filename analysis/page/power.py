@@ -7,7 +7,7 @@ from analysis.claims.contrasts import power
 from analysis.claims.labels import number
 from analysis.claims.verdicts import Assessments
 
-SEEDS = 6  # for which power is told
+SEEDS = 6  # for which power is given
 
 
 @dataclass(frozen=True)

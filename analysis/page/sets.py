@@ -61,7 +61,9 @@ def claims_by_set(trials: pd.DataFrame, measured: Assessments, by_set: Mapping[s
     tested = [claim for claim in ALL_CLAIMS if any(side[claim.code].verdict != "untested" for side in sides.values())]
     names = names_by_digest(trials)
     return SetTable(
-        heads=tuple((name, f"{len(own[list(UNIT)].drop_duplicates())} {units_of(own)}") for name, own in sets.items()),
+        heads=tuple(
+            (name, f"{len(rows[list(UNIT)].drop_duplicates())} {units_of(rows)}") for name, rows in sets.items()
+        ),
         rows=tuple(_row(claim, sides, names) for claim in tested),
         untested=len(ALL_CLAIMS) - len(tested),
     )

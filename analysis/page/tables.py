@@ -40,12 +40,14 @@ def compare(study: Study, published: pd.DataFrame, measured: pd.DataFrame) -> pd
     """
     by = cell_factors(study)
     published = published[published["study"] == study.name]
-    own = measured[measured["study"] == study.name]
+    measured = measured[measured["study"] == study.name]
     if study.search_lr:
-        best = best_learning_rates(own)[[*by, "lr"]]
-        own = own.merge(best, on=[*by, "lr"])
+        best = best_learning_rates(measured)[[*by, "lr"]]
+        measured = measured.merge(best, on=[*by, "lr"])
     published = published[[*by]].join(published[list(PUBLISHED)].add_prefix("published_"))
-    table = _rows(study, by, own).merge(published, on=by, how="left").merge(_means(own, by), on=by, how="left")
+    table = (
+        _rows(study, by, measured).merge(published, on=by, how="left").merge(_means(measured, by), on=by, how="left")
+    )
     counts = ["n", "collapsed", "diverged"]
     table[counts] = table[counts].fillna(0).astype(int)
     return table

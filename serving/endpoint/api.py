@@ -65,12 +65,12 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
     )
     gate = asyncio.Semaphore(MAX_CONCURRENT)
 
-    async def work(asked: Request, image: UploadFile, name: str, endpoint: str) -> Response:
+    async def work(request: Request, image: UploadFile, name: str, endpoint: str) -> Response:
         timing, begin = Timing(), time.perf_counter()
         async with gate:
             timing.seconds["wait"] = time.perf_counter() - begin
             data = await image.read()
-            content, media_type = await asyncio.to_thread(asked.answer, data, name, endpoint, timing)
+            content, media_type = await asyncio.to_thread(request.answer, data, name, endpoint, timing)
         return Response(content, media_type=media_type, headers={"server-timing": str(timing)})
 
     @app.exception_handler(RequestValidationError)
@@ -84,9 +84,9 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
 
     @app.exception_handler(StarletteHTTPException)  # of FastAPI, and of what reads forms
     async def tell(request: requests.Request, error: StarletteHTTPException) -> JSONResponse:
-        detail, asked = error.detail, f"{request.method} {request.url.path[:80]}"
+        detail, called = error.detail, f"{request.method} {request.url.path[:80]}"
         if error.status_code in (404, 405) and detail == HTTPStatus(error.status_code).phrase:
-            detail = f"{asked}: there is no such endpoint; GET /openapi.json lists them all"
+            detail = f"{called}: there is no such endpoint; GET /openapi.json lists them all"
         elif type(error) is StarletteHTTPException or "parsing the body" in detail:  # ours are FastAPI's
             detail = f"the request cannot be read ({detail}); {UPLOAD_HINT}"
         return JSONResponse({"detail": detail}, error.status_code, error.headers)
@@ -119,14 +119,14 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         """A zip of PNGs, named as the files were; `errors.json` in it says which could not be read, and why."""
         if len(images) > MAX_FILES:
             raise HTTPException(400, f"images: {len(images)} files; at most {MAX_FILES} per request")
-        asked = Request(current(), output, options)
+        request = Request(current(), output, options)
         unread: dict[str, str] = {}
         packed = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 - closed when it was sent
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
             for number, image in enumerate(images, start=1):
                 name = f"{number:03d}_{safe_stem(image.filename)}"
                 try:
-                    archive.writestr(f"{name}.png", (await work(asked, image, name, "segment_batch")).body)
+                    archive.writestr(f"{name}.png", (await work(request, image, name, "segment_batch")).body)
                 except HTTPException as error:
                     unread[name] = error.detail
             archive.writestr("errors.json", json.dumps(unread, indent=2))

@@ -26,11 +26,11 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
     @router.post("/jobs", status_code=202, responses={202: shown("the job"), **ERRORS})
     async def submit(image: Image, options: Asked, response: Response, output: JobKind = "mask") -> dict[str, Any]:
         """Hand in a large image; the answer comes at once and says where to look."""
-        asked = Request(current(), output, options)
+        request = Request(current(), output, options)
 
         def work(data: bytes, progress: Progress) -> tuple[bytes, str]:
             try:
-                return asked.answer(data, "image", "jobs", Timing(), progress)
+                return request.answer(data, "image", "jobs", Timing(), progress)
             except HTTPException as error:
                 raise JobFailed(error.detail) from None
 

@@ -47,16 +47,16 @@ def find_objects(mask: Pixels, probability: NDArray[np.float32]) -> list[Object]
     found = []
     for label in range(1, count):
         x, y, width, height, area = (int(value) for value in stats[label])
-        own = (labels[y : y + height, x : x + width] == label).astype(np.uint8)
+        object_mask = (labels[y : y + height, x : x + width] == label).astype(np.uint8)
         found.append(
             Object(
                 number=label,
                 area=area,
                 box=(x, y, width, height),
                 centroid=(round(float(centroids[label][0]), 2), round(float(centroids[label][1]), 2)),
-                mean_probability=round(cv2.mean(probability[y : y + height, x : x + width], own)[0], 4),
-                polygons=_polygons(own, x, y),
-                rle=_rle(own, x, y, mask.shape),
+                mean_probability=round(cv2.mean(probability[y : y + height, x : x + width], object_mask)[0], 4),
+                polygons=_polygons(object_mask, x, y),
+                rle=_rle(object_mask, x, y, mask.shape),
             )
         )
     return found
@@ -103,10 +103,10 @@ def to_coco(objects: list[Object], height: int, width: int) -> dict[str, Any]:
     }
 
 
-def _polygons(own: Pixels, x: int, y: int) -> list[list[list[list[int]]]]:
+def _polygons(object_mask: Pixels, x: int, y: int) -> list[list[list[list[int]]]]:
     """Outlines through pixel corners, so that an object of one pixel has an area, too."""
-    height, width = own.shape[0] + 2, own.shape[1] + 2
-    twice = cv2.resize(np.pad(own, 1), (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
+    height, width = object_mask.shape[0] + 2, object_mask.shape[1] + 2
+    twice = cv2.resize(np.pad(object_mask, 1), (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
     # contours run through pixels; here, through half ones
     contours, hierarchy = cv2.findContours(twice, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     rings = [_ring(contour[:, 0], x, y) for contour in contours]
@@ -122,10 +122,10 @@ def _ring(points: NDArray[Any], x: int, y: int) -> list[list[int]]:
     return distinct if distinct[0] == distinct[-1] else [*distinct, distinct[0]]
 
 
-def _rle(own: Pixels, x: int, y: int, shape: tuple[int, ...]) -> dict[str, Any]:
+def _rle(object_mask: Pixels, x: int, y: int, shape: tuple[int, ...]) -> dict[str, Any]:
     """From the runs of the object's own box: its image may be a thousand times as large."""
     height, width = shape[:2]
-    padded = np.pad(own.T, ((0, 0), (1, 1)))  # column by column
+    padded = np.pad(object_mask.T, ((0, 0), (1, 1)))  # column by column
     columns, rows = np.nonzero(padded[:, 1:] != padded[:, :-1])  # where a run begins, and where it ended, in turn
     places = (columns + x) * height + rows + y
     apart = places[1:-1:2] != places[2::2]  # a run may go on at the top of the next column

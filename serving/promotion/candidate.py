@@ -67,8 +67,10 @@ class Candidate:
 
     def differs(self, rival: Rival) -> str:
         """The rival's factors that are not the candidate's, in words."""
-        own, other = asdict(self.trial), asdict(rival.trial)
-        return " ".join(f"{name}={other[name]}" for name in other if other[name] != own[name] and name not in REPEATED)
+        chosen, other = asdict(self.trial), asdict(rival.trial)
+        return " ".join(
+            f"{name}={other[name]}" for name in other if other[name] != chosen[name] and name not in REPEATED
+        )
 
 
 def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -> Candidate:

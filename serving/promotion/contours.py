@@ -50,8 +50,8 @@ def _object_f1(prediction: Pixels, truth: Pixels) -> float:
     found = 0
     for label in range(1, num_true):
         x, y, width, height = (int(side) for side in true_boxes[label][:4])
-        own = true[y : y + height, x : x + width] == label
-        covering = np.bincount(predicted[y : y + height, x : x + width][own])
+        inside = true[y : y + height, x : x + width] == label
+        covering = np.bincount(predicted[y : y + height, x : x + width][inside])
         covering[0] = 0
         if partner := int(covering.argmax()):
             left, top, across, down = (int(side) for side in boxes[partner][:4])

@@ -115,9 +115,11 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
             segmenters[rival.name] = _make_rival(client, candidate, rival, scratch / rival.name)
         originals, dark = find_originals(images, candidate.reading), choose_side(candidate)
         reads = count_read(client, run_id, candidate)
-        own = judge(candidate, originals, {name: _predict(segmenter) for name, segmenter in segmenters.items()}, dark)
+        own_size = judge(
+            candidate, originals, {name: _predict(segmenter) for name, segmenter in segmenters.items()}, dark
+        )
         framed = predict_served(scratch, choice.precision, test_images)
-        evidence, per_image = measure(candidate, own, framed, dark, choice.precision, reads)
+        evidence, per_image = measure(candidate, own_size, framed, dark, choice.precision, reads)
         _log_test_images(client, run_id, originals, segmenters[CHAMPION], per_image)
         _log_scores(client, run_id, evidence)
         (scratch / CARD).write_text(model_card(trial, evidence))

@@ -65,7 +65,9 @@ def judge(candidate: Candidate, originals: Originals, predict: Mapping[str, Pred
         grey_or_rgb = to_channels(image, candidate.images.channels)
         counts[OTSU].append(count_mask(otsu_mask(np.ascontiguousarray(grey_or_rgb), dark), mask))
         counts[CEILING].append(count_mask(frame_and_back(mask, candidate.images.frame), mask))
-    return OwnSize(counts={name: concatenate(own) for name, own in counts.items()}, contours=tuple(contours))
+    return OwnSize(
+        counts={name: concatenate(per_image) for name, per_image in counts.items()}, contours=tuple(contours)
+    )
 
 
 def frame_and_back(mask: Pixels, frame: Frame) -> Pixels:
@@ -82,16 +84,21 @@ def count_mask(predicted: Pixels, mask: Pixels) -> Counts:
 
 
 def measure(
-    candidate: Candidate, own: OwnSize, framed: Float[Tensor, "n 1 h w"], dark: bool, precision: str, test_reads: int
+    candidate: Candidate,
+    own_size: OwnSize,
+    framed: Float[Tensor, "n 1 h w"],
+    dark: bool,
+    precision: str,
+    test_reads: int,
 ) -> tuple[Evidence, list[ImageScore]]:
     """Everything that is said of the champion; and the score of each test image.
 
     framed: its probabilities of the tiles of the test images, at the size it was trained on; dark: Otsu's side.
     """
-    counts = own.counts[CHAMPION]
-    test, otsu = score(counts), score(own.counts[OTSU])
+    counts = own_size.counts[CHAMPION]
+    test, otsu = score(counts), score(own_size.counts[OTSU])
     per_image = [dice_per_image(counts), counts.is_empty, counts.false_alarm]
-    columns = (*(values.tolist() for values in per_image), own.contours)
+    columns = (*(values.tolist() for values in per_image), own_size.contours)
     images = [ImageScore(*values) for values in zip(candidate.test, *columns, strict=True)]
     scored = [image for image in images if not math.isnan(image.dice)]
     contours = [image.contours for image in scored if image.contours]
@@ -118,7 +125,7 @@ def measure(
         test_global_dice=test.global_dice,
         test_iou=test.iou,
         test_dice_at_image_size=score(_count(candidate, candidate.test, framed)).dice,
-        test_dice_ceiling=score(own.counts[CEILING]).dice,
+        test_dice_ceiling=score(own_size.counts[CEILING]).dice,
         test_hd95=fmean(one.hd95 for one in contours),
         test_nsd=fmean(one.nsd for one in contours),
         test_object_f1=fmean(one.object_f1 for one in contours),
@@ -126,15 +133,15 @@ def measure(
         otsu_false_alarms=otsu.false_alarms,
         otsu_dark=dark,
         precision=precision,
-        comparisons=_compare(candidate, own, groups),
+        comparisons=_compare(candidate, own_size, groups),
     )
     return evidence, images
 
 
-def _compare(candidate: Candidate, own: OwnSize, groups: Sequence[str]) -> tuple[Comparison, ...]:
+def _compare(candidate: Candidate, own_size: OwnSize, groups: Sequence[str]) -> tuple[Comparison, ...]:
     """The champion less each other, over the same images; `groups`: of those with foreground."""
-    dices = {name: dice_per_image(counts) for name, counts in own.counts.items()}
-    has_foreground = own.counts[CHAMPION].has_foreground
+    dices = {name: dice_per_image(counts) for name, counts in own_size.counts.items()}
+    has_foreground = own_size.counts[CHAMPION].has_foreground
     found = []
     for name, run_id, differs in [
         (OTSU, "", ""),

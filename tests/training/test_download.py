@@ -36,7 +36,7 @@ class Site:
     drops: list[int] = field(default_factory=list)  # bytes after which each next answer breaks off
     statuses: list[int] = field(default_factory=list)  # of the next answers, instead of the file
     claimed: int = 0  # Content-Length, where not the true one
-    asked: list[str] = field(default_factory=list)  # path of every request
+    requested: list[str] = field(default_factory=list)  # path of every request
     port: int = 0
 
     def file(self, name: str, sha256: str = "") -> RemoteFile:
@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site = self.site
-        site.asked.append(self.path)
+        site.requested.append(self.path)
         body = site.files.get(self.path.strip("/"))
         status = site.statuses.pop(0) if site.statuses else 404 if body is None else 200
         if status != 200 or body is None:
@@ -132,7 +132,7 @@ def test_a_set_arrives_whole_and_nothing_else_stays(discs: PublicSet, site: Site
     assert got.pop(SOURCE)
     assert got == {"discs/images/a.png": PICTURE, "discs/masks/a.png": b"mask"}, "the top folder is kept"
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["data"]
-    assert site.asked == ["/discs.zip"]
+    assert site.requested == ["/discs.zip"]
     assert f"python -m training.check_data --data {tmp_path / 'deep' / 'data'} --fit tile" in said
 
 
@@ -167,7 +167,7 @@ def test_two_archives_fill_one_folder_and_a_mac_s_own_files_are_left_out(site: S
 def test_after_a_dropped_connection_the_file_is_fetched_again(discs: PublicSet, site: Site, tmp_path: Path) -> None:
     site.drops = [200_000, 0]
     get(discs, tmp_path / "data")
-    assert len(site.asked) == 3
+    assert len(site.requested) == 3
     assert contents(tmp_path / "data")["discs/images/a.png"] == PICTURE
 
 
@@ -175,7 +175,7 @@ def test_it_gives_up_after_a_few_tries_and_leaves_nothing_half(discs: PublicSet,
     site.drops = [70_000] * (RETRIES + 1)
     with pytest.raises(TransferFailed, match=f"70000 bytes read, .* more expected.* 5 tries failed; {AGAIN}"):
         get(discs, tmp_path / "data")
-    assert len(site.asked) == RETRIES + 1
+    assert len(site.requested) == RETRIES + 1
     assert not contents(tmp_path)
 
 
@@ -186,16 +186,16 @@ def test_an_archive_that_came_whole_is_not_fetched_again(site: Site, tmp_path: P
         get(dataset, tmp_path / "data")
     site.files["b.zip"] = make_zip({"b.png": b"b"})
     get(dataset, tmp_path / "data")
-    assert site.asked == ["/a.zip", "/b.zip", "/b.zip"]
+    assert site.requested == ["/a.zip", "/b.zip", "/b.zip"]
 
 
 def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(discs: PublicSet, site: Site, tmp_path: Path) -> None:
     site.statuses = [503]
     get(discs, tmp_path / "data")
-    assert len(site.asked) == 2
+    assert len(site.requested) == 2
     with pytest.raises(TransferFailed, match=r"gone\.zip: the server answers 404 Not Found; look at the home page"):
         get(make_set(site.file("gone.zip")), tmp_path / "other")
-    assert len(site.asked) == 3
+    assert len(site.requested) == 3
 
 
 def test_a_server_that_is_not_there_is_a_failed_transfer(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_second_call_finds_the_data_and_does_nothing(discs: PublicSet, site: S
     before = contents(tmp_path / "data")
     (tmp_path / "data" / "index.csv").write_text("a person's own")
     assert "2 files are there, fetched and verified before; nothing to do" in get(discs, tmp_path / "data")
-    assert len(site.asked) == 1
+    assert len(site.requested) == 1
     assert contents(tmp_path / "data") == {**before, "index.csv": b"a person's own"}
 
 
@@ -260,7 +260,7 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(discs: PublicSet, site: 
     get(discs, tmp_path / "new")
     with pytest.raises(ValueError, match="holds discs; choose a new or empty one"):
         get(make_set(*discs.files, name="other"), tmp_path / "new")
-    assert len(site.asked) == 1
+    assert len(site.requested) == 1
 
 
 def test_an_empty_folder_is_filled(discs: PublicSet, tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ def find_tau(images: ImageSet, train: Iterable[int]) -> SwitchingTau:
 
     The mean where more than half of them are empty or full; the default where all are.
     """
-    shares = _foreground_shares(images, train)
-    median, mean = float(np.median(shares)), float(np.mean(shares))
+    fractions = _foreground_fractions(images, train)
+    median, mean = float(np.median(fractions)), float(np.mean(fractions))
     if 0 < median < 1:
         return SwitchingTau(_round(median), AUTO, "the training masks' median foreground")
     if 0 < mean < 1:
@@ -58,16 +58,16 @@ def find_tau(images: ImageSet, train: Iterable[int]) -> SwitchingTau:
     return SwitchingTau(Trial.switching_tau, AUTO, f"the training masks' foreground is {mean:g}, so it never switches")
 
 
-def _foreground_shares(images: ImageSet, train: Iterable[int]) -> list[float]:
+def _foreground_fractions(images: ImageSet, train: Iterable[int]) -> list[float]:
     """Of the pixels that count; a tile without any has none."""
-    shares = []
+    fractions = []
     for index in train:
         for tile in images.tiles(index):
             mask = images.masks[tile]
             if counted := int((mask != OUTSIDE).sum()):
-                shares.append(int((mask == 1).sum()) / counted)
-    return shares
+                fractions.append(int((mask == 1).sum()) / counted)
+    return fractions
 
 
-def _round(share: float) -> float:
-    return float(f"{share:.2g}")
+def _round(fraction: float) -> float:
+    return float(f"{fraction:.2g}")

@@ -163,8 +163,8 @@ def _beyond_usual(links: Sequence[Link], thumbnails: Pixels) -> list[Link]:
     def usual(index: int) -> float:
         if len(thumbnails) <= SAMPLE:
             return UNKNOWN
-        own = fine_structure(thumbnails[index])
-        others = sorted(_compare(own, structures[other]) for other in sample if other != index)
+        structure = fine_structure(thumbnails[index])
+        others = sorted(_compare(structure, structures[other]) for other in sample if other != index)
         return max(0.0, others[RANK])
 
     return [

@@ -151,11 +151,11 @@ def _spans(length: int, size: int) -> list[tuple[int, slice]]:
     count = -(-length // size)
     starts = [round(index * (length - size) / (count - 1)) for index in range(count)] if count > 1 else [0]
     edges = [0, *((before + size + after) // 2 for before, after in pairwise(starts)), length]
-    return [(start, slice(*own)) for start, own in zip(starts, pairwise(edges), strict=True)]
+    return [(start, slice(*edge)) for start, edge in zip(starts, pairwise(edges), strict=True)]
 
 
-def _shifted(own: slice, by: int) -> slice:
-    return slice(own.start - by, own.stop - by)
+def _shifted(rows: slice, by: int) -> slice:
+    return slice(rows.start - by, rows.stop - by)
 
 
 def _round_up(side: int) -> int:

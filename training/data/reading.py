@@ -33,7 +33,7 @@ from training.data.split import join_copies, join_identical
 from training.data.survey import reason, survey
 
 VERSION = 5  # of what is prepared; a change of reading or framing makes it another
-MEMORY_SHARE = 0.8  # of the free memory that a set may take
+MEMORY_FRACTION = 0.8  # of the free memory that a set may take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +211,7 @@ def decide_set(
 def _check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int) -> None:
     num_tiles, height, width, channels = shape
     needed, free = num_tiles * height * width * (channels + 1), psutil.virtual_memory().available
-    if needed > MEMORY_SHARE * free:
+    if needed > MEMORY_FRACTION * free:
         pieces = f"{num_tiles} tiles" if num_tiles > num_images else "images"
         raise ValueError(
             f"data={data}: {num_images} images become {pieces} of {height}x{width} pixels and take "

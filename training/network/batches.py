@@ -103,7 +103,7 @@ def equalize(target: Float[Tensor, "n 1 h w"], valid: Valid = None) -> Float[Ten
     "it produced very bad results (maybe because of lower range of targets)".
     """
     dims = (1, 2, 3)
-    share = target.mean(dims, keepdim=True)
+    fraction = target.mean(dims, keepdim=True)
     if valid is not None:
-        share = target.sum(dims, keepdim=True) / valid.sum(dims, keepdim=True).clamp(min=1)
-    return torch.where(target > 0.5, target, (1 - share).expand_as(target))
+        fraction = target.sum(dims, keepdim=True) / valid.sum(dims, keepdim=True).clamp(min=1)
+    return torch.where(target > 0.5, target, (1 - fraction).expand_as(target))

@@ -102,20 +102,20 @@ def train(training: Training, images: DeviceSet, split: Split, compiled: Step = 
             if trial.augment != "none":
                 batch, masks = augment(batch, masks, generator)
             step = compiled if len(batch) == trial.batch_size else forward_pass
-            loss, counted, share = step(model, trial, batch, masks, images.padded)
+            loss, counted, fraction = step(model, trial, batch, masks, images.padded)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             losses.append(loss.detach() * len(batch))
             counts.append(counted)
             image_index.append(index)
-            switched.append((share > trial.switching_tau).float())
+            switched.append((fraction > trial.switching_tau).float())
         scores = summarize(pool(concatenate(counts), torch.cat(image_index), split.train))
         train_means = torch.stack([_mean(losses, image_index), torch.stack(switched).mean()])
         validation = torch.Generator().manual_seed(number) if trial.augment == "both" else None
         val_mean, val_counts = evaluate(model, trial, images, split.val, validation)
         values = torch.cat([train_means, scores[:1], val_mean[None], summarize(val_counts)]).tolist()
-        train_loss, switched_share, train_dice, val_loss = values[:4]
+        train_loss, switched_fraction, train_dice, val_loss = values[:4]
         if not math.isfinite(train_loss):
             raise Diverged(f"train_loss={train_loss} in epoch {number}")
         if not math.isfinite(val_loss):
@@ -139,7 +139,7 @@ def train(training: Training, images: DeviceSet, split: Split, compiled: Step = 
             val_false_alarms=val.false_alarms,
             val_all_foreground_dice=val.all_foreground_dice,
             val_predicted_percent=val.predicted_percent,
-            switched_percent=100 * switched_share,
+            switched_percent=100 * switched_fraction,
             epoch_seconds=time.perf_counter() - start,
         )
 

@@ -43,12 +43,12 @@ def switching_loss(logits: Logits, target: Target, lam: float, tau: float, valid
 
     Anand, Patel, Dang, Sethi 2020, arXiv:2008.03750. The switch looks at the batch, not at the image.
     """
-    weight = torch.where(foreground_share(target, valid) > tau, lam, 1 - lam)
+    weight = torch.where(foreground_fraction(target, valid) > tau, lam, 1 - lam)
     dice, inverse_dice = dice_loss(logits, target, valid), inverse_dice_loss(logits, target, valid)
     return bce_loss(logits, target, valid) + weight * dice + (1 - weight) * inverse_dice
 
 
-def foreground_share(target: Target, valid: Valid = None) -> Float[Tensor, ""]:
+def foreground_fraction(target: Target, valid: Valid = None) -> Float[Tensor, ""]:
     """Of the batch's pixels."""
     return target.mean() if valid is None else (target * valid).sum() / valid.sum().clamp(min=1)
 

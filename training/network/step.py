@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from training.network.batches import equalize, make_target, normalize
-from training.network.losses import foreground_share, make_loss
+from training.network.losses import foreground_fraction, make_loss
 from training.network.metrics import Counts, count
 from training.network.unet import UNet
 from training.study.trial import Trial
@@ -32,7 +32,7 @@ def forward_pass(
     if trial.equalize_masks:
         target = equalize(target, valid)
     logits = forward(model, images, trial.precision)
-    return make_loss(trial)(logits, target, valid), count(logits.detach(), masks), foreground_share(target, valid)
+    return make_loss(trial)(logits, target, valid), count(logits.detach(), masks), foreground_fraction(target, valid)
 
 
 def forward(model: UNet, batch: Tensor, precision: str) -> Float[Tensor, "n 1 h w"]:
@@ -52,7 +52,7 @@ def compile_step(device: torch.device, backend: Any = "inductor") -> Step:
 
     def step(model: UNet, trial: Trial, images: Tensor, masks: Tensor, padded: bool) -> Passed:
         torch.compiler.cudagraph_mark_step_begin()
-        loss, counts, share = compiled(model, trial, images, masks, padded)
-        return loss, Counts(counts.values.clone()), share.clone()  # a graph's next replay overwrites its outputs
+        loss, counts, fraction = compiled(model, trial, images, masks, padded)
+        return loss, Counts(counts.values.clone()), fraction.clone()  # a graph's next replay overwrites its outputs
 
     return step

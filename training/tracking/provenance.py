@@ -52,6 +52,6 @@ def version(package: str) -> str:
 def _git_commit() -> str:
     """The commit this code runs from, marked when the tree differs from it; empty outside a git checkout."""
     here = Path(__file__).parent
-    asked = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    found = subprocess.run(asked, cwd=here, capture_output=True, text=True, check=False)
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    found = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
     return found.stdout.strip()

@@ -44,11 +44,11 @@ def test_studies_that_took_over_each_others_winners_are_one_command() -> None:
 def test_provenance_names_every_value_and_leaves_out_what_is_unknown() -> None:
     rows = [RUN | {"run_id": "a", "device": "cpu"}, RUN | {"run_id": "b", "device": "cuda:0", "seed": 1}]
     rows += [RUN | {"run_id": "c", "trained_run_id": "a", "started": "2026-05-05T01:02:03"}]
-    told = provenance(tidy([fields | {"data_digest": "a"} for fields in rows]), {"a": 107})
-    assert (told["device"], told["seeds"], told["images"]) == ("cpu, cuda:0", "0, 1", "107")
-    assert told["trials"] == "3 trials in 1 study, 2 of them trained and the rest reused"
-    assert told["started"] == "2026-05-04T12:00:00 to 2026-05-05T01:02:03 UTC"
-    assert "torch" not in told
+    facts = provenance(tidy([fields | {"data_digest": "a"} for fields in rows]), {"a": 107})
+    assert (facts["device"], facts["seeds"], facts["images"]) == ("cpu, cuda:0", "0, 1", "107")
+    assert facts["trials"] == "3 trials in 1 study, 2 of them trained and the rest reused"
+    assert facts["started"] == "2026-05-04T12:00:00 to 2026-05-05T01:02:03 UTC"
+    assert "torch" not in facts
     assert provenance(tidy([]), {}) == {}
 
 
@@ -64,7 +64,7 @@ def test_each_data_set_has_a_provenance_of_its_own() -> None:
     cells, nuclei = provenance_by_set(tidy(rows), {"aa": 40, "bb": 36})
     assert (cells["digest of the data"], cells["folds"], cells["images"]) == ("aa", "0, 3", "40")
     assert (nuclei["data"], nuclei["folds"], nuclei["seeds"]) == ("nuclei", "0", "7")
-    told = provenance(tidy(rows), {"aa": 40, "bb": 36}, ["losses, fold 4: a study run with epochs=3"])
-    assert (told["data"], told["images"]) == ("cells, nuclei", "40 + 36")
-    assert told["left out"] == "losses, fold 4: a study run with epochs=3"
-    assert "path/to/cells -P fold=$fold; done; mlflow run . -e losses -P data=path/to/nuclei" in told["command"]
+    facts = provenance(tidy(rows), {"aa": 40, "bb": 36}, ["losses, fold 4: a study run with epochs=3"])
+    assert (facts["data"], facts["images"]) == ("cells, nuclei", "40 + 36")
+    assert facts["left out"] == "losses, fold 4: a study run with epochs=3"
+    assert "path/to/cells -P fold=$fold; done; mlflow run . -e losses -P data=path/to/nuclei" in facts["command"]

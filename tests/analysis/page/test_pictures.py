@@ -86,10 +86,10 @@ def runs_of(study: str) -> list[dict[str, object]]:
 def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked() -> None:
     cells = runs_of("losses")
     trials = tidy([*cells, cells[3] | {"seed": 1, "val_dice": 0.9, "run_id": "best"}])
-    asked = []
+    loaded = []
 
     def load_thumbnails(run_id: str) -> Thumbnails | None:
-        asked.append(run_id)
+        loaded.append(run_id)
         return make_thumbnails(cv2.imencode(".png", picture((64, 64), (30, 90)))[1].tobytes())
 
     found = dataclasses.replace(
@@ -99,8 +99,8 @@ def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked
     thumbnails = study_thumbnails(study, compare(study, load_published(), trials), trials, found)
     assert [thumbnail.label for thumbnail in thumbnails[:3]] == ["images", "truth", "switching loss, Adam"]
     assert len(thumbnails) == 2 + 12
-    assert "best" in asked
-    assert "3" not in asked
+    assert "best" in loaded
+    assert "3" not in loaded
     (best,) = (thumbnail for thumbnail in thumbnails if thumbnail.best)
     assert (best.dice, best.link) == ("0.900", "http://mlflow.example/#/experiments/1/runs/best")
     shape = cv2.imdecode(np.frombuffer(base64.b64decode(best.image), np.uint8), cv2.IMREAD_COLOR).shape

@@ -267,8 +267,8 @@ def test_measured_folders_of_this_repository_make_a_page(tmp_path: Path) -> None
     assert folders
     for folder in folders:
         assert report.main(["--tables", str(folder), "--out", str(tmp_path / folder.name)]) == 0
-        told = json.loads((folder / "provenance.json").read_text())
-        assert {"data", "digest of the data", "device", "commit", "started", "command"} <= set(told)
+        facts = json.loads((folder / "provenance.json").read_text())
+        assert {"data", "digest of the data", "device", "commit", "started", "command"} <= set(facts)
 
 
 def test_the_page_says_where_its_numbers_come_from(page: Path) -> None:

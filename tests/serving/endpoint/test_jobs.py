@@ -216,8 +216,8 @@ def test_a_name_that_was_never_given_is_no_job(client: TestClient) -> None:
 @pytest.mark.parametrize(("fit", "side"), [("resize", 10_000), ("tile", 2500)])
 def test_memory_is_bounded_when_a_large_image_passes(stored: Path, fit: str, side: int) -> None:
     """The peak that the operating system saw. In tiles, 6 megapixels: 100 take minutes (benchmarks/large_image.py)."""
-    own = ["--one", "--model", str(stored), "--fit", fit, "--outputs", "overlay", "--side", str(side)]
-    command = [sys.executable, "-m", "benchmarks.large_image", *own]
+    arguments = ["--one", "--model", str(stored), "--fit", fit, "--outputs", "overlay", "--side", str(side)]
+    command = [sys.executable, "-m", "benchmarks.large_image", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

@@ -202,13 +202,13 @@ def test_under_the_path_of_a_reverse_proxy_nothing_is_asked_outside_of_it(
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (2400, 2400), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "large.png"), noise)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     page.goto(f"{address}/seg/")
     expect(page.locator("#card")).to_contain_text("circles")
     upload(page, chain.data / "images" / "00.png")
     upload(page, tmp_path / "large.png")
-    ours = [url.removeprefix(address) for url in asked if url.startswith(address)]
+    ours = [url.removeprefix(address) for url in requested if url.startswith(address)]
     assert {"/seg/", "/seg/model", "/seg/segment", "/seg/jobs"} <= set(ours)
     assert all(path.startswith("/seg/") for path in ours)
 

@@ -137,11 +137,11 @@ def test_health_endpoints_answer(client: TestClient, path: str) -> None:
 
 
 @contextmanager
-def running(folder: Path, home: Path, **own: str) -> Iterator[str]:
+def running(folder: Path, home: Path, **variables: str) -> Iterator[str]:
     """The address of a real server on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command, settings = [*SERVE, "--port", str(port)], environment() | {"BENTOML_HOME": str(home)} | own
+    command, settings = [*SERVE, "--port", str(port)], environment() | {"BENTOML_HOME": str(home)} | variables
     server = subprocess.Popen(command, cwd=folder, env=settings, start_new_session=True)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
@@ -276,16 +276,18 @@ def test_thousands_of_small_requests_are_all_answered_and_leave_no_memory_behind
 def test_a_bento_that_was_built_serves_by_itself(chain: Chain, tmp_path: Path) -> None:
     """From a folder without this repository in sight: what the Bento lacks would be missed."""
     home = shutil.copytree(chain.bentoml_home, tmp_path / "bentoml")
-    own = {key: value for key, value in environment().items() if key != "PYTHONPATH"} | {"BENTOML_HOME": str(home)}
+    variables = {key: value for key, value in environment().items() if key != "PYTHONPATH"} | {
+        "BENTOML_HOME": str(home)
+    }
     built = subprocess.run(
-        [BENTOML, "build", "--output", "tag"], cwd=ROOT, env=own, capture_output=True, text=True, check=False
+        [BENTOML, "build", "--output", "tag"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
     )
     assert built.returncode == 0, built.stderr
     tag = built.stdout.split()[-1].removeprefix("__tag__:")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [BENTOML, "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=tmp_path, env=own, start_new_session=True)
+    server = subprocess.Popen(command, cwd=tmp_path, env=variables, start_new_session=True)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
             wait_until_ready(client, server)
@@ -296,12 +298,12 @@ def test_a_bento_that_was_built_serves_by_itself(chain: Chain, tmp_path: Path) -
         stop(server)
 
 
-def refusal(folder: Path, **own: str) -> str:
+def refusal(folder: Path, **variables: str) -> str:
     """What the command says that stops because it cannot serve."""
     found = subprocess.run(
         [*SERVE, "--port", "0"],
         cwd=folder,
-        env=environment() | own,
+        env=environment() | variables,
         timeout=START_SECONDS,
         text=True,
         capture_output=True,

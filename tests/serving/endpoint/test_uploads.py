@@ -166,8 +166,8 @@ def test_a_range_that_leaves_a_picture_black_is_asked_about(camera: TestClient, 
 
 
 def test_a_black_picture_is_black_whatever_its_range(client: TestClient, camera: TestClient) -> None:
-    for asked in (client, camera):
-        assert seen(asked, tiff(np.zeros((16, 24), np.uint16))).max() == 0
+    for service in (client, camera):
+        assert seen(service, tiff(np.zeros((16, 24), np.uint16))).max() == 0
 
 
 def test_a_range_for_eight_bits_is_refused_as_it_would_do_nothing(client: TestClient) -> None:

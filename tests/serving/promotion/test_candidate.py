@@ -57,11 +57,11 @@ def test_folds_whose_masks_gave_other_thresholds_are_one_cell_and_given_threshol
 def test_scores_at_the_images_own_size_are_compared_with_their_like_only() -> None:
     log_trial(0.95, optimizer="adam")  # of an earlier version, at image_size
     client, _ = tracking.connect()
-    own = [log_trial(dice, optimizer=name) for name, dice in (("sgd", 0.9), ("adamax", 0.8))]
-    for run_id, dice in zip(own, (0.6, 0.7), strict=True):
+    run_ids = [log_trial(dice, optimizer=name) for name, dice in (("sgd", 0.9), ("adamax", 0.8))]
+    for run_id, dice in zip(run_ids, (0.6, 0.7), strict=True):
         client.log_metric(run_id, "own_val_dice", dice)
     ranked = rank_runs(comparable(find_runs(client, "cells")))
-    assert [run.info.run_id for run in ranked] == own[::-1]
+    assert [run.info.run_id for run in ranked] == run_ids[::-1]
     assert [judged_dice(run) for run in ranked] == [0.7, 0.6]
 
 

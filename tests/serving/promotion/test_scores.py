@@ -93,12 +93,12 @@ def test_a_mask_whose_squares_are_whole_pixels_of_the_frame_loses_its_corners_al
 
 
 def test_others_are_compared_on_the_same_images(candidate: Candidate) -> None:
-    own = judged(candidate)
-    evidence, _ = measure(candidate, own, framed(candidate), False, "fp32", 1)
+    own_size = judged(candidate)
+    evidence, _ = measure(candidate, own_size, framed(candidate), False, "fp32", 1)
     otsu, runner_up = evidence.comparisons
     assert (otsu.name, otsu.dice, otsu.gain) == ("otsu", 1, 0), "a threshold finds bright discs, too"
     assert (runner_up.run_id, runner_up.differs) == ("b", "optimizer=sgd lr=0.1")
-    counts = own.counts["runner_up"]
+    counts = own_size.counts["runner_up"]
     dices = (2 * counts.tp / (2 * counts.tp + counts.fp + counts.fn)).tolist()
     assert runner_up.gain == pytest.approx(1 - sum(dices) / 4)
     assert (runner_up.low, runner_up.high) == pytest.approx(mean_interval([1 - dice for dice in dices]))
@@ -106,8 +106,10 @@ def test_others_are_compared_on_the_same_images(candidate: Candidate) -> None:
 
 def test_where_nothing_is_predicted_the_distance_is_the_image_s_diagonal(candidate: Candidate) -> None:
     originals = find_originals(candidate.images, candidate.reading)
-    own = judge(candidate, originals, {CHAMPION: lambda image: 0 * bright(image), "runner_up": left_half}, dark=False)
-    evidence, _ = measure(candidate, own, framed(candidate), False, "fp32", 1)
+    own_size = judge(
+        candidate, originals, {CHAMPION: lambda image: 0 * bright(image), "runner_up": left_half}, dark=False
+    )
+    evidence, _ = measure(candidate, own_size, framed(candidate), False, "fp32", 1)
     assert (evidence.test_dice, evidence.test_nsd, evidence.test_object_f1) == (0, 0, 0)
     assert evidence.test_hd95 == pytest.approx(math.hypot(64, 96))
 

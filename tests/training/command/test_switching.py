@@ -15,13 +15,13 @@ from training.study.trial import Trial
 SIDE = 32
 
 
-def write(folder: Path, shares: list[float], width: int = SIDE) -> Path:
+def write(folder: Path, fractions: list[float], width: int = SIDE) -> Path:
     rng = np.random.default_rng(0)
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True)
-    for index, share in enumerate(shares):
+    for index, fraction in enumerate(fractions):
         mask = np.zeros((SIDE, width), np.uint8)
-        mask[: round(share * SIDE)] = 255
+        mask[: round(fraction * SIDE)] = 255
         image = rng.integers(0, 100, mask.shape) + 0.5 * mask
         cv2.imwrite(str(folder / "images" / f"{index:02d}.png"), image.astype(np.uint8))
         cv2.imwrite(str(folder / "masks" / f"{index:02d}.png"), mask)
@@ -29,7 +29,7 @@ def write(folder: Path, shares: list[float], width: int = SIDE) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("shares", "value", "why"),
+    ("fractions", "value", "why"),
     [
         ([0.125, 0.25, 0.375, 0.875], 0.31, "the training masks' median foreground"),
         ([0.0, 0.0, 0.0, 0.5], 0.12, "the training masks' mean foreground; their median is 0"),
@@ -37,10 +37,10 @@ def write(folder: Path, shares: list[float], width: int = SIDE) -> Path:
     ],
 )
 def test_tau_is_the_median_of_the_training_masks_or_their_mean_where_that_never_switches(
-    shares: list[float], value: float, why: str, tmp_path: Path
+    fractions: list[float], value: float, why: str, tmp_path: Path
 ) -> None:
-    images = load_folder(write(tmp_path / "data", shares), SIDE)
-    found = find_tau(images, range(len(shares)))
+    images = load_folder(write(tmp_path / "data", fractions), SIDE)
+    found = find_tau(images, range(len(fractions)))
     assert (found.value, found.origin, found.why) == (value, "auto", why)
     assert found.text == f"switching_tau={value}: {why}"
 

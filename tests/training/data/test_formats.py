@@ -73,7 +73,7 @@ def compressed() -> list[PictureFile]:
 @pytest.mark.parametrize("picture", compressed(), ids=lambda picture: picture.name)
 def test_a_file_that_is_cut_off_is_an_error(picture: PictureFile) -> None:
     size = len(picture.data)
-    for kept in [*(int(size * share) for share in LOST), size - 3]:
+    for kept in [*(int(size * fraction) for fraction in LOST), size - 3]:
         with pytest.raises(ValueError, match=r"damaged|no image that can be read|cannot be decoded"):
             decode_image(picture.data[:kept], "cut")
 
@@ -85,7 +85,7 @@ def test_a_file_that_is_cut_off_is_an_error(picture: PictureFile) -> None:
 )
 def test_a_file_whose_rest_is_zeros_is_an_error(picture: PictureFile) -> None:
     size = len(picture.data)
-    for kept in (int(size * share) for share in LOST if share < 0.9):
+    for kept in (int(size * fraction) for fraction in LOST if fraction < 0.9):
         with pytest.raises(ValueError, match=r"damaged|no image that can be read|cannot be decoded"):
             decode_image(picture.data[:kept] + bytes(size - kept), "half")
 

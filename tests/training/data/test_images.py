@@ -93,8 +93,8 @@ def test_to_bytes_rounds_and_leaves_8_bits_alone() -> None:
 
 
 def test_a_header_tells_depth_kind_and_white() -> None:
-    told = read_header(by_tifffile(DEEP % 4096, extratags=[(281, "H", 1, 4095, True)]), "a")
-    assert (told.bits, told.kind, told.max_value, told.channels, told.grey) == (16, "uint", 4095, 1, True)
+    header = read_header(by_tifffile(DEEP % 4096, extratags=[(281, "H", 1, 4095, True)]), "a")
+    assert (header.bits, header.kind, header.max_value, header.channels, header.grey) == (16, "uint", 4095, 1, True)
     packed = read_header(by_tifffile(DEEP % 4096, bitspersample=12), "a")
     assert (packed.bits, packed.max_value) == (12, 4095)
     floats = read_header(by_tifffile(DEEP.astype(np.float32)), "a")

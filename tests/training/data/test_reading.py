@@ -90,11 +90,11 @@ def test_the_digest_names_the_pixels(discs: Path) -> None:
 
 def test_a_second_start_reads_no_image_and_gives_the_same(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "cells")
-    told: list[int] = []
-    first = load_folder(folder, 32, on_image=lambda done, total: told.append(done))
-    assert sorted(told) == list(range(1, 13))
-    again = load_folder(folder, 32, on_image=lambda done, total: told.append(done))
-    assert len(told) == 12
+    progress: list[int] = []
+    first = load_folder(folder, 32, on_image=lambda done, total: progress.append(done))
+    assert sorted(progress) == list(range(1, 13))
+    again = load_folder(folder, 32, on_image=lambda done, total: progress.append(done))
+    assert len(progress) == 12
     assert (again.entry, again.digest, again.facts) == (first.entry, first.digest, first.facts)
 
 
@@ -138,7 +138,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
 
 
 def test_too_little_memory_is_met_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training.data.reading, "MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(training.data.reading, "MEMORY_FRACTION", 0.0)
     with pytest.raises(ValueError, match=r"12 images become images of 32x32 pixels and take .* GiB of memory are free"):
         load_folder(make_folder(tmp_path / "cells"), 32, on_image=lambda done, total: pytest.fail("it was read"))
 
@@ -164,16 +164,16 @@ def test_what_is_wrong_with_many_files_is_said_once(tmp_path: Path) -> None:
 # every kind of bad input: what is done to a good folder, how it is read, and what must be said
 
 
-def truncate(folder: Path, name: str, share: float = 0.6) -> None:
+def truncate(folder: Path, name: str, fraction: float = 0.6) -> None:
     path = folder / name
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(fraction * path.stat().st_size)])
 
 
-def replace_image(suffix: str, share: float) -> Callable[[Path], None]:
+def replace_image(suffix: str, fraction: float) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         (folder / "images" / "a03.png").unlink()
         write(folder / "images" / f"a03{suffix}", RNG.integers(0, 255, DISC.shape, np.uint8))
-        truncate(folder, f"images/a03{suffix}", share)
+        truncate(folder, f"images/a03{suffix}", fraction)
 
     return change
 

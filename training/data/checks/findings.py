@@ -67,8 +67,8 @@ def describe_masks(images: ImageSet, rule: str) -> str:
 
 
 def _ignored(images: ImageSet) -> str:
-    share = sum(facts.ignored for facts in images.facts) / images.num_images
-    return f", {100 * share:.1f} % of the pixels do not count" if share else ""
+    fraction = sum(facts.ignored for facts in images.facts) / images.num_images
+    return f", {100 * fraction:.1f} % of the pixels do not count" if fraction else ""
 
 
 def stems_of(images: ImageSet, indices: Iterable[int]) -> tuple[str, ...]:

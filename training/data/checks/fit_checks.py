@@ -64,8 +64,8 @@ def _turned(images: ImageSet) -> Finding | None:
 
 def _gains(images: ImageSet, tag: int) -> dict[int, float]:
     """By how much each mask would fit its image better, turned so; of images where that can be told."""
-    told = [(k, facts.turned) for k, facts in enumerate(images.facts) if len(facts.turned) >= tag]
-    return {k: turned[tag - 1] - turned[0] for k, turned in told}
+    comparable = [(k, facts.turned) for k, facts in enumerate(images.facts) if len(facts.turned) >= tag]
+    return {k: turned[tag - 1] - turned[0] for k, turned in comparable}
 
 
 def _mean(gains: Mapping[int, float]) -> float:
@@ -101,12 +101,12 @@ def _inverted_ones(images: ImageSet) -> Finding | None:
 
 
 def _inverted_all(images: ImageSet) -> Finding | None:
-    shares = [facts.foreground for facts in images.facts if facts.foreground > 0]
-    if np.mean([share > MOSTLY for share in shares]) < 0.9:
+    fractions = [facts.foreground for facts in images.facts if facts.foreground > 0]
+    if np.mean([fraction > MOSTLY for fraction in fractions]) < 0.9:
         return None
     return Finding(
         severity=WARNING,
-        title=f"foreground is {100 * float(np.mean(shares)):.0f} % of the pixels: the masks may be inverted",
+        title=f"foreground is {100 * float(np.mean(fractions)):.0f} % of the pixels: the masks may be inverted",
         meaning="If 0 marks what you look for, give mask_values=0.",
     )
 

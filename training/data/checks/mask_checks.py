@@ -144,11 +144,11 @@ def _ignored(images: ImageSet) -> Finding | None:
 
 
 def _rare_foreground(images: ImageSet) -> Finding | None:
-    share = images.foreground_percent / 100
-    if share >= TRAINS_BADLY_BELOW:
+    fraction = images.foreground_percent / 100
+    if fraction >= TRAINS_BADLY_BELOW:
         return None
     return Finding(
         severity=WARNING,
-        title=f"foreground is only {100 * share:.2f} % of the pixels",
+        title=f"foreground is only {100 * fraction:.2f} % of the pixels",
         meaning="A network that predicts nothing is then nearly right by BCE; trials may collapse (they are marked).",
     )

@@ -99,8 +99,8 @@ def _products(features: Features, masks: Sequence[NDArray[np.uint8]]) -> NDArray
     """(masks, 5): the correlation of each mask with each feature."""
     targets = np.stack(masks).reshape(len(masks), -1)
     counts = targets < 2
-    share = float((targets[0] == 1).sum() / counts[0].sum())
-    wanted = np.where(counts, targets - np.float32(share), np.float32(0)) / np.sqrt(share * (1 - share))
+    fraction = float((targets[0] == 1).sum() / counts[0].sum())
+    wanted = np.where(counts, targets - np.float32(fraction), np.float32(0)) / np.sqrt(fraction * (1 - fraction))
     return (wanted @ features / counts[0].sum()).astype(np.float32)
 
 

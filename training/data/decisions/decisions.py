@@ -31,7 +31,7 @@ class Decisions:
     notes: tuple[str, ...]  # what was decided, and by what, for people
 
 
-def decide(asked: SetOfPairs) -> tuple[Decisions, list[str]]:
+def decide(pair_set: SetOfPairs) -> tuple[Decisions, list[str]]:
     """Decisions, and what has to be asked first: one problem each.
 
     A file that cannot be read decides nothing; reading it will say what is wrong.
@@ -46,29 +46,29 @@ def decide(asked: SetOfPairs) -> tuple[Decisions, list[str]]:
             problems.append(str(error))
             return otherwise
 
-    range_max = ask(lambda: _find_range(asked, notes), 0.0)
-    order = ask(lambda: find_order(asked, notes), KAGGLE)
-    placing = MaskPlacing(order=order, traced=find_traced(asked, notes))
-    orientation = ask(lambda: _find_orientation(asked, placing, notes), APPLY)
+    range_max = ask(lambda: _find_range(pair_set, notes), 0.0)
+    order = ask(lambda: find_order(pair_set, notes), KAGGLE)
+    placing = MaskPlacing(order=order, traced=find_traced(pair_set, notes))
+    orientation = ask(lambda: _find_orientation(pair_set, placing, notes), APPLY)
     placing = replace(placing, orientation=orientation)
-    ask(lambda: check_scale(asked, placing), None)
+    ask(lambda: check_scale(pair_set, placing), None)
     return Decisions(range_max=range_max, placing=placing, notes=tuple(notes)), problems
 
 
-def _find_range(asked: SetOfPairs, notes: list[str]) -> float:
+def _find_range(pair_set: SetOfPairs, notes: list[str]) -> float:
     def span(pair: Pair) -> Span | None:
-        header = asked.headers[pair.image]
+        header = pair_set.headers[pair.image]
         try:
-            samples = asked.samples(pair)
+            samples = pair_set.samples(pair)
             usual = float(np.quantile(samples, USUAL))
             return Span(pair.stem, header.kind, header.bits, float(samples.max()), usual)
         except (ValueError, OSError):
             return None
 
-    headers = [(pair, asked.headers[pair.image]) for pair in asked.pairs]
-    if asked.image_max != FROM_FILE:
+    headers = [(pair, pair_set.headers[pair.image]) for pair in pair_set.pairs]
+    if pair_set.image_max != FROM_FILE:
         if all(header.bits <= 8 and header.kind == "uint" for _, header in headers):
-            raise ValueError(f"image_max={asked.image_max:g} has no use here: all images have 8 bits; leave it out")
+            raise ValueError(f"image_max={pair_set.image_max:g} has no use here: all images have 8 bits; leave it out")
         return 0.0
     unstated = [pair for pair, header in headers if (header.bits > 8 or header.kind != "uint") and not header.max_value]
     spans = [span for span in in_parallel(span, unstated) if span]
@@ -79,36 +79,36 @@ def _find_range(asked: SetOfPairs, notes: list[str]) -> float:
     return found
 
 
-def _find_orientation(asked: SetOfPairs, placing: MaskPlacing, notes: list[str]) -> str:
-    tagged = [pair for pair in asked.pairs if (asked.tag(pair), asked.mask_tag(pair)) != (1, 1)]
+def _find_orientation(pair_set: SetOfPairs, placing: MaskPlacing, notes: list[str]) -> str:
+    tagged = [pair for pair in pair_set.pairs if (pair_set.tag(pair), pair_set.mask_tag(pair)) != (1, 1)]
     if not tagged:
-        if asked.orientation != AUTO:
+        if pair_set.orientation != AUTO:
             raise ValueError(
-                f"orientation={asked.orientation} has no use here: no file carries an orientation tag; leave it out"
+                f"orientation={pair_set.orientation} has no use here: no file carries an orientation tag; leave it out"
             )
         return APPLY
-    chosen, how = asked.orientation, f"orientation={asked.orientation}"
+    chosen, how = pair_set.orientation, f"orientation={pair_set.orientation}"
     if chosen == AUTO:
-        fits = [fit for fit in in_parallel(lambda pair: _fit(asked, pair, placing), tagged) if fit.scores]
+        fits = [fit for fit in in_parallel(lambda pair: _fit(pair_set, pair, placing), tagged) if fit.scores]
         chosen = decide_orientation(fits)
         how = "found by sizes and by how well masks and pixels agree; orientation says otherwise"
-    notes.append(f"{len(tagged)} of {len(asked.pairs)} pairs carry an orientation tag: {MEANING[chosen]} ({how})")
+    notes.append(f"{len(tagged)} of {len(pair_set.pairs)} pairs carry an orientation tag: {MEANING[chosen]} ({how})")
     return chosen
 
 
-def _fit(asked: SetOfPairs, pair: Pair, placing: MaskPlacing) -> Fit:
+def _fit(pair_set: SetOfPairs, pair: Pair, placing: MaskPlacing) -> Fit:
     """How well one pair agrees under each orientation."""
-    turns = {APPLY: asked.mask_tag(pair), IGNORE: asked.tag(pair)}
+    turns = {APPLY: pair_set.mask_tag(pair), IGNORE: pair_set.tag(pair)}
     turns |= {way: 1 for way in ORIENTATIONS if way not in turns}
-    found = {way: agreement_of(asked, pair, replace(placing, orientation=way)) for way in ORIENTATIONS}
+    found = {way: agreement_of(pair_set, pair, replace(placing, orientation=way)) for way in ORIENTATIONS}
     scores = {way: score for way, score in found.items() if score is not None}
-    return Fit(pair.stem, turns, scores, _stated(asked, pair))
+    return Fit(pair.stem, turns, scores, _stated(pair_set, pair))
 
 
-def _stated(asked: SetOfPairs, pair: Pair) -> str:
+def _stated(pair_set: SetOfPairs, pair: Pair) -> str:
     """Which orientation the stated size of an annotation suggests: tools write that of either way."""
     size = None if isinstance(pair.mask, MaskFile | ObjectFiles) else pair.mask.size
-    header = asked.headers[pair.image]
+    header = pair_set.headers[pair.image]
     seen = header.height, header.width
     if size is None or size == FRACTIONS or header.orientation not in QUARTER_TURNS or proportional(seen, seen[::-1]):
         return ""

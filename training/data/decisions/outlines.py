@@ -18,12 +18,12 @@ MUCH = 0.15  # mean gain in R^2 by another scale that is no accident
 SCALED = 40  # pairs that are tried at another scale
 
 
-def find_traced(asked: SetOfPairs, notes: list[str]) -> bool:
+def find_traced(pair_set: SetOfPairs, notes: list[str]) -> bool:
     drawn = [
-        in_pixels(text, (asked.headers[pair.image].height, asked.headers[pair.image].width))
+        in_pixels(text, (pair_set.headers[pair.image].height, pair_set.headers[pair.image].width))
         if pair.mask.size == FRACTIONS
         else text
-        for pair in asked.pairs
+        for pair in pair_set.pairs
         if isinstance(pair.mask, Shapes)
         for text in pair.mask.segmentations
     ]
@@ -33,17 +33,17 @@ def find_traced(asked: SetOfPairs, notes: list[str]) -> bool:
     return traced
 
 
-def check_scale(asked: SetOfPairs, placing: MaskPlacing) -> None:
+def check_scale(pair_set: SetOfPairs, placing: MaskPlacing) -> None:
     """Raises ValueError where outlines were drawn on pictures of another size than the file says, or none is said."""
-    drawn = [pair for pair in asked.pairs if isinstance(pair.mask, Shapes) and pair.mask.size != FRACTIONS]
-    reach = [extent for pair in drawn if (extent := _reach(asked, pair))]
+    drawn = [pair for pair in pair_set.pairs if isinstance(pair.mask, Shapes) and pair.mask.size != FRACTIONS]
+    reach = [extent for pair in drawn if (extent := _reach(pair_set, pair))]
     if not reach:
         return
     beyond = sum(extent > BEYOND for extent in reach)
     sampled = [pair for pair in drawn if pair.mask.segmentations][:SCALED]  # type: ignore[union-attr]
-    as_they_are = in_parallel(partial(_scaled_agreement, asked, placing, 1), sampled)
+    as_they_are = in_parallel(partial(_scaled_agreement, pair_set, placing, 1), sampled)
     for scale in (0.5, 2.0, *([max(reach)] if max(reach) > BEYOND else [])):
-        scaled = in_parallel(partial(_scaled_agreement, asked, placing, scale), sampled)
+        scaled = in_parallel(partial(_scaled_agreement, pair_set, placing, scale), sampled)
         gains = gains_of(scaled, as_they_are)
         if is_sure(gains) and math.fsum(gains) > MUCH * len(gains):
             break
@@ -57,10 +57,10 @@ def check_scale(asked: SetOfPairs, placing: MaskPlacing) -> None:
     )
 
 
-def _reach(asked: SetOfPairs, pair: Pair) -> float:
+def _reach(pair_set: SetOfPairs, pair: Pair) -> float:
     """How far outlines go, as a share of the picture that they are said to be drawn on; 0 without any."""
     assert isinstance(pair.mask, Shapes)
-    header = asked.headers[pair.image]
+    header = pair_set.headers[pair.image]
     height, width = pair.mask.size or (header.height, header.width)
     if header.orientation in QUARTER_TURNS:
         height = width = max(height, width)
@@ -68,11 +68,11 @@ def _reach(asked: SetOfPairs, pair: Pair) -> float:
     return max((max(down / height, right / width) for down, right in far), default=0.0)
 
 
-def _scaled_agreement(asked: SetOfPairs, placing: MaskPlacing, scale: float, pair: Pair) -> float:
+def _scaled_agreement(pair_set: SetOfPairs, placing: MaskPlacing, scale: float, pair: Pair) -> float:
     """R^2 of outlines as if drawn on a picture `scale` times as large as stated; nan where it says nothing."""
     assert isinstance(pair.mask, Shapes)
-    header = asked.headers[pair.image]
+    header = pair_set.headers[pair.image]
     height, width = pair.mask.size or (header.height, header.width)
     size = pair.mask.size if scale == 1 else (round(scale * height), round(scale * width))
-    score = agreement_of(asked, replace(pair, mask=replace(pair.mask, size=size)), placing)
+    score = agreement_of(pair_set, replace(pair, mask=replace(pair.mask, size=size)), placing)
     return math.nan if score is None else score

@@ -10,7 +10,7 @@ from training.study.words import shorten
 
 FULL_RANGES = (255, 1023, 4095, 16383, 65535)  # 8, 10, 12, 14 and 16 bits
 FAR = 2  # usual ranges apart: no difference of exposure
-MIN_SHARE = 0.1  # share of the images that makes a range of its own
+MIN_FRACTION = 0.1  # share of the images that makes a range of its own
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def find_range(spans: Sequence[Span]) -> float:
             f"this range as it is: image_max={found}"
         )
     narrow = [span.stem for span in spans if span.highest and _steps(span.highest, highest) >= FAR]
-    if len(narrow) >= MIN_SHARE * len(spans):
+    if len(narrow) >= MIN_FRACTION * len(spans):
         raise ValueError(
             f"{len(narrow)} of {len(spans)} images of 16 bits hold values up to "
             f"{max(span.highest for span in spans if span.stem in narrow):g} only ({shorten(narrow)}), the others go "

@@ -24,20 +24,20 @@ from training.data.run_lengths import (
 LIKELY = 2.0  # standard errors that decide what costs one pixel
 
 
-def find_order(asked: SetOfPairs, notes: list[str]) -> RunOrder:
-    counted = [(pair, pair.mask) for pair in asked.pairs if isinstance(pair.mask, RunLengths)]
+def find_order(pair_set: SetOfPairs, notes: list[str]) -> RunOrder:
+    counted = [(pair, pair.mask) for pair in pair_set.pairs if isinstance(pair.mask, RunLengths)]
     if not counted:
         return KAGGLE
-    if asked.rle_order != AUTO:
-        return RUN_ORDERS[asked.rle_order]
-    samples = [(mask.texts, _sizes(mask, asked.headers[pair.image], asked.orientation)) for pair, mask in counted]
+    if pair_set.rle_order != AUTO:
+        return RUN_ORDERS[pair_set.rle_order]
+    samples = [(mask.texts, _sizes(mask, pair_set.headers[pair.image], pair_set.orientation)) for pair, mask in counted]
     path = counted[0][1].path
     outlines = [outline_lengths(sample, path) for sample in samples[:MAX_SAMPLED]]
     likely = likely_orders(outlines)
     if not (all(map(fits, outlines)) and all(fit_somehow(sample, path) for sample in samples[MAX_SAMPLED:])):
         return likely[0]
     sampled = [pair for pair, mask in counted if mask.texts][:MAX_SAMPLED]
-    scores = {order: in_parallel(partial(_best_agreement, asked, order), sampled) for order in likely[1:] and likely}
+    scores = {order: in_parallel(partial(_best_agreement, pair_set, order), sampled) for order in likely[1:] and likely}
     found = max(likely, key=lambda order: _total(scores.get(order, ())))
     for other in likely:
         if other.down != found.down and not is_sure(gains_of(scores[found], scores[other])):
@@ -60,11 +60,11 @@ def find_order(asked: SetOfPairs, notes: list[str]) -> RunOrder:
     return found
 
 
-def _best_agreement(asked: SetOfPairs, order: RunOrder, pair: Pair) -> float:
+def _best_agreement(pair_set: SetOfPairs, order: RunOrder, pair: Pair) -> float:
     """R^2 of a pair in an order, under the orientation that suits it best; nan where that cannot be told."""
-    ways = (asked.orientation,) if asked.orientation != AUTO else ORIENTATIONS
-    ways = ways if asked.tag(pair) != 1 else (APPLY,)
-    found = [agreement_of(asked, pair, MaskPlacing(order=order, orientation=way)) for way in ways]
+    ways = (pair_set.orientation,) if pair_set.orientation != AUTO else ORIENTATIONS
+    ways = ways if pair_set.tag(pair) != 1 else (APPLY,)
+    found = [agreement_of(pair_set, pair, MaskPlacing(order=order, orientation=way)) for way in ways]
     return max((score for score in found if score is not None and not math.isnan(score)), default=math.nan)
 
 

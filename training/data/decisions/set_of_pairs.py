@@ -44,11 +44,11 @@ def in_parallel(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         return list(threads.map(work, items))
 
 
-def agreement_of(asked: SetOfPairs, pair: Pair, placing: MaskPlacing) -> float | None:
+def agreement_of(pair_set: SetOfPairs, pair: Pair, placing: MaskPlacing) -> float | None:
     """R^2 of a pair read in this way; nan where its mask says nothing; None where it cannot be read so."""
     try:
-        image = asked.samples(pair)
-        mask, _ = read_mask(pair.mask, image.shape[:2], asked.rule, Path.read_bytes, asked.tag(pair), placing)
+        image = pair_set.samples(pair)
+        mask, _ = read_mask(pair.mask, image.shape[:2], pair_set.rule, Path.read_bytes, pair_set.tag(pair), placing)
     except (ValueError, OSError):
         return None
     return agreement(image, mask)

@@ -37,9 +37,9 @@ def name_left_out(data: Path, layout: Layout) -> list[str]:
     if unused:
         notes.append(f"{shorten(unused)} left out: masks are taken from elsewhere in the folder")
     others = [path for path in ImageFiles(data).paths if path.parent not in folders]
-    told = {path.parent for path in others if path.name in said}
-    told |= {path.parent for path in others if any(f"{part}/" in said for part in path.relative_to(data).parts[:-1])}
-    silent = Counter(f"{path.parent.relative_to(data)}/" for path in others if path.parent not in told)
+    named = {path.parent for path in others if path.name in said}
+    named |= {path.parent for path in others if any(f"{part}/" in said for part in path.relative_to(data).parts[:-1])}
+    silent = Counter(f"{path.parent.relative_to(data)}/" for path in others if path.parent not in named)
     if silent and layout.pairs:
         shown = shorten([f"{place}: {count}" for place, count in silent.items()])
         notes.append(f"{silent.total()} images in other folders are left out ({shown})")
