@@ -1,4 +1,4 @@
-"""Reads a request and answers at once: what the way to a server and back costs, whoever serves.
+"""Reads a request and answers at once: what a round trip to a server costs, whoever serves.
 
 `uvicorn benchmarks.bare_service:app`. Plain ASGI; no form is parsed, no image decoded.
 """

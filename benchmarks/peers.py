@@ -1,6 +1,6 @@
 """What people use instead of our engine, as a user would write it: the same network, loss, optimizer, batch and epochs.
 
-`python -m benchmarks.peers SIDE job.json` trains the trials of a job one after another and writes what each took.
+`python -m benchmarks.peers SYSTEM job.json` trains the trials of a job one after another and writes what each took.
 plain: an eager fp32 loop over tensors in memory. lightning: PyTorch Lightning, with a Dataset that reads files and a
 DataLoader. Neither uses anything of ours but the network and its loss.
 """
@@ -67,8 +67,8 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
 def dice_of(logits: Tensor, target: Tensor) -> Tensor:
     """Of each image; nan where the truth is empty: such images are in no mean."""
     prediction = (logits > 0).float()
-    hit, total = (prediction * target).sum((1, 2, 3)), prediction.sum((1, 2, 3)) + target.sum((1, 2, 3))
-    return torch.where(target.sum((1, 2, 3)) > 0, 2 * hit / total.clamp(min=1), torch.nan)
+    tp, total = (prediction * target).sum((1, 2, 3)), prediction.sum((1, 2, 3)) + target.sum((1, 2, 3))
+    return torch.where(target.sum((1, 2, 3)) > 0, 2 * tp / total.clamp(min=1), torch.nan)
 
 
 def train_plain(job: Job, trial: Trial) -> float:
@@ -142,13 +142,13 @@ def train_lightning(job: Job, trial: Trial) -> float:
     return float(best.best_model_score)
 
 
-SIDES = {"plain": train_plain, "lightning": train_lightning}
+SYSTEMS = {"plain": train_plain, "lightning": train_lightning}
 
 
-def run(side: str, job: Job) -> Iterator[dict[str, float]]:
+def run(system: str, job: Job) -> Iterator[dict[str, float]]:
     for trial in job.trials:
         start = time.perf_counter()
-        yield {"dice": SIDES[side](job, trial), "seconds": time.perf_counter() - start}
+        yield {"dice": SYSTEMS[system](job, trial), "seconds": time.perf_counter() - start}
 
 
 if __name__ == "__main__":

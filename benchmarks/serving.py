@@ -1,6 +1,6 @@
 """Images per second, latency and CPU time of the endpoint, beside what people use instead: one run, the same images.
 
-`python -m benchmarks.serving [--seconds 5] [--clients 1,8,32] [--sides ...] [--scratch FOLDER]`. Makes a champion for
+`python -m benchmarks.serving [--seconds 5] [--clients 1,8,32] [--systems ...] [--scratch FOLDER]`. Makes a champion for
 512 x 512 RGB images first (minutes; --scratch keeps it for the next time). All services run at once, idle but for the
 one that is asked; they are asked in turn, so that whatever else the machine does falls on all of them.
 """
@@ -23,11 +23,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.serving_sides import BARE, SIZE, Side, prepare, running
+from benchmarks.serving_systems import BARE, SIZE, System, prepare, running
 from training.command.entry import user_path
 from training.synthetic import make_image
 
-SIDES = "ours_int8,ours_bf16,ours_fp32,plain,mlflow"
+SYSTEMS = "ours_int8,ours_bf16,ours_fp32,plain,mlflow"
 REFERENCE = "plain"
 FORMATS = {"png": [cv2.IMWRITE_PNG_COMPRESSION, 6], "jpeg": [cv2.IMWRITE_JPEG_QUALITY, 90]}
 IMAGES = 8  # different ones
@@ -62,30 +62,30 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each load, in each round")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--clients", default="1,8,32", help="how many ask at once")
-    parser.add_argument("--sides", default=SIDES)
+    parser.add_argument("--systems", default=SYSTEMS)
     parser.add_argument("--scratch", type=user_path, help="a folder to keep the champion in")
     options = parser.parse_args()
-    names, clients = options.sides.split(","), [int(count) for count in options.clients.split(",")]
+    names, clients = options.systems.split(","), [int(count) for count in options.clients.split(",")]
     with contextlib.ExitStack() as stack:
         scratch = (options.scratch or Path(stack.enter_context(tempfile.TemporaryDirectory()))).resolve()
         prepare(scratch)
-        sides = [stack.enter_context(running(name, scratch, free_port())) for name in names]
+        systems = [stack.enter_context(running(name, scratch, free_port())) for name in names]
         files = {suffix: make_files(suffix) for suffix in FORMATS}
-        agreement = compare(sides, files["png"])
+        agreement = compare(systems, files["png"])
         loads: dict[tuple[str, int, str], Load] = {}
         for _, suffix, count in itertools.product(range(options.rounds), FORMATS, clients):
-            for side in sides:
-                if side.name == "mlflow" and suffix != "png":
+            for system in systems:
+                if system.name == "mlflow" and suffix != "png":
                     continue  # it takes no files
-                load = loads.setdefault((suffix, count, side.name), Load())
-                measure(side, files[suffix], count, options.seconds, load)
-                print(f"{suffix} {count} {side.name}: {load.rate:.1f}/s", file=sys.stderr, flush=True)
-        memory = {side.name: side.usage()[1] for side in sides}
+                load = loads.setdefault((suffix, count, system.name), Load())
+                measure(system, files[suffix], count, options.seconds, load)
+                print(f"{suffix} {count} {system.name}: {load.rate:.1f}/s", file=sys.stderr, flush=True)
+        memory = {system.name: system.usage()[1] for system in systems}
         bare = stack.enter_context(running(BARE, scratch, free_port()))
-        ways = {suffix: Load() for suffix in FORMATS}
-        for suffix, load in ways.items():
+        round_trips = {suffix: Load() for suffix in FORMATS}
+        for suffix, load in round_trips.items():
             measure(bare, files[suffix], 1, options.seconds, load)
-    report(loads, agreement, memory, ways)
+    report(loads, agreement, memory, round_trips)
 
 
 def free_port() -> int:
@@ -99,32 +99,32 @@ def make_files(suffix: str) -> list[bytes]:
     return [cv2.imencode(f".{suffix}", image, FORMATS[suffix])[1].tobytes() for image in images]
 
 
-def compare(sides: list[Side], files: list[bytes]) -> dict[str, float]:
-    """Dice of each side's masks with the first plain one's, pixels pooled. It warms them all, too."""
+def compare(systems: list[System], files: list[bytes]) -> dict[str, float]:
+    """Dice of each system's masks with the first plain one's, pixels pooled. It warms them all, too."""
     masks = {}
-    for side in sides:
-        connection = side.connect()
-        bodies = [side.body(file) for file in files]
-        masks[side.name] = np.stack([side.mask(side.ask(connection, body)[0]) for body in bodies])
+    for system in systems:
+        connection = system.connect()
+        bodies = [system.body(file) for file in files]
+        masks[system.name] = np.stack([system.mask(system.ask(connection, body)[0]) for body in bodies])
         connection.close()
     reference = masks.get(REFERENCE, next(iter(masks.values())))
     return {name: 2 * (mask & reference).sum() / (mask.sum() + reference.sum()) for name, mask in masks.items()}
 
 
-def measure(side: Side, files: list[bytes], clients: int, seconds: float, load: Load) -> None:
+def measure(system: System, files: list[bytes], clients: int, seconds: float, load: Load) -> None:
     """Each client asks again as soon as it was answered."""
-    bodies = [side.body(file) for file in files]
+    bodies = [system.body(file) for file in files]
     lock, failed = threading.Lock(), []
-    cpu, begin = side.usage()[0], time.perf_counter()
+    cpu, begin = system.usage()[0], time.perf_counter()
 
     def ask(client: int) -> None:
         try:
-            connection = side.connect()
+            connection = system.connect()
             for number in itertools.count(client):
                 start = time.perf_counter()
                 if start - begin > seconds and number >= client + MIN_REQUESTS:
                     break
-                _, timing = side.ask(connection, bodies[number % len(bodies)])
+                _, timing = system.ask(connection, bodies[number % len(bodies)])
                 took = time.perf_counter() - start
                 answering = sum(float(found) for found in re.findall(r"dur=([\d.]+)", timing)) / 1000
                 with lock:
@@ -142,14 +142,14 @@ def measure(side: Side, files: list[bytes], clients: int, seconds: float, load: 
     if failed:
         raise failed[0]
     load.seconds += time.perf_counter() - begin
-    load.cpu += side.usage()[0] - cpu
+    load.cpu += system.usage()[0] - cpu
 
 
 def report(
     loads: dict[tuple[str, int, str], Load],
     agreement: dict[str, float],
     memory: dict[str, float],
-    ways: dict[str, Load],
+    round_trips: dict[str, Load],
 ) -> None:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
@@ -171,10 +171,10 @@ def report(
     for (suffix, clients, name), load in loads.items():
         if clients == 1 and name.startswith("ours"):
             around = float(np.median(load.around)) * 1000
-            way = ways[suffix].percentile(50)
+            round_trip = round_trips[suffix].percentile(50)
             print(
                 f"- {name}, {suffix}: {around:.2f} ms of a request (median) are not decoding, network and encoding; "
-                f"the way there and back is {way:.2f} ms of it (of the same bytes, to an empty uvicorn app)"
+                f"the round trip is {round_trip:.2f} ms of it (of the same bytes, to an empty uvicorn app)"
             )
 
 

@@ -34,16 +34,18 @@ def main() -> None:
         steps["compiled"] = compile_step(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     print(f"{name}, {precision}, torch {torch.__version__}; medians of {STEPS} steps\n")
-    print("| images | side | ms | plain loop / this |\n| --- | --- | --- | --- |")
+    print("| images | system | ms | plain loop / this |\n| --- | --- | --- | --- |")
     for channels, size, count in SHAPES:
         trial = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=1, image_size=size, batch_size=count)
         plain = measure_plain(trial, channels, device)
         rows = {"plain loop, fp32": plain}
-        for side, step in steps.items():
+        for system, step in steps.items():
             training = begin(make_model(trial, channels, device), trial.replace(precision=precision))
-            rows[f"{side}, {precision}"] = measure(training, step, channels, device)
-        for side, milliseconds in rows.items():
-            print(f"| {count} of {channels}x{size}x{size} | {side} | {milliseconds:.2f} | {plain / milliseconds:.2f} |")
+            rows[f"{system}, {precision}"] = measure(training, step, channels, device)
+        for system, milliseconds in rows.items():
+            print(
+                f"| {count} of {channels}x{size}x{size} | {system} | {milliseconds:.2f} | {plain / milliseconds:.2f} |"
+            )
 
 
 def measure(training: Training, step: Step, channels: int, device: torch.device) -> float:

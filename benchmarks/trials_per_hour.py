@@ -1,8 +1,8 @@
 """Trials per hour: our engine beside PyTorch Lightning and a plain eager loop, on the same images, in one run.
 
-`python -m benchmarks.trials_per_hour [--size 128] [--channels 1] [--epochs 3] [--seeds 6] [--sides ours,plain]`
+`python -m benchmarks.trials_per_hour [--size 128] [--channels 1] [--epochs 3] [--seeds 6] [--systems ours,plain]`
 
-One trial (switching loss, Adam, lr 0.001, batch 8) over several seeds. Each side is a process of its own, timed from
+One trial (switching loss, Adam, lr 0.001, batch 8) over several seeds. Each system is a process of its own, timed from
 its start to its end. Ours is the real thing: worker processes that write real MLflow runs. The peers
 (benchmarks/peers.py) train one trial after another with torch's default threads; only Lightning logs something.
 """
@@ -37,14 +37,14 @@ from training.study.trial import Trial
 from training.synthetic import write_folder
 
 ROOT = Path(__file__).parents[1]
-SIDES = ("ours", "lightning", "plain")
+SYSTEMS = ("ours", "lightning", "plain")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What one side did."""
+    """What one system did."""
 
-    side: str
+    system: str
     seconds: float  # from the start of its process to its end
     dices: list[float]  # of each trial, best validation
     peak_bytes: int  # resident, of all its processes together
@@ -56,10 +56,10 @@ class Measured:
 
 def main() -> None:
     options = _parse()
-    if options.side:
-        _train_ours(Path(options.side))
+    if options.system:
+        _train_ours(Path(options.system))
         return
-    sides = find_sides(options.sides)
+    systems = find_systems(options.systems)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         data = options.data or scratch / "cells"
@@ -74,39 +74,41 @@ def main() -> None:
             )
         split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
         job = _write_job(options, data, images, split, scratch)
-        measured = [_measure(side, job, scratch / side) for side in sides]
+        measured = [_measure(system, job, scratch / system) for system in systems]
     print(*describe(measured, images, split, options), sep="\n")
 
 
-def find_sides(text: str) -> list[str]:
+def find_systems(text: str) -> list[str]:
     """Those asked for that can run here; what is left out is said. Exits for an unknown one."""
-    sides = text.split(",")
-    if unknown := [side for side in sides if side not in SIDES]:
-        raise SystemExit(f"error: sides={text}: {', '.join(unknown)} is unknown; they are {','.join(SIDES)}")
-    if "lightning" in sides and not find_spec("lightning"):
-        sides.remove("lightning")
+    systems = text.split(",")
+    if unknown := [system for system in systems if system not in SYSTEMS]:
+        raise SystemExit(f"error: systems={text}: {', '.join(unknown)} is unknown; they are {','.join(SYSTEMS)}")
+    if "lightning" in systems and not find_spec("lightning"):
+        systems.remove("lightning")
         print("left out: lightning is not installed here (pip install -r requirements-benchmark.txt)", file=sys.stderr)
-    return sides
+    return systems
 
 
 def describe(measured: list[Measured], images: ImageSet, split: Split, options: argparse.Namespace) -> list[str]:
     """The table, the comparison of the scores, and where it was measured, in Markdown."""
-    peers = [other.side for other in measured if other.side != "ours"]
-    by_side = {one.side: one for one in measured}
+    peers = [other.system for other in measured if other.system != "ours"]
+    by_system = {one.system: one for one in measured}
     lines = [
         f"{options.epochs} epochs of {len(split.train)} images of {images.channels}x{options.size}x{options.size}, "
         f"{options.seeds} trials; {machine()}",
         "",
-        "| side | trials per hour | " + "".join(f"ratio to {peer} | " for peer in peers) + "peak memory | val Dice |",
+        "| system | trials per hour | " + "".join(f"ratio to {peer} | " for peer in peers) + "peak memory | val Dice |",
         "| --- | --- | " + "--- | " * len(peers) + "--- | --- |",
     ]
     for one in measured:
-        ratios = "".join(f"{one.trials_per_hour / by_side[peer].trials_per_hour:.2f} | " for peer in peers)
+        ratios = "".join(f"{one.trials_per_hour / by_system[peer].trials_per_hour:.2f} | " for peer in peers)
         spread = f" ± {np.std(one.dices, ddof=1):.3f}" if len(one.dices) > 1 else ""
         dice = f"{np.mean(one.dices):.3f}{spread} (n={len(one.dices)})"
-        lines.append(f"| {one.side} | {one.trials_per_hour:.0f} | {ratios}{one.peak_bytes / 2**30:.1f} GiB | {dice} |")
-    if "ours" in by_side and options.seeds > 1:
-        lines += [""] + [compare(by_side["ours"], by_side[peer]) for peer in peers]
+        lines.append(
+            f"| {one.system} | {one.trials_per_hour:.0f} | {ratios}{one.peak_bytes / 2**30:.1f} GiB | {dice} |"
+        )
+    if "ours" in by_system and options.seeds > 1:
+        lines += [""] + [compare(by_system["ours"], by_system[peer]) for peer in peers]
     return lines
 
 
@@ -116,7 +118,7 @@ def compare(ours: Measured, peer: Measured) -> str:
     difference = np.mean(ours.dices) - np.mean(peer.dices)
     verdict = "within seed noise" if interval.low <= 0 <= interval.high else "more than seed noise"
     bounds = f"95 % {interval.low:+.3f} to {interval.high:+.3f}"
-    return f"val Dice, ours less {peer.side}: {difference:+.3f} ({bounds}): {verdict}"
+    return f"val Dice, ours less {peer.system}: {difference:+.3f} ({bounds}): {verdict}"
 
 
 def machine() -> str:
@@ -153,14 +155,14 @@ def _write_job(options: argparse.Namespace, data: Path, images: ImageSet, split:
     return path
 
 
-def _measure(side: str, job: Path, folder: Path) -> Measured:
-    """Run one side in a process of its own, in an empty folder; its memory is looked at twice a second."""
+def _measure(system: str, job: Path, folder: Path) -> Measured:
+    """Run one system in a process of its own, in an empty folder; its memory is looked at twice a second."""
     folder.mkdir()
-    module = ["benchmarks.trials_per_hour", "--side"] if side == "ours" else ["benchmarks.peers", side]
+    module = ["benchmarks.trials_per_hour", "--system"] if system == "ours" else ["benchmarks.peers", system]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     environment = {**inherited, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
     environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    print(f"{side} ...", file=sys.stderr, flush=True)
+    print(f"{system} ...", file=sys.stderr, flush=True)
     start, peak = time.perf_counter(), 0
     with (folder / "out.txt").open("w+") as out, (folder / "errors.txt").open("w+") as errors:
         command = [sys.executable, "-m", *module, str(job)]
@@ -171,9 +173,9 @@ def _measure(side: str, job: Path, folder: Path) -> Measured:
         seconds = time.perf_counter() - start
         out.seek(0), errors.seek(0)
         if process.returncode:
-            raise SystemExit(f"{side} failed:\n{errors.read()[-3000:]}")
+            raise SystemExit(f"{system} failed:\n{errors.read()[-3000:]}")
         dices = [json.loads(line)["dice"] for line in out.read().splitlines() if line.startswith("{")]
-    return Measured(side=side, seconds=seconds, dices=dices, peak_bytes=peak)
+    return Measured(system=system, seconds=seconds, dices=dices, peak_bytes=peak)
 
 
 def _resident(process: psutil.Process) -> int:
@@ -230,8 +232,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=128, help="pixels")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=6, help="trials")
-    parser.add_argument("--sides", default=",".join(SIDES))
-    parser.add_argument("--side", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--systems", default=",".join(SYSTEMS))
+    parser.add_argument("--system", default="", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from benchmarks.serving import Load, make_files
-from benchmarks.serving_sides import SIZE, form_body, png_mask, tensor_body, tensor_mask
+from benchmarks.serving_systems import SIZE, form_body, png_mask, tensor_body, tensor_mask
 
 pytestmark = pytest.mark.slow
 
 
-def test_every_side_is_handed_the_same_pixels() -> None:
+def test_every_system_is_handed_the_same_pixels() -> None:
     file = make_files("png")[0]
     pixels = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert pixels.shape == (SIZE, SIZE, 3)
@@ -24,7 +24,7 @@ def test_every_side_is_handed_the_same_pixels() -> None:
     assert kind.split("boundary=")[1].encode() in body[:20]
 
 
-def test_every_side_s_answer_is_read_as_a_mask() -> None:
+def test_every_system_s_answer_is_read_as_a_mask() -> None:
     probability = np.random.default_rng(0).random((20, 30), dtype=np.float32)
     mask = cv2.imencode(".png", (probability > 0.5).astype(np.uint8) * 255)[1].tobytes()
     answer = json.dumps({"predictions": probability[None, None].tolist()}).encode()

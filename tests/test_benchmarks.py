@@ -36,20 +36,24 @@ def test_a_peer_s_dice_is_ours() -> None:
     assert torch.allclose(dice_of(logits, masks.float()), dice_per_image(count(logits, masks)), equal_nan=True)
 
 
-@pytest.mark.parametrize("side", ["plain", "lightning"])
-def test_the_table_has_a_ratio_against_the_named_peer_of_the_same_run(side: str) -> None:
-    if side == "lightning" and not importlib.util.find_spec("lightning"):
+@pytest.mark.parametrize("system", ["plain", "lightning"])
+def test_the_table_has_a_ratio_against_the_named_peer_of_the_same_run(system: str) -> None:
+    if system == "lightning" and not importlib.util.find_spec("lightning"):
         pytest.skip("PyTorch Lightning is not installed (requirements-benchmark.txt): this peer was not tried")
     command = [sys.executable, "-m", "benchmarks.trials_per_hour", "--size", "32", "--count", "12", "--epochs", "1"]
     done = subprocess.run(
-        [*command, "--seeds", "2", "--sides", f"ours,{side}"], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "--seeds", "2", "--systems", f"ours,{system}"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    rows = [re.findall(r"[^|]+", line) for line in done.stdout.splitlines() if line.startswith(("| ours", f"| {side}"))]
+    rows = [
+        re.findall(r"[^|]+", line) for line in done.stdout.splitlines() if line.startswith(("| ours", f"| {system}"))
+    ]
     speeds = [float(row[1]) for row in rows]
     ratios = [float(row[2]) for row in rows]
     assert ratios[1] == 1.0
     assert ratios[0] == pytest.approx(speeds[0] / speeds[1], abs=0.01)
-    assert f"ratio to {side}" in done.stdout
-    assert re.search(rf"val Dice, ours less {side}: [+-]0\.\d+ \(95 % .*\): (within|more than) seed noise", done.stdout)
+    assert f"ratio to {system}" in done.stdout
+    assert re.search(
+        rf"val Dice, ours less {system}: [+-]0\.\d+ \(95 % .*\): (within|more than) seed noise", done.stdout
+    )
     assert np.isfinite(ratios).all()

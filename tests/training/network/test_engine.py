@@ -129,8 +129,8 @@ def test_a_tiled_image_is_scored_as_a_whole(discs: Path) -> None:
         tiles = list(tiled.tiles(index))
         whole = assemble(predict(model, on_cpu.images[tiles], "fp32")[:, 0].numpy(), tiled.frame, 64, 64)
         truth = assemble(tiled.masks[tiles], tiled.frame, 64, 64)
-        hit, both = ((whole > 0.5) & (truth == 1)).sum(), (whole > 0.5).sum() + (truth == 1).sum()
-        assert dice_per_image(counts)[place].item() == pytest.approx(2 * hit / both)
+        tp, both = ((whole > 0.5) & (truth == 1)).sum(), (whole > 0.5).sum() + (truth == 1).sum()
+        assert dice_per_image(counts)[place].item() == pytest.approx(2 * tp / both)
     assert counts.pixels.tolist() == [64 * 64] * 2
 
 

@@ -34,7 +34,7 @@ from training.synthetic import write_folder
 SIZE = 512
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 180
-BARE = "bare"  # no peer: the way there and back, for comparison
+BARE = "bare"  # no peer: the round trip alone, for comparison
 BIN = Path(sys.executable).parent
 
 Body = tuple[str, bytes]  # content type and bytes
@@ -42,7 +42,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass
-class Side:
+class System:
     """A running service."""
 
     name: str
@@ -97,7 +97,7 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(name: str, scratch: Path, port: int) -> Iterator[Side]:
+def running(name: str, scratch: Path, port: int) -> Iterator[System]:
     """The service, ready; stopped in the end."""
     variables: dict[str, str] = {}
     ready, path, body, mask = "/readyz", "/segment", form_body, png_mask
@@ -126,7 +126,7 @@ def running(name: str, scratch: Path, port: int) -> Iterator[Side]:
                 begin = time.perf_counter()
                 wait_until(ready, port, started, Path(log.name))
                 print(f"{name}: ready after {time.perf_counter() - begin:.1f} s", file=sys.stderr)
-                yield Side(name, port, path, family, body, mask)
+                yield System(name, port, path, family, body, mask)
             finally:
                 processes = [family, *family.children(recursive=True)]
                 for one in processes:
