@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from serving.endpoint.answers import Request, Serving, Timing, card_of
+from serving.endpoint.answers import Request, ServerTiming, Serving, card_of
 from serving.endpoint.fields import JobOutput, Options
 from serving.inference.network import FACTS
 from serving.inference.segmenter import Segmenter
@@ -50,28 +50,28 @@ def main() -> None:
             found = subprocess.run(
                 [sys.executable, "-m", "benchmarks.large_image", *arguments], check=True, capture_output=True, text=True
             )
-            one = Outcome(**json.loads(found.stdout.splitlines()[-1]))
+            one = Usage(**json.loads(found.stdout.splitlines()[-1]))
             numbers = f"{one.seconds:.1f} | {one.peak:.2f} | {one.before:.2f} | {one.megabytes:.1f}"
             print(f"| {fit} | {output} | {numbers} |", flush=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Usage:
     seconds: float
     peak: float  # GiB
     before: float
     megabytes: float  # of the answer
 
 
-def run(folder: Path, side: int, fit: str, output: JobOutput) -> Outcome:
+def run(folder: Path, side: int, fit: str, output: JobOutput) -> Usage:
     segmenter = load(folder, fit)
     segmenter.warm_up()
     file = make_file(side)
     before = peak()
     request = Request(Serving(segmenter, card_of(folder, segmenter)), output, Options(min_size=200))
     begin = time.perf_counter()
-    content, _ = request.answer(file, "image", "benchmark", Timing())
-    return Outcome(seconds=time.perf_counter() - begin, peak=peak(), before=before, megabytes=len(content) / 1e6)
+    content, _ = request.answer(file, "image", "benchmark", ServerTiming())
+    return Usage(seconds=time.perf_counter() - begin, peak=peak(), before=before, megabytes=len(content) / 1e6)
 
 
 def load(folder: Path, fit: str) -> Segmenter:

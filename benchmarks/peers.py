@@ -1,7 +1,7 @@
 """What people use instead of our engine, as a user would write it: the same network, loss, optimizer, batch and epochs.
 
-`python -m benchmarks.peers SYSTEM job.json` trains the trials of a job one after another and writes what each took.
-plain: an eager fp32 loop over tensors in memory. lightning: PyTorch Lightning, with a Dataset that reads files and a
+`python -m benchmarks.peers SYSTEM workload.json` trains its trials one after another and writes what each took. plain:
+an eager fp32 loop over tensors in memory. lightning: PyTorch Lightning, with a Dataset that reads files and a
 DataLoader. Neither uses anything of ours but the network and its loss.
 """
 
@@ -27,7 +27,7 @@ LOADER_WORKERS = 2
 
 
 @dataclass(frozen=True)
-class Job:
+class Workload:
     """Which trials, on which files."""
 
     trials: list[Trial]
@@ -37,7 +37,7 @@ class Job:
     val: list[tuple[str, str]]
 
     @classmethod
-    def read(cls, path: Path) -> "Job":
+    def read(cls, path: Path) -> "Workload":
         content = json.loads(path.read_text())
         trials = [Trial(**fields) for fields in content.pop("trials")]
         return cls(trials=trials, **content)
@@ -71,15 +71,15 @@ def dice_of(logits: Tensor, target: Tensor) -> Tensor:
     return torch.where(target.sum((1, 2, 3)) > 0, 2 * tp / total.clamp(min=1), torch.nan)
 
 
-def train_plain(job: Job, trial: Trial) -> float:
+def train_plain(workload: Workload, trial: Trial) -> float:
     """The best validation Dice of a plain eager fp32 loop; all images are float tensors in memory."""
     torch.manual_seed(trial.seed)
     sets = {}
-    for part, files in (("train", job.train), ("val", job.val)):
-        dataset = Pairs(files, job.size, job.channels)
+    for part, files in (("train", workload.train), ("val", workload.val)):
+        dataset = Pairs(files, workload.size, workload.channels)
         pairs = [dataset[index] for index in range(len(dataset))]
         sets[part] = torch.stack([image for image, _ in pairs]), torch.stack([mask for _, mask in pairs])
-    model = UNet(job.channels, trial.width)
+    model = UNet(workload.channels, trial.width)
     loss_of, optimizer = make_loss(trial), torch.optim.Adam(model.parameters(), lr=trial.lr)
     best = 0.0
     for _ in range(trial.epochs):
@@ -96,7 +96,7 @@ def train_plain(job: Job, trial: Trial) -> float:
     return best
 
 
-def train_lightning(job: Job, trial: Trial) -> float:
+def train_lightning(workload: Workload, trial: Trial) -> float:
     """The best validation Dice of segmentation-models-pytorch under PyTorch Lightning, fp32."""
     import lightning
     from lightning.pytorch.callbacks import ModelCheckpoint
@@ -106,7 +106,7 @@ def train_lightning(job: Job, trial: Trial) -> float:
     class Module(lightning.LightningModule):
         def __init__(self) -> None:
             super().__init__()
-            self.model: nn.Module = UNet(job.channels, trial.width)
+            self.model: nn.Module = UNet(workload.channels, trial.width)
             self.loss_of = make_loss(trial)
 
         def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -123,7 +123,7 @@ def train_lightning(job: Job, trial: Trial) -> float:
             return torch.optim.Adam(self.parameters(), lr=trial.lr)
 
     def loader(files: list[tuple[str, str]], shuffle: bool) -> DataLoader[tuple[Tensor, Tensor]]:
-        pairs = Pairs(files, job.size, job.channels)
+        pairs = Pairs(files, workload.size, workload.channels)
         options: dict[str, Any] = {"num_workers": LOADER_WORKERS, "persistent_workers": True}
         return DataLoader(pairs, trial.batch_size, shuffle=shuffle, **options)
 
@@ -137,7 +137,7 @@ def train_lightning(job: Job, trial: Trial) -> float:
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    trainer.fit(Module(), loader(job.train, True), loader(job.val, False))
+    trainer.fit(Module(), loader(workload.train, True), loader(workload.val, False))
     assert best.best_model_score is not None
     return float(best.best_model_score)
 
@@ -145,12 +145,12 @@ def train_lightning(job: Job, trial: Trial) -> float:
 SYSTEMS = {"plain": train_plain, "lightning": train_lightning}
 
 
-def run(system: str, job: Job) -> Iterator[dict[str, float]]:
-    for trial in job.trials:
+def run(system: str, workload: Workload) -> Iterator[dict[str, float]]:
+    for trial in workload.trials:
         start = time.perf_counter()
-        yield {"dice": SYSTEMS[system](job, trial), "seconds": time.perf_counter() - start}
+        yield {"dice": SYSTEMS[system](workload, trial), "seconds": time.perf_counter() - start}
 
 
 if __name__ == "__main__":
-    for outcome in run(sys.argv[1], Job.read(Path(sys.argv[2]))):
+    for outcome in run(sys.argv[1], Workload.read(Path(sys.argv[2]))):
         print(json.dumps(outcome), flush=True)

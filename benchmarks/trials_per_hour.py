@@ -73,8 +73,8 @@ def main() -> None:
                 f"data={data}: the images must be square, because the peers would stretch them and we do not"
             )
         split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
-        job = _write_job(options, data, images, split, scratch)
-        measured = [_measure(system, job, scratch / system) for system in systems]
+        workload = _write_workload(options, data, images, split, scratch)
+        measured = [_measure(system, workload, scratch / system) for system in systems]
     print(*describe(measured, images, split, options), sep="\n")
 
 
@@ -139,23 +139,23 @@ def _stain(folder: Path) -> None:
         cv2.imwrite(str(path), cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO))
 
 
-def _write_job(options: argparse.Namespace, data: Path, images: ImageSet, split: Split, scratch: Path) -> Path:
+def _write_workload(options: argparse.Namespace, data: Path, images: ImageSet, split: Split, scratch: Path) -> Path:
     files = {}
     for pair in find_layout(data).pairs:
         assert isinstance(pair.mask, MaskFile), "the peers know images/ and masks/ only"
         files[pair.stem] = str(pair.image.resolve()), str(pair.mask.path.resolve())
     base = Trial(loss="switching", optimizer="adam", lr=1e-3, epochs=options.epochs, image_size=options.size)
     trials = [dataclasses.asdict(base.replace(seed=seed)) for seed in range(options.seeds)]
-    job = {"trials": trials, "size": options.size, "channels": images.channels}
+    workload = {"trials": trials, "size": options.size, "channels": images.channels}
     for part, indices in (("train", split.train), ("val", split.val)):
-        job[part] = [files[images.stems[index]] for index in indices]
-    path = scratch / "job.json"
-    path.write_text(json.dumps(job))
+        workload[part] = [files[images.stems[index]] for index in indices]
+    path = scratch / "workload.json"
+    path.write_text(json.dumps(workload))
     (scratch / "data.txt").write_text(str(data.resolve()))
     return path
 
 
-def _measure(system: str, job: Path, folder: Path) -> Measured:
+def _measure(system: str, workload: Path, folder: Path) -> Measured:
     """Run one system in a process of its own, in an empty folder; its memory is looked at twice a second."""
     folder.mkdir()
     module = ["benchmarks.trials_per_hour", "--system"] if system == "ours" else ["benchmarks.peers", system]
@@ -165,7 +165,7 @@ def _measure(system: str, job: Path, folder: Path) -> Measured:
     print(f"{system} ...", file=sys.stderr, flush=True)
     start, peak = time.perf_counter(), 0
     with (folder / "out.txt").open("w+") as out, (folder / "errors.txt").open("w+") as errors:
-        command = [sys.executable, "-m", *module, str(job)]
+        command = [sys.executable, "-m", *module, str(workload)]
         process = psutil.Popen(command, cwd=folder, env=environment, stdout=out, stderr=errors)
         while process.poll() is None:
             peak = max(peak, _resident(process))
@@ -189,21 +189,21 @@ def _resident(process: psutil.Process) -> int:
     return total
 
 
-def _train_ours(job_path: Path) -> None:
+def _train_ours(workload_path: Path) -> None:
     """As a study does: workers with the images on their device, a run in MLflow for each trial."""
-    from benchmarks.peers import Job as PeersJob
+    from benchmarks.peers import Workload
     from training.execution.jobs import Job
     from training.execution.pool import Pool
     from training.tracking import runs as tracking
 
-    job, data = PeersJob.read(job_path), Path((job_path.parent / "data.txt").read_text())
-    images = load_folder(data, job.size)
+    workload, data = Workload.read(workload_path), Path((workload_path.parent / "data.txt").read_text())
+    images = load_folder(data, workload.size)
     split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
     device = find_device("auto")
     client, experiment = tracking.connect()
-    batch_pixels = job.trials[0].batch_size * job.size**2
+    batch_pixels = workload.trials[0].batch_size * workload.size**2
     pool = Pool(images, Machine(device=device, workers=find_workers("auto", device, batch_pixels)))
-    trials = [trial.replace(precision=find_precision("auto", device)) for trial in job.trials]
+    trials = [trial.replace(precision=find_precision("auto", device)) for trial in workload.trials]
     parent = tracking.begin_run(client, experiment, "benchmark", {"role": "benchmark"})
     jobs = [
         Job(
@@ -214,7 +214,7 @@ def _train_ours(job_path: Path) -> None:
             tags={},
             result_hash=trial.digest,
             split=split,
-            checkpoint=job_path.with_name(f"{trial.digest}.safetensors"),
+            checkpoint=workload_path.with_name(f"{trial.digest}.safetensors"),
         )
         for trial in trials
     ]

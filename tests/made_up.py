@@ -13,7 +13,7 @@ import pytest
 from conftest import make_tables
 
 from analysis.evidence import store
-from training.data.pictures import Row, draw_predictions
+from training.data.pictures import PredictionRow, draw_predictions
 from training.study.studies import STUDIES, baseline_from_report
 from training.study.trial import Trial
 from training.tracking.store import EXPERIMENT
@@ -93,7 +93,7 @@ def log_made_up_study(study: str, seeds: int = 2, *, fold: int = 0, digest: str 
     tags = {"study": study, "baseline": "report", "protocol": "fixed", "preset": "demo"}
     parent = client.create_run(experiment(), tags={"role": "study", "data_digest": digest, **tags}).info.run_id
     mask = np.eye(48, dtype=np.uint8)
-    picture = draw_predictions([Row(mask[..., None] * 200, mask, mask.astype(np.float32), 1.0)])
+    picture = draw_predictions([PredictionRow(mask[..., None] * 200, mask, mask.astype(np.float32), 1.0)])
     for trial, extra in made_up_trials(study, seeds):
         row = {"row": "extra" if extra else "published"}
         run_id = log_made_up_trial(trial.replace(fold=fold), tags | row, parent, digest=digest)

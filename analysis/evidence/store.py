@@ -25,7 +25,7 @@ class Champion:
     """The model version that is served."""
 
     version: str
-    tags: dict[str, str]  # the fields of serving.promotion.evidence.Evidence; earlier ones have fewer
+    tags: dict[str, str]  # the fields of serving.promotion.model_scores.ModelScores; earlier ones have fewer
     params: dict[str, str]  # the trial's; empty when its run is gone
     experiment_id: str  # of that run; empty likewise
     test_images: pd.DataFrame  # TEST_COLUMNS, dice nan of an image without foreground; no rows where none were kept

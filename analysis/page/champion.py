@@ -31,7 +31,7 @@ RULES = {
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedScore:
     """The champion beside something else on the same test images, ready to be read."""
 
     name: str
@@ -40,7 +40,7 @@ class Compared:
     interval: str  # 95 %; a dash where there are too few images
 
 
-def compared(tags: Mapping[str, str]) -> tuple[Compared, ...]:
+def compared(tags: Mapping[str, str]) -> tuple[ComparedScore, ...]:
     """None of an earlier promotion."""
     found = []
     for one in json.loads(tags.get("comparisons", "[]")):
@@ -48,7 +48,7 @@ def compared(tags: Mapping[str, str]) -> tuple[Compared, ...]:
         low, high = one["low"], one["high"]
         interval = f"{signed(low)} to {signed(high)}" if low == low else number(low)
         name = NAMES.get(one["name"], one["name"]) + differs
-        found.append(Compared(name, number(one["dice"]), signed(one["gain"]), interval))
+        found.append(ComparedScore(name, number(one["dice"]), signed(one["gain"]), interval))
     return tuple(found)
 
 

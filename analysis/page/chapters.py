@@ -28,7 +28,7 @@ GLYPHS = {"supported": "✓", "contradicted": "✗", "undecided": "~", "untested
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A line of a study's table, ready to be read."""
 
     cells: tuple[str, ...]
@@ -42,7 +42,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedRow:
     """A value against the reference, ready to be read."""
 
     factor: str
@@ -73,7 +73,7 @@ class Chapter:
     study: Study
     heads: tuple[str, ...]  # of the factors' columns
     score: str  # what the table compares
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     notes: tuple[str, ...]  # on the published numbers
     pictures: tuple[Picture, ...]
     thumbnails: tuple[Thumbnail, ...]  # predictions; empty without runs
@@ -82,7 +82,7 @@ class Chapter:
     short: str  # a warning, where the runs had far fewer epochs than the report's
     command: str
     claims: tuple[CheckedClaim, ...]
-    compared: tuple[Compared, ...]
+    compared: tuple[ComparedRow, ...]
     averages: tuple[Average, ...]
     units: str  # what intervals are over: `seeds`, `seeds x folds`
     thumbnails_of: str  # `Of fold 0. `; empty without other folds
@@ -209,7 +209,7 @@ def _short(study: Study, trials: pd.DataFrame) -> str:
     )
 
 
-def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> Row:
+def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> TableRow:
     link = found.link(row["experiment_id"], row["run_id"] if row["n"] == 1 else row["parent_run_id"])
     cells = tuple(value_label(factor, row[factor]) for factor in cell_factors(study))
     failed = [(row["collapsed"], "collapsed"), (row["diverged"], "diverged")]
@@ -227,15 +227,17 @@ def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> Row:
         rates = [value_label("lr", row[name]) for name in ("published_lr", "lr")]
         ratio = row["lr"] / row["published_lr"]
         difference = f"{TIMES}{ratio:.2g}" if ratio == ratio else DASH
-        return Row(cells, row["extra"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes), link)
+        return TableRow(
+            cells, row["extra"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes), link
+        )
     published = number(row["published_val_dice"])
     measured = number(mean) + (f" ± {number(sd)}" if sd == sd else "")
     difference = signed(mean - row["published_val_dice"])
-    return Row(cells, row["extra"], published, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
+    return TableRow(cells, row["extra"], published, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
 
 
-def _compared(row: Mapping[Any, Any]) -> Compared:
-    return Compared(
+def _compared(row: Mapping[Any, Any]) -> ComparedRow:
+    return ComparedRow(
         factor=factor_label(row["factor"]),
         value=value_label(row["factor"], row["value"]),
         reference=value_label(row["factor"], row["reference"]),

@@ -22,7 +22,7 @@ from prometheus_client import Histogram
 from serving.endpoint.fields import JobOutput, Options, Output
 from serving.endpoint.objects import find_objects, threshold_mask, to_coco, to_geojson
 from serving.endpoint.uploads import decode
-from serving.inference.segmenter import Progress, Segmenter, ignore
+from serving.inference.segmenter import OnProgress, Segmenter, ignore
 from training.data.images import Pixels, to_channels
 
 PNG_LEVEL = 1  # of 9: a mask is small at any level, and the higher ones take longer than the network
@@ -45,7 +45,7 @@ class Serving:
 
 
 @dataclass
-class Timing:
+class ServerTiming:
     """Seconds by stage, for the header Server-Timing, which browsers show."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Request:
     options: Options
 
     def answer(
-        self, data: bytes, name: str, endpoint: str, timing: Timing, progress: Progress = ignore
+        self, data: bytes, name: str, endpoint: str, timing: ServerTiming, progress: OnProgress = ignore
     ) -> tuple[bytes, str]:
         """The bytes of the answer and their media type; HTTPException 400, 413 or 415 with what is wrong."""
         with timing.stage("decode"):

@@ -20,7 +20,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette import requests
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from serving.endpoint.answers import Request, Serving, Timing, stream
+from serving.endpoint.answers import Request, ServerTiming, Serving, stream
 from serving.endpoint.fields import (
     CARD,
     ERRORS,
@@ -66,7 +66,7 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
     gate = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def work(request: Request, image: UploadFile, name: str, endpoint: str) -> Response:
-        timing, begin = Timing(), time.perf_counter()
+        timing, begin = ServerTiming(), time.perf_counter()
         async with gate:
             timing.seconds["wait"] = time.perf_counter() - begin
             data = await image.read()

@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
 
-from serving.endpoint.answers import Request, Serving, Timing, stream
+from serving.endpoint.answers import Request, ServerTiming, Serving, stream
 from serving.endpoint.fields import ERRORS, JOB, RESULT, Asked, Image, JobKind, errors
-from serving.endpoint.jobs import KEPT_SECONDS, MAX_JOBS, Job, JobFailed, Jobs, Progress, TableFullError
+from serving.endpoint.jobs import KEPT_SECONDS, MAX_JOBS, ImageJob, JobFailed, Jobs, OnProgress, TableFullError
 from serving.endpoint.uploads import check_header
 
 
@@ -16,7 +16,7 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
     """`gate`: how many images may be held in memory at once."""
     router, jobs = APIRouter(), Jobs()
 
-    def find(name: str) -> Job:
+    def find(name: str) -> ImageJob:
         job = jobs.find(name)
         if job is None:
             kept = f"results are kept for {KEPT_SECONDS / 60:.0f} minutes, or until {MAX_JOBS} newer jobs came"
@@ -28,13 +28,13 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
         """Hand in a large image; the answer comes at once and says where to look."""
         request = Request(current(), output, options)
 
-        def work(data: bytes, progress: Progress) -> tuple[bytes, str]:
+        def work(data: bytes, progress: OnProgress) -> tuple[bytes, str]:
             try:
-                return request.answer(data, "image", "jobs", Timing(), progress)
+                return request.answer(data, "image", "jobs", ServerTiming(), progress)
             except HTTPException as error:
                 raise JobFailed(error.detail) from None
 
-        def hand_in(data: bytes) -> Job:
+        def hand_in(data: bytes) -> ImageJob:
             check_header(data, "image", options)
             return jobs.submit(data, work)
 
@@ -74,7 +74,7 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
     return router
 
 
-def view(job: Job) -> dict[str, Any]:
+def view(job: ImageJob) -> dict[str, Any]:
     return {"id": job.id, "state": job.state, "tiles_done": job.done, "tiles": job.total, "detail": job.detail}
 
 

@@ -19,8 +19,8 @@ MAX_JOBS = 16  # waiting, running and done together
 KEPT_SECONDS = 3600.0  # a result
 
 State = Literal["waiting", "running", "done", "failed"]
-Progress = Callable[[int, int], None]
-Work = Callable[[bytes, Progress], tuple[bytes, str]]  # takes the image; gives the result and its media type
+OnProgress = Callable[[int, int], None]
+Work = Callable[[bytes, OnProgress], tuple[bytes, str]]  # takes the image; gives the result and its media type
 
 
 class Cancelled(Exception):
@@ -36,7 +36,7 @@ class JobFailed(Exception):
 
 
 @dataclass
-class Job:
+class ImageJob:
     id: str
     work: Work
     path: Path  # of the image; once it is done, of the result
@@ -53,12 +53,12 @@ class Jobs:
     """May be used from several threads."""
 
     def __init__(self) -> None:
-        self._table: dict[str, Job] = {}
-        self._waiting: queue.Queue[Job] = queue.Queue()
+        self._table: dict[str, ImageJob] = {}
+        self._waiting: queue.Queue[ImageJob] = queue.Queue()
         self._lock = threading.Lock()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def submit(self, image: bytes, work: Work) -> Job:
+    def submit(self, image: bytes, work: Work) -> ImageJob:
         """Raises TableFullError when no finished job can make room."""
         with self._lock:
             self._expire()
@@ -73,17 +73,17 @@ class Jobs:
                 self._folder = tempfile.TemporaryDirectory(prefix="segment-jobs-")
                 threading.Thread(target=self._run, daemon=True).start()
             name = secrets.token_urlsafe(16)  # not to be guessed: who knows it may fetch the result
-            job = self._table[name] = Job(name, work, Path(self._folder.name) / name)
+            job = self._table[name] = ImageJob(name, work, Path(self._folder.name) / name)
             job.path.write_bytes(image)
         self._waiting.put(job)
         return job
 
-    def find(self, name: str) -> Job | None:
+    def find(self, name: str) -> ImageJob | None:
         with self._lock:
             self._expire()
             return self._table.get(name)
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: ImageJob) -> None:
         """Forget it, and its result. What runs stops after the present tile."""
         with self._lock:
             self._forget(job)
@@ -113,7 +113,7 @@ class Jobs:
                 if state != "done" or job.cancelled:
                     job.path.unlink(missing_ok=True)
 
-    def _watch(self, job: Job) -> Progress:
+    def _watch(self, job: ImageJob) -> OnProgress:
         def progress(done: int, total: int) -> None:
             job.done, job.total = done, total
             if job.cancelled:
@@ -125,7 +125,7 @@ class Jobs:
         for job in [one for one in self._table.values() if one.ended and time.monotonic() - one.ended > KEPT_SECONDS]:
             self._forget(job)
 
-    def _forget(self, job: Job) -> None:
+    def _forget(self, job: ImageJob) -> None:
         self._table.pop(job.id, None)
         job.cancelled = True
         if job.state != "running":  # what runs stops after the present tile, and unlinks then

@@ -20,7 +20,7 @@ from training.data.images import AUTO_CHANNELS, Pixels, to_channels
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (0, 1))  # of test-time augmentation: axes that are mirrored
 
-Progress = Callable[[int, int], None]  # tiles done, of how many; whatever it raises ends the work
+OnProgress = Callable[[int, int], None]  # tiles done, of how many; whatever it raises ends the work
 
 
 def ignore(done: int, total: int) -> None:
@@ -54,7 +54,7 @@ class Segmenter:
         self.computed_by = f"torch, {device}" if device else "OpenVINO, CPU"
         self._lock = threading.Lock()
 
-    def probability(self, image: Pixels, *, tta: bool = False, progress: Progress = ignore) -> Probability:
+    def probability(self, image: Pixels, *, tta: bool = False, progress: OnProgress = ignore) -> Probability:
         """(h, w, c) of any size -> (h, w): framed as in training, and back again.
 
         tta: the mean over the image and its three mirror images.

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.promotion.contours import TOLERANCE
-from serving.promotion.evidence import (
-    Evidence,
+from serving.promotion.model_scores import (
+    ModelScores,
     describe_comparison,
     describe_empty,
     describe_interval,
@@ -64,10 +64,10 @@ def preprocessing_json(images: ImageSet, reading: ReadOptions, precision: str) -
     return json.dumps(facts, indent=2)
 
 
-def card_json(trial: Trial, evidence: Evidence, val_dice: Mapping[str, float], version: str) -> str:
+def card_json(trial: Trial, scores: ModelScores, val_dice: Mapping[str, float], version: str) -> str:
     """The same for programs: what GET /model answers."""
     facts = {"model": "unet", "version": version, "threshold": THRESHOLD, "val_dice_by_precision": dict(val_dice)}
-    known = {**facts, **dataclasses.asdict(evidence), "trial": dataclasses.asdict(trial)}
+    known = {**facts, **dataclasses.asdict(scores), "trial": dataclasses.asdict(trial)}
     return json.dumps(_finite(known), indent=2)
 
 
@@ -85,35 +85,35 @@ def describe_frame(trial: Trial) -> str:
     return f"{'in tiles of' if trial.fit == 'tile' else 'at'} {trial.image_size} pixels"
 
 
-def model_card(trial: Trial, evidence: Evidence) -> str:
+def model_card(trial: Trial, scores: ModelScores) -> str:
     """Mitchell et al. 2019 ("Model Cards for Model Reporting"), in short."""
-    number, interval = describe_scored(evidence), describe_interval(evidence, digits=4)
-    side = "dark" if evidence.otsu_dark else "bright"
+    number, interval = describe_scored(scores), describe_interval(scores, digits=4)
+    side = "dark" if scores.otsu_dark else "bright"
     factors = "\n".join(f"| {name} | {value} |" for name, value in dataclasses.asdict(trial).items())
     compared = "\n".join(
-        f"| {name_of(one)} | {one.dice:.4f} | {describe_comparison(one, digits=4)} |" for one in evidence.comparisons
+        f"| {name_of(one)} | {one.dice:.4f} | {describe_comparison(one, digits=4)} |" for one in scores.comparisons
     )
     where = describe_frame(trial)
     rows = [
         (
             "validation Dice",
-            evidence.val_dice,
+            scores.val_dice,
             "best epoch, at each image's own size; the trial was chosen by it, so it flatters",
         ),
-        ("**test Dice**", evidence.test_dice, f"of images never trained on; {interval}"),
-        (f"test Dice {where}", evidence.test_dice_at_image_size, "before the mask gets the image's size again"),
-        (f"true masks, {where} and back", evidence.test_dice_ceiling, "what a perfect network reaches"),
-        ("test Dice, pooled", evidence.test_global_dice, "the pixels of all test images together"),
-        ("test IoU", evidence.test_iou, ""),
-        ("outlines: HD95", evidence.test_hd95, "pixels; 95 % are nearer; nothing predicted: the image's diagonal"),
-        ("outlines: NSD", evidence.test_nsd, f"share that is at most {TOLERANCE:g} pixels off; nothing predicted: 0"),
-        ("objects: F1", evidence.test_object_f1, "connected parts, found where the IoU exceeds 0.5"),
+        ("**test Dice**", scores.test_dice, f"of images never trained on; {interval}"),
+        (f"test Dice {where}", scores.test_dice_at_image_size, "before the mask gets the image's size again"),
+        (f"true masks, {where} and back", scores.test_dice_ceiling, "what a perfect network reaches"),
+        ("test Dice, pooled", scores.test_global_dice, "the pixels of all test images together"),
+        ("test IoU", scores.test_iou, ""),
+        ("outlines: HD95", scores.test_hd95, "pixels; 95 % are nearer; nothing predicted: the image's diagonal"),
+        ("outlines: NSD", scores.test_nsd, f"share that is at most {TOLERANCE:g} pixels off; nothing predicted: 0"),
+        ("objects: F1", scores.test_object_f1, "connected parts, found where the IoU exceeds 0.5"),
     ]
-    scores = "\n".join(f"| {name} | {value:.4f} | {note} |" for name, value, note in rows)
-    return f"""# A U-Net of width {trial.width} for {evidence.data}
+    table = "\n".join(f"| {name} | {value:.4f} | {note} |" for name, value, note in rows)
+    return f"""# A U-Net of width {trial.width} for {scores.data}
 
-Marks each pixel of an image as foreground or background. {CHOSEN[evidence.chosen_by]} (run `{evidence.run_id}`, among
-all finished trials on these images). For this card {describe_reads(evidence)}.
+Marks each pixel of an image as foreground or background. {CHOSEN[scores.chosen_by]} (run `{scores.run_id}`, among
+all finished trials on these images). For this card {describe_reads(scores)}.
 
 ## Scores
 
@@ -121,9 +121,9 @@ Test scores are of the masks that the endpoint gives, at each image's own size: 
 
 | | | |
 | --- | --- | --- |
-{scores}
+{table}
 
-Served in {evidence.precision}. {describe_empty(evidence)}
+Served in {scores.precision}. {describe_empty(scores)}
 
 ## Beside others
 
@@ -137,14 +137,14 @@ Otsu's threshold ({side} side) needs no training: it is the floor.
 
 ## Data
 
-`{evidence.data}` (digest {evidence.data_digest}, fit={trial.fit}, {trial.image_size} pixels, {evidence.channels}
-channel(s)), trained on {evidence.train_images} images.
+`{scores.data}` (digest {scores.data_digest}, fit={trial.fit}, {trial.image_size} pixels, {scores.channels}
+channel(s)), trained on {scores.train_images} images.
 
 ## Use and limits
 
-Meant for images like those of `{evidence.data}`: same stain or sensor, same magnification, same kind of foreground.
+Meant for images like those of `{scores.data}`: same stain or sensor, same magnification, same kind of foreground.
 {LIMITS[trial.fit].format(size=trial.image_size)}
-{evidence.test_images} test images from one source say little about another source. The
+{scores.test_images} test images from one source say little about another source. The
 probabilities are not calibrated. Not for diagnosis.
 
 ## The trial

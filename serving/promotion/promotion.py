@@ -23,8 +23,9 @@ from serving.inference.network import QUANTIZED, WEIGHTS
 from serving.inference.segmenter import Segmenter
 from serving.promotion.candidate import WINNER, Candidate, Rival, download, find_candidate
 from serving.promotion.card import card_json, describe_frame, model_card, preprocessing_json
-from serving.promotion.evidence import (
-    Evidence,
+from serving.promotion.export import TOLERANCE, ExportedModel, compare, export_onnx, predict_module
+from serving.promotion.model_scores import (
+    ModelScores,
     describe_comparison,
     describe_empty,
     describe_interval,
@@ -32,13 +33,12 @@ from serving.promotion.evidence import (
     describe_scored,
     name_of,
 )
-from serving.promotion.export import TOLERANCE, ExportedModel, compare, export_onnx, predict_module
 from serving.promotion.precision import choose, predict_served
 from serving.promotion.publishing import ALIAS, MODEL, log_model, publish, register
 from serving.promotion.reads import count_read
 from serving.promotion.scores import (
     CHAMPION,
-    ImageScore,
+    ImageTestScore,
     Predict,
     choose_side,
     images_tensor,
@@ -51,7 +51,7 @@ from serving.promotion.scores import (
 from training.data.images import Pixels
 from training.data.originals import Originals, find_originals
 from training.data.own_size import THRESHOLD
-from training.data.pictures import Row, draw_predictions
+from training.data.pictures import PredictionRow, draw_predictions
 from training.network.engine import predict
 from training.network.unet import UNet
 from training.study.trial import Trial
@@ -119,21 +119,21 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
             candidate, originals, {name: _predict(segmenter) for name, segmenter in segmenters.items()}, dark
         )
         framed = predict_served(scratch, choice.precision, test_images)
-        evidence, per_image = measure(candidate, own_size, framed, dark, choice.precision, reads)
+        scores, per_image = measure(candidate, own_size, framed, dark, choice.precision, reads)
         _log_test_images(client, run_id, originals, segmenters[CHAMPION], per_image)
-        _log_scores(client, run_id, evidence)
-        (scratch / CARD).write_text(model_card(trial, evidence))
+        _log_scores(client, run_id, scores)
+        (scratch / CARD).write_text(model_card(trial, scores))
         client.log_artifact(run_id, str(scratch / CARD))
         files = [scratch / name for name in (ONNX, PREPROCESSING, CARD)]
         if choice.precision == "int8":
             files += [(scratch / QUANTIZED).with_suffix(suffix) for suffix in (".xml", ".bin")]
         model_uri = log_model(client, run_id, exported, images.channels, files)
         _compare(client, run_id, "pt2", eager, _predict_logged(model_uri, test_images))
-        version = register(client, model_uri, evidence, trial.image_size, (scratch / CARD).read_text())
+        version = register(client, model_uri, scores, trial.image_size, (scratch / CARD).read_text())
         weights = weights.rename(scratch / WEIGHTS)
-        publish(client, [*files, weights], evidence, version, card_json(trial, evidence, choice.val_dice, version))
+        publish(client, [*files, weights], scores, version, card_json(trial, scores, choice.val_dice, version))
     client.set_tag(run_id, "model_version", version)
-    print(_summary(evidence, trial, version))
+    print(_summary(scores, trial, version))
 
 
 def _make_rival(client: MlflowClient, candidate: Candidate, rival: Rival, folder: Path) -> Segmenter:
@@ -152,16 +152,16 @@ def _predict(segmenter: Segmenter) -> Predict:
     return predict
 
 
-def _log_scores(client: MlflowClient, run_id: str, evidence: Evidence) -> None:
-    scores = {key: value for key, value in dataclasses.asdict(evidence).items() if isinstance(value, float)}
-    scores |= {key: getattr(evidence, key) for key in LOGGED_COUNTS}
-    scores |= {f"test_gain_over_{one.name}": one.gain for one in evidence.comparisons}
-    for key, value in scores.items():
+def _log_scores(client: MlflowClient, run_id: str, scores: ModelScores) -> None:
+    values = {key: value for key, value in dataclasses.asdict(scores).items() if isinstance(value, float)}
+    values |= {key: getattr(scores, key) for key in LOGGED_COUNTS}
+    values |= {f"test_gain_over_{one.name}": one.gain for one in scores.comparisons}
+    for key, value in values.items():
         client.log_metric(run_id, key, value)
 
 
 def _log_test_images(
-    client: MlflowClient, run_id: str, originals: Originals, segmenter: Segmenter, scores: Sequence[ImageScore]
+    client: MlflowClient, run_id: str, originals: Originals, segmenter: Segmenter, scores: Sequence[ImageTestScore]
 ) -> None:
     """The score of each test image, the worst first, and a picture of the worst."""
     ranked = rank(scores)
@@ -169,7 +169,7 @@ def _log_test_images(
     rows = []
     for shown in ranked[:SHOWN_WORST]:
         image, mask = originals.read(shown.index)
-        rows.append(Row(image, mask, segmenter.probability(image), shown.dice))
+        rows.append(PredictionRow(image, mask, segmenter.probability(image), shown.dice))
     client.log_image(run_id, draw_predictions(rows), WORST_IMAGES)
 
 
@@ -186,24 +186,24 @@ def _predict_logged(model_uri: str, images: Tensor) -> Tensor:
     return predict_module(mlflow.pytorch.load_model(model_uri), images)
 
 
-def _summary(evidence: Evidence, trial: Trial, version: str) -> str:
-    interval = describe_interval(evidence, digits=3)
+def _summary(scores: ModelScores, trial: Trial, version: str) -> str:
+    interval = describe_interval(scores, digits=3)
     return "\n".join(
         [
-            f"promoted run {evidence.run_id} to models:/{MODEL}@{ALIAS}, version {version}",
-            f"  val Dice {evidence.val_dice:.3f} (it was chosen by it, choose={evidence.chosen_by})",
-            f"  test Dice {evidence.test_dice:.3f} over {describe_scored(evidence)}, at their own size ({interval})",
-            f"  {describe_frame(trial)} {evidence.test_dice_at_image_size:.3f}; the true masks, brought there and "
-            f"back, reach {evidence.test_dice_ceiling:.3f}",
-            f"  outlines: HD95 {evidence.test_hd95:.1f} pixels, NSD {evidence.test_nsd:.3f}; "
-            f"objects: F1 {evidence.test_object_f1:.3f}",
+            f"promoted run {scores.run_id} to models:/{MODEL}@{ALIAS}, version {version}",
+            f"  val Dice {scores.val_dice:.3f} (it was chosen by it, choose={scores.chosen_by})",
+            f"  test Dice {scores.test_dice:.3f} over {describe_scored(scores)}, at their own size ({interval})",
+            f"  {describe_frame(trial)} {scores.test_dice_at_image_size:.3f}; the true masks, brought there and "
+            f"back, reach {scores.test_dice_ceiling:.3f}",
+            f"  outlines: HD95 {scores.test_hd95:.1f} pixels, NSD {scores.test_nsd:.3f}; "
+            f"objects: F1 {scores.test_object_f1:.3f}",
             *(
                 f"  {describe_comparison(one, digits=3)} over {name_of(one)}, {one.dice:.3f} on the same images"
-                for one in evidence.comparisons
+                for one in scores.comparisons
             ),
-            f"  {describe_reads(evidence)}",
-            f"  {describe_empty(evidence)}",
-            f"  served in {evidence.precision}",
+            f"  {describe_reads(scores)}",
+            f"  {describe_empty(scores)}",
+            f"  served in {scores.precision}",
             f"  serve it: BENTOML_HOME={os.environ['BENTOML_HOME']} bentoml serve serving.service:Segmentation",
         ]
     )

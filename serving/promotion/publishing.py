@@ -17,8 +17,8 @@ from mlflow import MlflowClient
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from serving.promotion.evidence import Evidence
 from serving.promotion.export import ExportedModel, make_example
+from serving.promotion.model_scores import ModelScores
 
 MODEL, ALIAS = "unet", "champion"
 REQUIREMENTS = ("torch", "numpy")  # of the pt2 program; it needs no code of ours
@@ -44,11 +44,11 @@ def log_model(client: MlflowClient, run_id: str, model: ExportedModel, channels:
     return str(info.model_uri)
 
 
-def register(client: MlflowClient, model_uri: str, evidence: Evidence, image_size: int, card: str) -> str:
+def register(client: MlflowClient, model_uri: str, scores: ModelScores, image_size: int, card: str) -> str:
     """The number of the new version, described and tagged; no alias points at it yet."""
     known = {
         key: json.dumps(value) if isinstance(value, tuple) else str(value)
-        for key, value in dataclasses.asdict(evidence).items()
+        for key, value in dataclasses.asdict(scores).items()
     }
     tags = known | {"image_size": str(image_size)}
     version = str(mlflow.register_model(model_uri, MODEL, tags=tags).version)
@@ -56,10 +56,10 @@ def register(client: MlflowClient, model_uri: str, evidence: Evidence, image_siz
     return version
 
 
-def publish(client: MlflowClient, files: Sequence[Path], evidence: Evidence, version: str, card: str) -> None:
+def publish(client: MlflowClient, files: Sequence[Path], scores: ModelScores, version: str, card: str) -> None:
     """Copy what the service needs into the BentoML store and move the alias: both, or neither."""
-    labels = {"mlflow_version": version, "run_id": evidence.run_id, "data": evidence.data}
-    facts = dataclasses.asdict(evidence) | {"comparisons": [dataclasses.asdict(one) for one in evidence.comparisons]}
+    labels = {"mlflow_version": version, "run_id": scores.run_id, "data": scores.data}
+    facts = dataclasses.asdict(scores) | {"comparisons": [dataclasses.asdict(one) for one in scores.comparisons]}
     with bentoml.models.create(MODEL, labels=labels, metadata=facts) as stored:
         for file in files:
             (shutil.copytree if file.is_dir() else shutil.copy)(file, Path(stored.path) / file.name)

@@ -1,6 +1,6 @@
 """How good a promoted model is on the test images, and what Otsu's threshold and other networks reach there.
 
-Masks in, Evidence out. Nothing here loads a network, and nothing here chooses by these numbers.
+Masks in, ModelScores out. Nothing here loads a network, and nothing here chooses by these numbers.
 """
 
 import csv
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from serving.promotion.candidate import Candidate
 from serving.promotion.contours import Contours, compare_contours
-from serving.promotion.evidence import Comparison, Evidence
+from serving.promotion.model_scores import Comparison, ModelScores
 from training.data.framing import Frame, assemble, frame_mask, join
 from training.data.images import Pixels, otsu_mask, to_channels
 from training.data.originals import Originals
@@ -30,7 +30,7 @@ CHAMPION, OTSU, CEILING = "champion", "otsu", "ceiling"
 
 
 @dataclass(frozen=True)
-class ImageScore:
+class ImageTestScore:
     """How one test image fared, at its own size."""
 
     index: int  # into the candidate's images
@@ -90,7 +90,7 @@ def measure(
     dark: bool,
     precision: str,
     test_reads: int,
-) -> tuple[Evidence, list[ImageScore]]:
+) -> tuple[ModelScores, list[ImageTestScore]]:
     """Everything that is said of the champion; and the score of each test image.
 
     framed: its probabilities of the tiles of the test images, at the size it was trained on; dark: Otsu's side.
@@ -99,12 +99,12 @@ def measure(
     test, otsu = score(counts), score(own_size.counts[OTSU])
     per_image = [dice_per_image(counts), counts.is_empty, counts.false_alarm]
     columns = (*(values.tolist() for values in per_image), own_size.contours)
-    images = [ImageScore(*values) for values in zip(candidate.test, *columns, strict=True)]
+    images = [ImageTestScore(*values) for values in zip(candidate.test, *columns, strict=True)]
     scored = [image for image in images if not math.isnan(image.dice)]
     contours = [image.contours for image in scored if image.contours]
     groups = [candidate.images.groups[image.index] for image in scored]
     low, high = interval_over_groups([image.dice for image in scored], groups)
-    evidence = Evidence(
+    scores = ModelScores(
         run_id=candidate.run_id,
         data=candidate.images.name,
         data_digest=candidate.images.digest,
@@ -135,7 +135,7 @@ def measure(
         precision=precision,
         comparisons=_compare(candidate, own_size, groups),
     )
-    return evidence, images
+    return scores, images
 
 
 def _compare(candidate: Candidate, own_size: OwnSize, groups: Sequence[str]) -> tuple[Comparison, ...]:
@@ -155,12 +155,12 @@ def _compare(candidate: Candidate, own_size: OwnSize, groups: Sequence[str]) -> 
     return tuple(found)
 
 
-def rank(scores: Sequence[ImageScore]) -> list[ImageScore]:
+def rank(scores: Sequence[ImageTestScore]) -> list[ImageTestScore]:
     """The worst first: the lowest Dice; then images without foreground, false alarms before the others."""
     return sorted(scores, key=lambda image: (0, image.dice) if image.dice == image.dice else (1, not image.false_alarm))
 
 
-def to_csv(scores: Sequence[ImageScore], stems: Sequence[str]) -> str:
+def to_csv(scores: Sequence[ImageTestScore], stems: Sequence[str]) -> str:
     """image, dice, false_alarm, hd95 (pixels), nsd, object_f1.
 
     Of an image without foreground only false_alarm is said, and of one with foreground all others.

@@ -51,7 +51,7 @@ class Copies:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class CopySearch:
     """What was found among all pictures; crops are looked for in sets of up to MAX_FOR_CROPS."""
 
     copies: tuple[Copies, ...]
@@ -82,7 +82,7 @@ def thumbnail(image: Pixels) -> Pixels:
     return np.asarray(np.clip(np.rint((plane - low) * gain), 0, 255), np.uint8)
 
 
-def find_copies(thumbnails: Pixels, sizes: Sequence[tuple[int, int]]) -> Search:
+def find_copies(thumbnails: Pixels, sizes: Sequence[tuple[int, int]]) -> CopySearch:
     """Groups of pictures that show the same. thumbnails (n, 128, 128), sizes (height, width) of the pictures."""
     links = _find_turned(thumbnails)
     crops_searched = len(thumbnails) <= MAX_FOR_CROPS
@@ -94,7 +94,7 @@ def find_copies(thumbnails: Pixels, sizes: Sequence[tuple[int, int]]) -> Search:
             for found in overlaps
             if found.likeness >= MIN_SHARED_LIKENESS
         ]
-    return Search(copies=_group(len(thumbnails), _beyond_usual(links, thumbnails)), crops_searched=crops_searched)
+    return CopySearch(copies=_group(len(thumbnails), _beyond_usual(links, thumbnails)), crops_searched=crops_searched)
 
 
 def _find_turned(thumbnails: Pixels) -> list[Link]:

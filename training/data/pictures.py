@@ -20,7 +20,7 @@ COLUMNS = ("image", "truth", "prediction")
 
 
 @dataclass(frozen=True)
-class Row:
+class PredictionRow:
     """What is shown of one image; all of its size."""
 
     image: Pixels  # (h, w, c)
@@ -39,7 +39,7 @@ class Row:
         return "false alarm" if ((self.probability > 0.5) & counted).any() else "empty"
 
 
-def draw_predictions(rows: Sequence[Row]) -> Pixels:
+def draw_predictions(rows: Sequence[PredictionRow]) -> Pixels:
     """A row an image: the image, its true mask, and the prediction over it, outlined; RGB."""
     drawn = [_header()]
     for row in rows:

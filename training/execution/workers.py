@@ -20,7 +20,7 @@ from training.data.framing import assemble
 from training.data.image_set import ImageSet
 from training.data.images import Pixels
 from training.data.own_size import ImageScore, mean_own_dice, score_image
-from training.data.pictures import Row, draw_predictions
+from training.data.pictures import PredictionRow, draw_predictions
 from training.data.split import Split
 from training.execution.jobs import COLLAPSED, FORWARDED_ENV, EpochDone, Job, Outcome, Timing
 from training.network.batches import DeviceSet
@@ -214,5 +214,5 @@ def draw_sheet(model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet
         probability = predict(model, on_device.images[tiles], trial.precision)[:, 0].cpu().numpy()
         arrays = (images.images[tiles], images.masks[tiles], probability)
         image, mask, predicted = (assemble(array, images.frame, *size) for array in arrays)
-        rows.append(Row(image, mask, predicted, dice))
+        rows.append(PredictionRow(image, mask, predicted, dice))
     return draw_predictions(rows)

@@ -15,7 +15,7 @@ from analysis.page.pictures import study_pictures, study_thumbnails
 from analysis.page.tables import compare
 from training.data.framing import OUTSIDE
 from training.data.images import Pixels
-from training.data.pictures import PANEL, Row, cut_predictions, draw_predictions, outline
+from training.data.pictures import PANEL, PredictionRow, cut_predictions, draw_predictions, outline
 from training.study.studies import STUDIES, baseline_from_report
 
 
@@ -25,7 +25,9 @@ def picture(*sizes: tuple[int, int]) -> Pixels:
     for k, (height, width) in enumerate(sizes):
         mask = np.zeros((height, width), np.uint8)
         mask[: height // 2] = 1
-        rows.append(Row(np.full((height, width, 1), 200 - 50 * k, np.uint8), mask, mask.astype(np.float32), 0.5))
+        rows.append(
+            PredictionRow(np.full((height, width, 1), 200 - 50 * k, np.uint8), mask, mask.astype(np.float32), 0.5)
+        )
     return draw_predictions(rows)
 
 
@@ -53,13 +55,15 @@ def test_a_picture_says_of_an_image_without_foreground_whether_any_is_predicted(
     truth: int, predicted: int, dice: float, said: str
 ) -> None:
     mask = np.full((8, 8), truth, np.uint8)
-    assert Row(np.zeros((8, 8, 1), np.uint8), mask, np.full((8, 8), predicted, np.float32), dice).score == said
+    assert (
+        PredictionRow(np.zeros((8, 8, 1), np.uint8), mask, np.full((8, 8), predicted, np.float32), dice).score == said
+    )
 
 
 def test_what_is_predicted_where_nothing_counts_is_no_false_alarm() -> None:
     mask, probability = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.float32)
     mask[:4], probability[:4] = OUTSIDE, 1
-    assert Row(np.zeros((8, 8, 1), np.uint8), mask, probability, math.nan).score == "empty"
+    assert PredictionRow(np.zeros((8, 8, 1), np.uint8), mask, probability, math.nan).score == "empty"
 
 
 def test_an_outline_tints_foreground_and_greys_what_does_not_count() -> None:

@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from serving.endpoint import jobs
 from serving.endpoint.answers import Serving, card_of
 from serving.endpoint.api import make_app
-from serving.endpoint.jobs import MAX_JOBS, JobFailed, Jobs, Progress, TableFullError
+from serving.endpoint.jobs import MAX_JOBS, JobFailed, Jobs, OnProgress, TableFullError
 from serving.inference.segmenter import Segmenter
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def wait_for(done: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def echo(image: bytes, progress: Progress) -> tuple[bytes, str]:
+def echo(image: bytes, progress: OnProgress) -> tuple[bytes, str]:
     progress(1, 1)
     return image, "text/plain"
 
@@ -54,10 +54,10 @@ def test_a_job_s_result_is_what_its_work_gave() -> None:
 
 
 def test_work_that_fails_says_why_and_the_next_job_runs(caplog: pytest.LogCaptureFixture) -> None:
-    def refuse(image: bytes, progress: Progress) -> tuple[bytes, str]:
+    def refuse(image: bytes, progress: OnProgress) -> tuple[bytes, str]:
         raise JobFailed("no image")
 
-    def crash(image: bytes, progress: Progress) -> tuple[bytes, str]:
+    def crash(image: bytes, progress: OnProgress) -> tuple[bytes, str]:
         raise ZeroDivisionError("secret")
 
     table = Jobs()
@@ -72,7 +72,7 @@ def test_work_that_fails_says_why_and_the_next_job_runs(caplog: pytest.LogCaptur
 def test_a_cancelled_job_stops_at_the_next_tile_and_one_that_waits_never_starts() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def long(image: bytes, progress: Progress) -> tuple[bytes, str]:
+    def long(image: bytes, progress: OnProgress) -> tuple[bytes, str]:
         for tile in range(100):
             progress(tile, 100)
             begun.set()
@@ -95,7 +95,7 @@ def test_a_cancelled_job_stops_at_the_next_tile_and_one_that_waits_never_starts(
 def test_the_table_is_full_when_nothing_in_it_is_done_and_forgets_the_oldest_that_is() -> None:
     go_on = threading.Event()
 
-    def wait(image: bytes, progress: Progress) -> tuple[bytes, str]:
+    def wait(image: bytes, progress: OnProgress) -> tuple[bytes, str]:
         go_on.wait(WAIT)
         return b"", ""
 

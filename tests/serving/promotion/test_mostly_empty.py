@@ -22,8 +22,7 @@ from analysis.page.champion import describe_test
 from serving.promotion import promotion
 from serving.promotion.candidate import find_candidate
 from serving.promotion.contours import Contours
-from serving.promotion.scores import ImageScore as TestScore
-from serving.promotion.scores import rank, to_csv
+from serving.promotion.scores import ImageTestScore, rank, to_csv
 from training.data.checks.findings import ERROR, WARNING
 from training.data.checks.foreground import check_foreground
 from training.data.image_set import data_name
@@ -228,10 +227,10 @@ def test_a_run_that_counted_two_empty_masks_as_1_is_not_promoted(client: MlflowC
 
 def test_test_images_are_listed_the_worst_first_and_those_without_foreground_have_no_dice() -> None:
     fine, bad = (
-        TestScore(0, 0.9, False, False, Contours(0.0, 1.0, 1.0)),
-        TestScore(1, 0.1, False, False, Contours(4.0, 0.5, 0.25)),
+        ImageTestScore(0, 0.9, False, False, Contours(0.0, 1.0, 1.0)),
+        ImageTestScore(1, 0.1, False, False, Contours(4.0, 0.5, 0.25)),
     )
-    quiet, alarm = TestScore(2, math.nan, True, False), TestScore(3, math.nan, True, True)
+    quiet, alarm = ImageTestScore(2, math.nan, True, False), ImageTestScore(3, math.nan, True, True)
     ranked = rank([quiet, fine, alarm, bad])
     assert [image.index for image in ranked] == [1, 0, 3, 2]
     lines = to_csv(ranked, ["a", 'b, "c"', "d", "e"]).splitlines()

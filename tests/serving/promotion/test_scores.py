@@ -12,7 +12,7 @@ import torch
 
 from serving.promotion.candidate import Candidate, Rival
 from serving.promotion.card import card_json, model_card
-from serving.promotion.evidence import describe_comparison, describe_interval, describe_reads
+from serving.promotion.model_scores import describe_comparison, describe_interval, describe_reads
 from serving.promotion.reads import TAG, count_read, digest_of
 from serving.promotion.scores import CHAMPION, OwnSize, frame_and_back, interval_over_groups, judge, measure
 from training.data.framing import make_frame
@@ -70,16 +70,16 @@ def framed(candidate: Candidate) -> torch.Tensor:
 def test_a_mask_that_is_perfect_at_the_image_s_own_size_scores_1_whatever_the_size_it_was_trained_at(
     candidate: Candidate,
 ) -> None:
-    evidence, images = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
-    assert (evidence.test_dice, evidence.test_iou, evidence.test_global_dice) == (1, 1, 1)
-    assert (evidence.test_hd95, evidence.test_nsd, evidence.test_object_f1) == (0, 1, 1)
+    scores, images = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
+    assert (scores.test_dice, scores.test_iou, scores.test_global_dice) == (1, 1, 1)
+    assert (scores.test_hd95, scores.test_nsd, scores.test_object_f1) == (0, 1, 1)
     assert [image.index for image in images] == [4, 5, 6, 7]
 
 
 def test_the_true_masks_lose_by_being_scaled_to_the_size_trained_at_and_back(candidate: Candidate) -> None:
-    evidence, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
-    assert evidence.test_dice_at_image_size == 1, "of the frames, in which nothing is lost"
-    assert 0.85 < evidence.test_dice_ceiling < 0.99, "a disc of radius 16 is one of 5 there"
+    scores, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
+    assert scores.test_dice_at_image_size == 1, "of the frames, in which nothing is lost"
+    assert 0.85 < scores.test_dice_ceiling < 0.99, "a disc of radius 16 is one of 5 there"
 
 
 def test_a_mask_whose_squares_are_whole_pixels_of_the_frame_loses_its_corners_alone() -> None:
@@ -94,8 +94,8 @@ def test_a_mask_whose_squares_are_whole_pixels_of_the_frame_loses_its_corners_al
 
 def test_others_are_compared_on_the_same_images(candidate: Candidate) -> None:
     own_size = judged(candidate)
-    evidence, _ = measure(candidate, own_size, framed(candidate), False, "fp32", 1)
-    otsu, runner_up = evidence.comparisons
+    scores, _ = measure(candidate, own_size, framed(candidate), False, "fp32", 1)
+    otsu, runner_up = scores.comparisons
     assert (otsu.name, otsu.dice, otsu.gain) == ("otsu", 1, 0), "a threshold finds bright discs, too"
     assert (runner_up.run_id, runner_up.differs) == ("b", "optimizer=sgd lr=0.1")
     counts = own_size.counts["runner_up"]
@@ -109,9 +109,9 @@ def test_where_nothing_is_predicted_the_distance_is_the_image_s_diagonal(candida
     own_size = judge(
         candidate, originals, {CHAMPION: lambda image: 0 * bright(image), "runner_up": left_half}, dark=False
     )
-    evidence, _ = measure(candidate, own_size, framed(candidate), False, "fp32", 1)
-    assert (evidence.test_dice, evidence.test_nsd, evidence.test_object_f1) == (0, 0, 0)
-    assert evidence.test_hd95 == pytest.approx(math.hypot(64, 96))
+    scores, _ = measure(candidate, own_size, framed(candidate), False, "fp32", 1)
+    assert (scores.test_dice, scores.test_nsd, scores.test_object_f1) == (0, 0, 0)
+    assert scores.test_hd95 == pytest.approx(math.hypot(64, 96))
 
 
 def test_an_interval_takes_three_images_or_three_groups() -> None:
@@ -171,28 +171,28 @@ def test_test_images_are_known_by_their_pixels(candidate: Candidate, tmp_path: P
 
 
 def test_the_card_says_what_the_network_saw_and_what_it_was_compared_with(candidate: Candidate) -> None:
-    evidence, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 2)
-    card = model_card(TRIAL, evidence)
+    scores, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 2)
+    card = model_card(TRIAL, scores)
     assert "| **test Dice** | 1.0000 | of images never trained on; 95 % 1.0000 to 1.0000, over 4 images |" in card
     assert "test Dice at 32 pixels" in card
     assert "| the next best configuration (optimizer=sgd lr=0.1) |" in card
     assert "read for the 2nd time" in card
-    assert "true masks, in tiles of 32 pixels and back" in model_card(TRIAL.replace(fit="tile"), evidence)
-    facts = json.loads(card_json(TRIAL, replace(evidence, test_dice_low=math.nan), {"fp32": 0.9}, "1"))
+    assert "true masks, in tiles of 32 pixels and back" in model_card(TRIAL.replace(fit="tile"), scores)
+    facts = json.loads(card_json(TRIAL, replace(scores, test_dice_low=math.nan), {"fp32": 0.9}, "1"))
     assert facts["test_dice_low"] is None
     assert facts["comparisons"][1]["name"] == "runner_up"
 
 
 def test_what_is_said(candidate: Candidate) -> None:
-    evidence, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
-    assert describe_reads(evidence) == "the test images were read for the first time"
-    assert describe_reads(replace(evidence, test_reads=3)).startswith(
+    scores, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
+    assert describe_reads(scores) == "the test images were read for the first time"
+    assert describe_reads(replace(scores, test_reads=3)).startswith(
         "the test images were read for the 3rd time; a score"
     )
-    assert "for the 12th time" in describe_reads(replace(evidence, test_reads=12))
-    assert describe_interval(evidence, 2) == "95 % 1.00 to 1.00, over 4 images"
-    few = replace(evidence, test_dice_low=math.nan, test_units=2, test_unit="group")
+    assert "for the 12th time" in describe_reads(replace(scores, test_reads=12))
+    assert describe_interval(scores, 2) == "95 % 1.00 to 1.00, over 4 images"
+    few = replace(scores, test_dice_low=math.nan, test_units=2, test_unit="group")
     assert describe_interval(few, 2) == "no interval: it takes 3, and there are only 2 groups"
-    assert describe_comparison(replace(evidence.comparisons[0], gain=0.1, low=-0.05, high=0.25), 2) == (
+    assert describe_comparison(replace(scores.comparisons[0], gain=0.1, low=-0.05, high=0.25), 2) == (
         "+0.10 (95 % -0.05 to +0.25)"
     )

@@ -29,7 +29,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class ModelScores:
     """What is known about a promoted model. Test scores are of the masks that the endpoint gives, at each image's own
     size; `..._at_image_size` says where not.
     """
@@ -65,26 +65,24 @@ class Evidence:
     comparisons: tuple[Comparison, ...]
 
 
-def describe_scored(evidence: Evidence) -> str:
+def describe_scored(scores: ModelScores) -> str:
     """The images that the test scores are means over, in words."""
-    images = f"{evidence.test_foreground_images} image{'s' * (evidence.test_foreground_images != 1)}"
-    with_foreground = " with foreground" if evidence.test_empty_images else ""
-    return images + with_foreground + (" (too few to judge by)" * (evidence.test_foreground_images < MIN_IMAGES))
+    images = f"{scores.test_foreground_images} image{'s' * (scores.test_foreground_images != 1)}"
+    with_foreground = " with foreground" if scores.test_empty_images else ""
+    return images + with_foreground + (" (too few to judge by)" * (scores.test_foreground_images < MIN_IMAGES))
 
 
-def describe_interval(evidence: Evidence, digits: int) -> str:
+def describe_interval(scores: ModelScores, digits: int) -> str:
     """Of the test Dice, in words."""
-    units = pluralize(evidence.test_units, evidence.test_unit)
-    if math.isnan(evidence.test_dice_low):
-        return (
-            f"no interval: it takes {MIN_UNITS}, and there {'is' if evidence.test_units == 1 else 'are'} only {units}"
-        )
-    return f"95 % {evidence.test_dice_low:.{digits}f} to {evidence.test_dice_high:.{digits}f}, over {units}"
+    units = pluralize(scores.test_units, scores.test_unit)
+    if math.isnan(scores.test_dice_low):
+        return f"no interval: it takes {MIN_UNITS}, and there {'is' if scores.test_units == 1 else 'are'} only {units}"
+    return f"95 % {scores.test_dice_low:.{digits}f} to {scores.test_dice_high:.{digits}f}, over {units}"
 
 
-def describe_reads(evidence: Evidence) -> str:
+def describe_reads(scores: ModelScores) -> str:
     """How often the test images were looked at, in words."""
-    count = evidence.test_reads
+    count = scores.test_reads
     if count == 1:
         return "the test images were read for the first time"
     ordinal = {1: "st", 2: "nd", 3: "rd"}.get(0 if 10 < count % 100 < 14 else count % 10, "th")
@@ -107,11 +105,11 @@ def name_of(comparison: Comparison) -> str:
     return NAMES[comparison.name] + differs
 
 
-def describe_empty(evidence: Evidence) -> str:
+def describe_empty(scores: ModelScores) -> str:
     """What the test scores leave out, in words."""
-    if not evidence.test_empty_images:
+    if not scores.test_empty_images:
         return "All test images have foreground."
     return (
-        f"{evidence.test_empty_images} of the {evidence.test_images} test images have no foreground and are in no "
-        f"mean; false alarms: {evidence.test_false_alarms}, of Otsu's threshold {evidence.otsu_false_alarms}."
+        f"{scores.test_empty_images} of the {scores.test_images} test images have no foreground and are in no "
+        f"mean; false alarms: {scores.test_false_alarms}, of Otsu's threshold {scores.otsu_false_alarms}."
     )
