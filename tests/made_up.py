@@ -69,7 +69,7 @@ def log_made_up_trial(
 ) -> str:
     """One finished child run as the training side logs it."""
     client = store.connect()
-    tags = {"role": "trial", "row": "published", "trial": trial.digest, "collapsed": "false", **tags}
+    tags = {"role": "trial", "row": "published", "params_hash": trial.digest, "collapsed": "false", **tags}
     tags |= {"device": "cpu", "torch": "0.0", "git_commit": "c0ffee"}
     tags |= {"mlflow.parentRunId": parent, "diverged": str(diverged).lower(), "data_digest": digest, "data": "made_up"}
     curve = made_up_curve(trial, np.random.default_rng(int(trial.digest, 16)))

@@ -90,7 +90,7 @@ class Studies:
 
     def scores(self) -> dict[str, dict[str, float]]:
         """What each trial came to, by its factors."""
-        return {run.data.tags["trial"]: {key: run.data.metrics[key] for key in SCORES} for run in self.trained()}
+        return {run.data.tags["params_hash"]: {key: run.data.metrics[key] for key in SCORES} for run in self.trained()}
 
     def times_trained(self) -> Counter[str]:
         return Counter(run.data.tags["result_hash"] for run in self.trained())

@@ -74,7 +74,13 @@ def test_a_trial_s_run_has_its_factors_scores_tags_and_pictures(tmp_path: Path) 
     summary = {"best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss"}
     assert summary | {"best_epoch", "epochs_to_converge", "seconds", "val_dice", "train_loss"} <= set(run.data.metrics)
     expected = {"role": "trial", "study": "losses", "section": "6", "row": "published", "baseline": "report"}
-    expected |= {"protocol": "fixed", "data": "discs", "trial": trial.digest, "device": "cpu", "diverged": "false"}
+    expected |= {
+        "protocol": "fixed",
+        "data": "discs",
+        "params_hash": trial.digest,
+        "device": "cpu",
+        "diverged": "false",
+    }
     assert expected.items() <= run.data.tags.items()
     for name in ("data_digest", "split_digest", "git_commit", "process", "heartbeat", "collapsed"):
         assert name in run.data.tags

@@ -37,6 +37,7 @@ SUMMARY = (  # metrics that sum a trial up: those of its best epoch, of its curv
     *("best_val_false_alarms", "val_empty_images", "best_epoch", "epochs_to_converge", "seconds"),
 )
 
+EARLIER_TAGS = {"trial": "params_hash"}  # what tags were called until 0.2
 RUNNING = "attributes.status = 'RUNNING'"
 
 Tags = Mapping[str, str]
@@ -99,9 +100,10 @@ def log_reused(client: MlflowClient, experiment_id: str, name: str, trained: Run
     `tags` are those of the study that takes it over.
     """
     known = trained.data
-    kept = ("trial", "diverged", "collapsed", "device", "failure")
+    kept = ("params_hash", "diverged", "collapsed", "device", "failure")
+    found = {EARLIER_TAGS.get(key, key): value for key, value in known.tags.items()}
     tags = {**tags, "role": "trial", "reused_from": trained.info.run_id}
-    tags |= {key: known.tags[key] for key in kept if key in known.tags}
+    tags |= {key: found[key] for key in kept if key in found}
     run_id = begin_run(client, experiment_id, name, tags, parent)
     summary = [Metric(key, known.metrics[key], 0, 0) for key in SUMMARY if key in known.metrics]
     client.log_batch(run_id, metrics=summary, params=[Param(key, value) for key, value in known.params.items()])

@@ -44,7 +44,7 @@ class TrialRun:
         self, client: MlflowClient, experiment_id: str, name: str, trial: Trial, tags: Tags, parent: str
     ) -> None:
         """`tags` holds result_hash: the run asks for that trial (training/tracking/lease.py)."""
-        tags = {**tags, "role": "trial", "trial": trial.digest, LEASE: REQUESTED}
+        tags = {**tags, "role": "trial", "params_hash": trial.digest, LEASE: REQUESTED}
         self.client, self.trial, self.name = client, trial, name
         self.run_id = begin_run(client, experiment_id, name, tags, parent)
         params = [Param(field, str(value)) for field, value in dataclasses.asdict(trial).items()]
