@@ -20,8 +20,8 @@ from mlflow.entities import Metric
 from analysis.evidence.runs import load_trials
 from training.study.studies import STUDIES
 from training.study.trial import Trial
-from training.tracking import runs as tracking
 from training.tracking.lease import look_up
+from training.tracking.runs import begin_run, connect, end_all_dead, end_run
 from training.tracking.trial_run import TrialRun
 
 TABLES = ("runs", "params", "tags", "latest_metrics")
@@ -56,9 +56,9 @@ def measure(folder: Path, size: int) -> str:
         log_study(study)
     multiply(folder / "mlflow.db", size // len(REPORTED))
     spread_hashes(folder / "mlflow.db")
-    client, _ = tracking.connect()
+    client, _ = connect()
     find = seconds(lambda: look_up(client, f"{size // 2:016x}"))
-    dead = seconds(lambda: tracking.end_all_dead(client))
+    dead = seconds(lambda: end_all_dead(client))
     start = time.perf_counter()
     read = len(load_trials(DIGEST))
     took = time.perf_counter() - start
@@ -69,17 +69,17 @@ def measure(folder: Path, size: int) -> str:
 
 def log_study(study: str) -> None:
     """A study with one trial, as the runner logs them: its params, 7 summary metrics and 15 stepped ones, 24 tags."""
-    client, experiment = tracking.connect()
+    client, experiment = connect()
     tags = {"study": study, "data_digest": DIGEST, "data": "many", "baseline": "report", "protocol": "fixed"}
     tags |= {"preset": "small", "section": "6", "device": "cpu", "split_digest": "0", "deterministic": "false"}
-    parent = tracking.begin_run(client, experiment, study, tags | {"role": "study"})
+    parent = begin_run(client, experiment, study, tags | {"role": "study"})
     trial = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=20)
     run = TrialRun(client, experiment, study, trial, tags | {"row": "published"}, parent)
     names = ("train_loss", "train_dice", "val_loss", "val_dice", "val_global_dice", "val_soft_dice", "val_iou", "lr")
     best = ("best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss", "best_epoch", "epochs_to_converge")
     client.log_batch(run.run_id, [Metric(name, 0.5, 0, 0) for name in (*names, *best, "seconds")])
-    tracking.end_run(client, run.run_id)
-    tracking.end_run(client, parent)
+    end_run(client, run.run_id)
+    end_run(client, parent)
 
 
 def multiply(database: Path, count: int) -> None:

@@ -194,17 +194,17 @@ def _train_ours(workload_path: Path) -> None:
     from benchmarks.peers import Workload
     from training.execution.jobs import Job
     from training.execution.pool import Pool
-    from training.tracking import runs as tracking
+    from training.tracking.runs import begin_run, connect, end_run
 
     workload, data = Workload.read(workload_path), Path((workload_path.parent / "data.txt").read_text())
     images = load_folder(data, workload.size)
     split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
     device = find_device("auto")
-    client, experiment = tracking.connect()
+    client, experiment = connect()
     batch_pixels = workload.trials[0].batch_size * workload.size**2
     pool = Pool(images, Machine(device=device, workers=find_workers("auto", device, batch_pixels)))
     trials = [trial.replace(precision=find_precision("auto", device)) for trial in workload.trials]
-    parent = tracking.begin_run(client, experiment, "benchmark", {"role": "benchmark"})
+    parent = begin_run(client, experiment, "benchmark", {"role": "benchmark"})
     jobs = [
         Job(
             trial=trial,
@@ -220,7 +220,7 @@ def _train_ours(workload_path: Path) -> None:
     ]
     for outcome in pool.run(jobs, lambda tick: None):
         print(json.dumps({"dice": outcome.dice, "seconds": outcome.seconds}), flush=True)
-    tracking.end_run(client, parent)
+    end_run(client, parent)
     pool.close()
 
 

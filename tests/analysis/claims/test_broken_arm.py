@@ -21,7 +21,7 @@ from training.network.batches import DeviceSet
 from training.network.engine import Diverged, begin, make_model, train
 from training.study.studies import STUDIES
 from training.study.trial import Trial
-from training.tracking import runs as tracking
+from training.tracking.runs import begin_run, end_run
 from training.tracking.trial_run import TrialRun
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,7 @@ def trials(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFram
         make_tables(folder / "mlflow.db")
         make_experiment(folder)
         client, tags = store.connect(), {"study": STUDY.name, "data_digest": "discs", "data": "discs"}
-        parent = tracking.begin_run(client, experiment(), STUDY.name, tags | {"role": "study"})
+        parent = begin_run(client, experiment(), STUDY.name, tags | {"role": "study"})
         for trial in (arm.replace(seed=seed) for arm in (SETTLED, BROKEN) for seed in (0, 1)):
             run, reason = TrialRun(client, experiment(), "arm", trial, tags, parent), ""
             model = make_model(trial, images.channels, torch.device("cpu"))
@@ -52,7 +52,7 @@ def trials(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFram
             except Diverged as error:
                 reason = str(error)
             run.finish(model, None, 1.0, reason, (), [])
-        tracking.end_run(client, parent)
+        end_run(client, parent)
         return evidence.from_store("discs", "").trials
 
 

@@ -10,7 +10,7 @@ from analysis.evidence import evidence
 from analysis.evidence.provenance import provenance, provenance_by_set
 from analysis.evidence.schema import load_published, tidy
 from analysis.page import exports
-from analysis.page import page as page_of
+from analysis.page.page import compose
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
@@ -36,7 +36,7 @@ def content() -> dict[str, Any]:
     found = dataclasses.replace(
         evidence.nothing(), trials=trials, sets=sets, provenance=provenance(trials, images)
     )  # fmt: skip
-    return page_of.compose(load_published(), found)
+    return compose(load_published(), found)
 
 
 def test_the_table_by_data_set_has_verdicts_and_effects_of_one_contrast(content: dict[str, Any]) -> None:

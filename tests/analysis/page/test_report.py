@@ -19,11 +19,10 @@ from mlflow_runs import made_by_mlflow
 
 from analysis import report
 from analysis.claims.claims import ALL_CLAIMS
-from analysis.evidence import evidence, runs, store
-from analysis.evidence import snapshot as kept
+from analysis.evidence import evidence, runs, snapshot, store
 from analysis.evidence.schema import load_published, tidy
 from analysis.page import chapters, exports
-from analysis.page import page as page_of
+from analysis.page.page import PROMOTE, compose
 from training.study.studies import STUDIES
 
 pytestmark = pytest.mark.slow
@@ -60,7 +59,7 @@ def store_of_page(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 @pytest.fixture(scope="module")
 def published_only() -> str:
     """The page before anything was run."""
-    return exports.render("report.html", page_of.compose(load_published(), evidence.nothing()))
+    return exports.render("report.html", compose(load_published(), evidence.nothing()))
 
 
 def test_the_page_asks_for_nothing_from_outside(page: Path) -> None:
@@ -105,7 +104,7 @@ def test_chapters_without_runs_say_so_and_show_the_published_side(page: Path) ->
 
 def test_without_a_champion_the_page_prints_the_cure(page: Path) -> None:
     assert "Nothing is promoted yet" in page.read_text()
-    assert page_of.PROMOTE in page.read_text()
+    assert PROMOTE in page.read_text()
 
 
 def test_before_anything_is_run_the_published_side_stands_alone(published_only: str) -> None:
@@ -119,7 +118,7 @@ def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
     tags |= {"test_dice_low": "0.70", "test_dice_high": "0.83"}
     champion = store.Champion("3", tags | {"data": "<b>cells</b>"}, {}, "", images, b"")
     found = dataclasses.replace(evidence.nothing(), champion=champion)
-    html = exports.render("report.html", page_of.compose(tidy([]), found))
+    html = exports.render("report.html", compose(tidy([]), found))
     assert html.index("0.765") < html.index("0.321") < html.index("36 conclusions")
     assert "test Dice, 95 % 0.700 to 0.830" in html
     assert "The champion, test image by test image" in html
@@ -137,9 +136,7 @@ def test_the_champion_is_compared_and_its_test_images_are_counted_where_the_prom
     for name, tags in (("old", old), ("new", new)):
         champion = store.Champion("3", tags, {}, "", images, b"")
         found = dataclasses.replace(evidence.nothing(), champion=champion)
-        pages[name] = [
-            exports.render(template, page_of.compose(tidy([]), found)) for template in ("report.html", "report.md")
-        ]
+        pages[name] = [exports.render(template, compose(tidy([]), found)) for template in ("report.html", "report.md")]
     for text in pages["new"]:
         assert "the 24 test images had been read 2 times before; scores looked at before choosing flatter" in text
         for cell in ("threshold", "+0.250", "+0.200 to +0.300"):
@@ -161,7 +158,7 @@ def test_a_champion_of_mostly_empty_images_says_what_its_dice_leaves_out() -> No
     champion = store.Champion("3", tags, {}, "", images, b"")
     found = dataclasses.replace(evidence.nothing(), champion=champion)
     html, markdown = (
-        exports.render(name, page_of.compose(tidy([]), found)) for name in ("report.html", "report.md")
+        exports.render(name, compose(tidy([]), found)) for name in ("report.html", "report.md")
     )  # fmt: skip
     assert "test Dice, mean of 1 test image with foreground<" in html, "and no interval of one image"
     assert "False alarms on 1 of 2 images without (Otsu: 2)." in html
@@ -180,7 +177,7 @@ def test_a_broken_arm_is_flagged_wherever_it_is_shown() -> None:
     rows += [broken | {"seed": 0, "diverged": True, "run_id": "b0"}]
     rows += [broken | {"seed": 1, "collapsed": True, "val_dice": 0.0, "run_id": "b1"}]
     found = dataclasses.replace(evidence.nothing(), trials=tidy(rows))
-    content = page_of.compose(load_published(), found)
+    content = compose(load_published(), found)
     (chapter,) = (chapter for chapter in content["chapters"] if chapter.study.name == "augmentation")
     (row,) = (row for row in chapter.rows if row.cells == ("training only",))
     assert (row.n, row.note) == ("1", "1 collapsed, 1 diverged")
@@ -206,7 +203,7 @@ def test_the_losses_chapter_says_how_often_switching_led_with_dice_where_the_cur
     )
     sentence = "Switching led with Dice in 48 % of the batches (31 to 66 % over trials)."
     found = dataclasses.replace(evidence.nothing(), trials=tidy(rows), curves=curves)
-    content = page_of.compose(load_published(), found)
+    content = compose(load_published(), found)
     assert [chapter.switched for chapter in content["chapters"] if chapter.switched] == [sentence]
     for name in ("report.html", "report.md"):
         assert exports.render(name, content).count(sentence) == 1
@@ -253,8 +250,8 @@ def test_what_a_report_rests_on_is_kept_in_a_folder_of_its_own_with_the_champion
     champion = store.Champion("3", tags, {}, "1", images, worst)
     trials = tidy([{"study": "losses", "run_id": "0", "data": "cells", "val_dice": 0.8, "source": "measured"}])
     found = dataclasses.replace(evidence.nothing(), champion=champion, trials=trials)
-    kept.write_files(tmp_path, found, [])
-    again = kept.from_files(tmp_path, "")
+    snapshot.write_files(tmp_path, found, [])
+    again = snapshot.from_files(tmp_path, "")
     assert again.champion is not None
     assert dataclasses.replace(again.champion, test_images=images, worst_images=worst) == champion
     pd.testing.assert_frame_equal(again.champion.test_images, images)
@@ -296,7 +293,7 @@ def test_every_measured_number_links_to_its_run_where_the_server_is_known(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
     found = evidence.from_store("", "http://mlflow.example:5000/")
-    html = exports.render("report.html", page_of.compose(load_published(), found))
+    html = exports.render("report.html", compose(load_published(), found))
     (parent,) = found.trials[found.trials["study"] == "losses"]["parent_run_id"].unique()
     link = f"http://mlflow.example:5000/#/experiments/{experiment()}/runs/{parent}"
     assert html.count(f'href="{link}"') == 12 + 1, "12 cells of two seeds each, and the study itself"

@@ -27,8 +27,7 @@ from schemathesis.specs.openapi.checks import (
 from served import encode, make_image
 from starlette.testclient import TestClient
 
-from serving.endpoint.answers import Serving as Model
-from serving.endpoint.answers import card_of
+from serving.endpoint.answers import Serving, card_of
 from serving.endpoint.api import make_app, safe_stem
 from serving.endpoint.fields import MAX_FILES
 from serving.inference.segmenter import Segmenter
@@ -41,15 +40,15 @@ DESCRIBED = [not_a_server_error, status_code_conformance, content_type_conforman
 
 
 @pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Model:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Serving:
     chain: Chain = make_chain(tmp_path_factory)
     (folder,) = (path for path in (chain.bentoml_home / "models" / "unet").iterdir() if path.is_dir())
     segmenter = Segmenter(folder)
-    return Model(segmenter, card_of(folder, segmenter))
+    return Serving(segmenter, card_of(folder, segmenter))
 
 
 @pytest.fixture(scope="module")
-def client(serving: Model) -> Iterator[TestClient]:
+def client(serving: Serving) -> Iterator[TestClient]:
     with TestClient(make_app(lambda: serving), raise_server_exceptions=False) as client:
         yield client
 
@@ -70,7 +69,7 @@ def test_a_mask_is_a_png_of_one_bit_a_pixel(client: TestClient) -> None:
     assert response.headers["content-type"] == "image/png"
 
 
-def test_probability_threshold_and_mask_belong_together(client: TestClient, serving: Model) -> None:
+def test_probability_threshold_and_mask_belong_together(client: TestClient, serving: Serving) -> None:
     probability = pixels(ask(client, output="probability")) / 255
     middle = float(np.quantile(probability, 0.7))
     mask = pixels(ask(client, threshold=middle)) > 0
@@ -232,7 +231,7 @@ def test_the_description_is_complete_and_nothing_it_allows_breaks_the_service(cl
         nothing_breaks()
 
 
-def test_the_description_says_whether_a_token_is_wanted(serving: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_description_says_whether_a_token_is_wanted(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     def wanted() -> list[Any]:
         document = make_app(lambda: serving).openapi()
         schemes = document["components"].get("securitySchemes", {}).values()
@@ -253,10 +252,10 @@ def test_many_requests_at_once_get_the_answer_that_one_gets(client: TestClient) 
     assert {answer.content for answer in answers} == {alone}
 
 
-def test_a_model_that_is_replaced_answers_every_request_before_and_after(serving: Model) -> None:
+def test_a_model_that_is_replaced_answers_every_request_before_and_after(serving: Serving) -> None:
     """The current model is asked once per request, so none sees half of each."""
     current = [serving]
-    other = Model(serving.segmenter, {**serving.card, "version": "2"})
+    other = Serving(serving.segmenter, {**serving.card, "version": "2"})
     with TestClient(make_app(lambda: current[0]), raise_server_exceptions=False) as client:
         seen: list[str] = []
         thread = threading.Thread(target=lambda: seen.extend(client.get("/model").json()["version"] for _ in range(40)))

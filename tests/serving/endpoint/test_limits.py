@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serving.endpoint import limits as guard
+from serving.endpoint import limits
 from serving.endpoint.limits import LimitsMiddleware
 from serving.endpoint.metrics import kind
 
@@ -62,7 +62,7 @@ def detail(body: str) -> str:
 
 @pytest.mark.parametrize("app", [echo, stubborn])
 def test_a_body_without_a_length_is_counted_as_it_comes(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "MAX_BODY", 2**20)
+    monkeypatch.setattr(limits, "MAX_BODY", 2**20)
     assert ask([b"x" * 2**19] * 2, app=app) == (200, str(2**20))
     status, body = ask([b"x" * 2**19] * 3, app=app)
     assert status == 413
@@ -76,7 +76,7 @@ def test_a_stated_length_is_believed_when_it_is_too_long(stated: str, status: in
 
 @pytest.mark.parametrize("app", [echo, stubborn])
 def test_a_client_that_stops_sending_is_answered_408(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "SLOW_SECONDS", 0.05)
     status, body = ask([b"x", b"y"], app=app, pause=0.3)
     assert status == 408
     assert "send the request again" in detail(body)
@@ -136,7 +136,7 @@ def test_without_a_token_set_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_one_request_too_many_is_answered_429_and_health_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "MAX_REQUESTS", 2)
+    monkeypatch.setattr(limits, "MAX_REQUESTS", 2)
     go_on = asyncio.Event()
 
     async def wait(scope: Any, receive: Any, send: Any) -> None:

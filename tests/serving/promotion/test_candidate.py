@@ -9,20 +9,20 @@ from serving.promotion.candidate import find_rivals
 from serving.promotion.ranking import cell_of, comparable, find_runs, judged_dice, most_consistent, rank_runs
 from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
-from training.tracking import runs as tracking
+from training.tracking.runs import begin_run, connect, end_run
 
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1)
 
 
 def log_trial(dice: float, tags: Mapping[str, str] = {}, **params: str) -> str:
-    client, experiment = tracking.connect()
+    client, experiment = connect()
     known = {"role": "trial", "protocol": "fixed", "diverged": "false", "collapsed": "false", "data": "cells"}
-    run_id = tracking.begin_run(client, experiment, "trial", {**known, "data_digest": "one", **tags})
+    run_id = begin_run(client, experiment, "trial", {**known, "data_digest": "one", **tags})
     factors = {"augment": "none", "train_percent": "80", "equalize_masks": "False", "optimizer": "adam", "seed": "0"}
     for name, value in {**factors, **params}.items():
         client.log_param(run_id, name, value)
     client.log_metric(run_id, "best_val_dice", dice)
-    tracking.end_run(client, run_id)
+    end_run(client, run_id)
     return run_id
 
 
@@ -35,7 +35,7 @@ def test_the_best_run_of_the_winning_cell_comes_first() -> None:
     failing.append(log_trial(0.9, {"collapsed": "true"}, optimizer="adamax", seed="1"))
     log_trial(0.99, optimizer="sgd", train_percent="20")
     elsewhere = log_trial(0.7, {"data_digest": "two"}, train_percent="40")
-    client, _ = tracking.connect()
+    client, _ = connect()
     ranked = [run.info.run_id for run in rank_runs(find_runs(client, "cells"))]
     assert ranked == [steady[1], steady[2], steady[0], elsewhere, *lucky, failing[0]]
 
@@ -47,7 +47,7 @@ def test_folds_whose_masks_gave_other_thresholds_are_one_cell_and_given_threshol
     folds = [log_trial(0.8, auto, fold=str(fold), switching_tau=tau) for fold, tau in enumerate(("0.12", "0.13"))]
     lucky = [log_trial(0.9, given, fold="0", switching_tau="0.2"), log_trial(0.4, given, fold="1", switching_tau="0.2")]
     other = log_trial(0.7, given, fold="1", switching_tau="0.3")
-    ranked = [run.info.run_id for run in rank_runs(find_runs(tracking.connect()[0], "cells"))]
+    ranked = [run.info.run_id for run in rank_runs(find_runs(connect()[0], "cells"))]
     assert set(ranked[:2]) == set(folds)
     assert ranked[2:] == [other, *lucky]
 
@@ -56,7 +56,7 @@ def test_folds_whose_masks_gave_other_thresholds_are_one_cell_and_given_threshol
 @pytest.mark.usefixtures("new_store")
 def test_scores_at_the_images_own_size_are_compared_with_their_like_only() -> None:
     log_trial(0.95, optimizer="adam")  # of an earlier version, at image_size
-    client, _ = tracking.connect()
+    client, _ = connect()
     run_ids = [log_trial(dice, optimizer=name) for name, dice in (("sgd", 0.9), ("adamax", 0.8))]
     for run_id, dice in zip(run_ids, (0.6, 0.7), strict=True):
         client.log_metric(run_id, "own_val_dice", dice)
@@ -71,7 +71,7 @@ def test_choose_consistent_takes_the_best_run_of_the_cell_that_varies_least() ->
     highest = [log_trial(dice, optimizer="adam", seed=str(seed)) for seed, dice in enumerate((0.7, 0.9, 0.8))]
     steady = [log_trial(dice, optimizer="sgd", seed=str(seed)) for seed, dice in enumerate((0.78, 0.80, 0.79))]
     log_trial(0.5, optimizer="adamax")
-    judged = list(find_runs(tracking.connect()[0], "cells"))
+    judged = list(find_runs(connect()[0], "cells"))
     ranked = rank_runs(judged)
     assert ranked[0].info.run_id == highest[1]
     assert most_consistent(ranked, judged).info.run_id == steady[1]
@@ -83,8 +83,8 @@ def test_choose_consistent_takes_the_best_run_of_the_cell_that_varies_least() ->
 
 def log_study(test: Sequence[str]) -> str:
     """A study run that held out these test images."""
-    client, experiment = tracking.connect()
-    run_id = tracking.begin_run(client, experiment, "study", {"role": "study"})
+    client, experiment = connect()
+    run_id = begin_run(client, experiment, "study", {"role": "study"})
     client.log_dict(run_id, {"train": [], "val": [], "test": list(test)}, "split.json")
     return run_id
 
@@ -94,7 +94,7 @@ def log_network(dice: float, study: str, trial: Trial, weights: bool = True) -> 
     params = {name: str(value) for name, value in dataclasses.asdict(trial).items()}
     run_id = log_trial(dice, {"mlflow.parentRunId": study}, **params)
     if weights:
-        tracking.connect()[0].log_text(run_id, "weights", "model/model.safetensors")
+        connect()[0].log_text(run_id, "weights", "model/model.safetensors")
     return run_id
 
 
@@ -110,7 +110,7 @@ def test_the_champion_is_compared_with_networks_of_the_same_test_images_whose_we
     second = log_network(0.86, study, TRIAL.replace(optimizer="adamax"))
     full = log_network(0.80, study, wide)
     log_network(0.79, study, wide.replace(seed=1))
-    client, _ = tracking.connect()
+    client, _ = connect()
     ranked = rank_runs(find_runs(client, "cells"))
     runs = {run.info.run_id: run for run in ranked}
     rivals = find_rivals(client, runs[champion], ranked, ["b", "a"])

@@ -37,7 +37,7 @@ from training.study.plan import make_plan
 from training.study.settings import Settings
 from training.study.studies import STUDIES, Baseline, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
-from training.tracking import runs as tracking
+from training.tracking.runs import connect
 from training.tracking.trial_run import TrialRun
 
 pytestmark = pytest.mark.slow
@@ -76,7 +76,7 @@ def client(new_store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     monkeypatch.chdir(new_store)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "")  # MLflow sets it when it logs a model: so it is taken back
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
-    return tracking.connect()[0]
+    return connect()[0]
 
 
 def outcomes_of(study: str, dices: list[float], **known: int) -> list[Outcome]:
@@ -188,7 +188,7 @@ def test_an_optimizer_whose_search_found_no_learning_rate_is_left_out_of_later_s
 
 def log_trial(client: MlflowClient, folder: Path, *epochs: Epoch) -> str:
     tags = {"result_hash": "0", "protocol": "fixed", "data": data_name(folder)}
-    run = TrialRun(client, tracking.connect()[1], "trial", TRIAL, tags, "")
+    run = TrialRun(client, connect()[1], "trial", TRIAL, tags, "")
     for epoch in epochs:
         run.log(epoch)
     score = ImageScore(index=0, dice=run.best.val_dice, own_dice=run.best.val_dice, false_alarm=False)
@@ -210,7 +210,7 @@ def test_a_trial_without_any_right_foreground_is_marked_and_not_promoted(client:
 def test_a_run_that_counted_two_empty_masks_as_1_is_not_promoted(client: MlflowClient, tmp_path: Path) -> None:
     found = dataclasses.replace(EPOCH, val_dice=0.9, val_predicted_percent=3.0)
     run_id = log_trial(client, tmp_path / "discs", found)
-    old = client.create_run(tracking.connect()[1], tags={"mlflow.runName": "old"})
+    old = client.create_run(connect()[1], tags={"mlflow.runName": "old"})
     data = client.get_run(run_id).data
     for key, param in data.params.items():
         client.log_param(old.info.run_id, key, param)

@@ -20,9 +20,9 @@ from mlflow_runs import made_by_mlflow
 from serving import promote
 from serving.inference.network import PRECISIONS
 from serving.promotion import export
-from serving.promotion import promotion as promoting
 from serving.promotion.export import TOLERANCE, Difference, compare
 from serving.promotion.precision import predict_served
+from serving.promotion.promotion import TEST_IMAGES, WORST_IMAGES
 from training.data.pictures import cut_predictions
 from training.data.reading import load_folder
 from training.network.engine import predict
@@ -44,7 +44,7 @@ def test_every_test_image_has_its_dice_and_the_worst_a_picture(chain: Chain, tmp
     (promotion,) = promotions(chain)
     kept = {
         name: chain.client.download_artifacts(promotion.info.run_id, name, str(tmp_path))
-        for name in (promoting.TEST_IMAGES, promoting.WORST_IMAGES)
+        for name in (TEST_IMAGES, WORST_IMAGES)
     }
     dice = pd.read_csv(kept["test_images.csv"], dtype={"image": "str"})
     assert list(dice) == ["image", "dice", "false_alarm", "hd95", "nsd", "object_f1"]

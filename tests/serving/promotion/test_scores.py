@@ -22,7 +22,7 @@ from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.study.intervals import mean_interval
 from training.study.trial import Trial
-from training.tracking import runs as tracking
+from training.tracking.runs import begin_run, connect
 
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=32)
 NUM_IMAGES = 8
@@ -150,10 +150,10 @@ def test_the_interval_over_groups_holds_the_true_mean_95_times_in_100() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("new_store")
 def test_every_promotion_that_read_the_same_test_images_is_counted(candidate: Candidate) -> None:
-    client, experiment = tracking.connect()
+    client, experiment = connect()
 
     def begin(**tags: str) -> str:
-        return tracking.begin_run(client, experiment, "promote", {"role": "promote", **tags})
+        return begin_run(client, experiment, "promote", {"role": "promote", **tags})
 
     earlier = [begin(data_digest=candidate.images.digest) for _ in range(2)]
     client.log_metric(earlier[0], "test_dice", 0.8)  # the other one stopped before it read them

@@ -18,8 +18,8 @@ from sqlalchemy import Engine, event
 from studies import Studies, wait_until
 
 from training.tracking import lease, retry
-from training.tracking import runs as tracking
 from training.tracking.retry import is_full, is_transient, with_retries
+from training.tracking.runs import begin_run, connect
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +91,7 @@ def test_when_patience_is_over_what_was_trained_is_kept_and_sent_later(discs: Pa
 @pytest.mark.usefixtures("impatient_sqlite")
 def test_a_locked_database_is_waited_for(new_store: Path) -> None:
     """Longer than SQLite itself waits."""
-    client, experiment = tracking.connect()
+    client, experiment = connect()
     lock = sqlite3.connect(new_store / "mlflow.db", check_same_thread=False)
     lock.execute("begin exclusive")
     released = []
@@ -101,7 +101,7 @@ def test_a_locked_database_is_waited_for(new_store: Path) -> None:
         lock.rollback()
 
     threading.Timer(1, release).start()
-    run = tracking.begin_run(client, experiment, "patient", {})
+    run = begin_run(client, experiment, "patient", {})
     assert released == [True]
     assert client.get_run(run).info.run_name == "patient"
 

@@ -14,7 +14,7 @@ from training.data.split import Split, make_split
 from training.execution.jobs import EpochDone, Job, Outcome
 from training.execution.pool import Pool
 from training.study.trial import Trial
-from training.tracking import runs as tracking
+from training.tracking.runs import begin_run, connect
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +30,8 @@ def pool(discs: Path, new_store: Path) -> Iterator[Pool]:
 
 
 def jobs(trials: list[Trial], split: Split = SPLIT) -> list[Job]:
-    client, experiment = tracking.connect()
-    parent = tracking.begin_run(client, experiment, "study", {})
+    client, experiment = connect()
+    parent = begin_run(client, experiment, "study", {})
     return [
         Job(
             trial=trial,

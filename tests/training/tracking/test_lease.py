@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from training.tracking import lease
-from training.tracking import runs as tracking
 from training.tracking.lease import Heartbeat, LeaseLost, claim, end_stale_runs, is_alive, look_up
 from training.tracking.provenance import this_process
+from training.tracking.runs import begin_run, connect, end_all_dead
 
 pytestmark = pytest.mark.slow
 
@@ -22,15 +22,15 @@ ROOT = Path(__file__).parents[3]
 RACERS, TRIALS = 4, 5
 RACE = """
 import sys, time
-from training.tracking import runs as tracking
+from training.tracking.runs import begin_run, connect
 from training.tracking.lease import claim
-client, experiment = tracking.connect()
+client, experiment = connect()
 while not client.get_experiment(experiment).tags.get("go"):
     time.sleep(0.01)
 won = []
 for trial in sys.argv[1:]:
     tags = {"result_hash": trial, "lease": "asked"}
-    run = tracking.begin_run(client, experiment, trial, tags)
+    run = begin_run(client, experiment, trial, tags)
     if claim(client, trial, run):
         won.append(trial)
     else:
@@ -44,11 +44,11 @@ sys.stdin.read()  # alive until the others are done, too
 
 @pytest.fixture
 def store(new_store: Path) -> tuple[MlflowClient, str]:
-    return tracking.connect()
+    return connect()
 
 
 def ask(client: MlflowClient, experiment: str, lease: str = "asked") -> str:
-    return tracking.begin_run(client, experiment, "t", {"result_hash": "t", "lease": lease})
+    return begin_run(client, experiment, "t", {"result_hash": "t", "lease": lease})
 
 
 def gone_process() -> str:
@@ -90,12 +90,12 @@ def test_a_trial_that_is_held_or_finished_is_not_given_again(store: tuple[Mlflow
 
 def test_a_run_whose_process_is_gone_is_ended_and_its_trial_free(store: tuple[MlflowClient, str]) -> None:
     client, experiment = store
-    dead = tracking.begin_run(client, experiment, "t", {"result_hash": "t", "lease": "held"})
+    dead = begin_run(client, experiment, "t", {"result_hash": "t", "lease": "held"})
     client.set_tag(dead, "process", gone_process())
     mine = ask(client, experiment)
     assert [run.info.run_id for run in look_up(client, "t").dead] == [dead]
     assert claim(client, "t", mine)
-    assert tracking.end_all_dead(client) == [dead]
+    assert end_all_dead(client) == [dead]
     assert client.get_run(dead).info.status == "KILLED"
     assert "killed, out of memory" in client.get_run(dead).data.tags["failure"]
     assert client.get_run(mine).info.status == "RUNNING"

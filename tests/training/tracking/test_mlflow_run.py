@@ -18,7 +18,7 @@ from analysis import report
 from serving import promote
 from training import check_data, download, forecast, runner, synthetic
 from training.tracking import mlflow_run, store
-from training.tracking import runs as tracking
+from training.tracking.runs import connect, describe_experiment
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ DOORS: dict[str, Door] = {  # by entry point
 def client(new_store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
     monkeypatch.chdir(new_store)
-    return tracking.connect()[0]
+    return connect()[0]
 
 
 def finished(client: MlflowClient) -> str:
@@ -204,11 +204,11 @@ def test_a_study_s_command_outside_mlflow_goes_to_the_experiment_that_is_named(
 def test_a_person_s_own_words_about_their_experiment_stay(client: MlflowClient) -> None:
     mine = client.create_experiment("mine", tags={"mlflow.note.content": "My cells."})
     before = client.get_experiment(mine).tags
-    tracking.describe_experiment(client, mine)
+    describe_experiment(client, mine)
     assert client.get_experiment(mine).tags == before
     ours = store.find_experiment(client)
-    tracking.describe_experiment(client, ours)
-    tracking.describe_experiment(client, ours)
+    describe_experiment(client, ours)
+    describe_experiment(client, ours)
     assert client.get_experiment(ours).tags["mlflow.note.content"].count("Hyper-parameter studies") == 1
 
 

@@ -16,11 +16,10 @@ from conftest import make_tables
 from servers import free_port
 
 from serving import promote
-from training.tracking import retry as patience
-from training.tracking import runs as tracking
-from training.tracking import store
+from training.tracking import retry, store
 from training.tracking.errors import StoreError
 from training.tracking.retry import reason_of, with_retries
+from training.tracking.runs import connect
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +45,7 @@ def refusal() -> str:
     """What connecting says, which must not take long."""
     start = time.monotonic()
     with pytest.raises(StoreError) as raised:
-        tracking.connect()
+        connect()
     assert time.monotonic() - start < SECONDS
     return str(raised.value)
 
@@ -185,14 +184,14 @@ def test_a_store_that_was_moved_is_read_and_written_where_it_is(
     before, after = tmp_path / "before", tmp_path / "after"
     make_tables(before / place / "mlflow.db")
     at(f"sqlite:///{before / place}/mlflow.db")
-    client, experiment = tracking.connect()
+    client, experiment = connect()
     old = client.create_run(experiment).info
     client.log_dict(old.run_id, {"winners": []}, "winners.json")
     assert (before / "mlruns" / store.EXPERIMENT / old.run_id / "artifacts" / "winners.json").is_file()
 
     before.rename(after)
     at(f"sqlite:///{after / place}/mlflow.db")
-    client, experiment = tracking.connect()
+    client, experiment = connect()
     assert f"they are read and written at {after}" in capsys.readouterr().out
     assert [file.path for file in client.list_artifacts(old.run_id)] == ["winners.json"]
     assert (
@@ -209,7 +208,7 @@ def test_a_store_that_was_moved_is_read_and_written_where_it_is(
 def test_files_that_are_gone_are_said_with_the_run_and_the_cure(tmp_path: Path) -> None:
     make_tables(tmp_path / "mlflow.db")
     at(f"sqlite:///{tmp_path}/mlflow.db")
-    client, experiment = tracking.connect()
+    client, experiment = connect()
     run_id = client.create_run(experiment).info.run_id
     client.log_dict(run_id, {}, "data.json")
     shutil.rmtree(tmp_path / "mlruns")
@@ -222,9 +221,9 @@ def test_a_store_that_goes_away_is_waited_for_aloud(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     at("http://me:secret@somewhere:5000")
-    monkeypatch.setattr(patience, "SILENT_SECONDS", 0.3)
-    monkeypatch.setattr(patience, "NOTICE_SECONDS", 0.5)
-    monkeypatch.setattr(patience, "_noticed", -9.0)
+    monkeypatch.setattr(retry, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(retry, "NOTICE_SECONDS", 0.5)
+    monkeypatch.setattr(retry, "_noticed", -9.0)
     start = time.monotonic()
 
     def call() -> str:

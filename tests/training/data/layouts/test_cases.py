@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import CASES
 
-from training.check_data import main as check_data
+from training import check_data
 from training.data.image_set import UnusableError
 from training.data.layouts.archive import open_archive
 from training.data.layouts.groups import find_groups
@@ -97,7 +97,7 @@ def test_42_copies_of_one_picture_stay_on_one_side_of_every_split() -> None:
 
 
 def test_63_both_categories_are_shown_before_one_is_chosen(tmp_path: Path) -> None:
-    assert check_data(["--data", str(case("63")), "--image-size", "64", "--out", str(tmp_path)]) == 1
+    assert check_data.main(["--data", str(case("63")), "--image-size", "64", "--out", str(tmp_path)]) == 1
     assert (tmp_path / "contact_sheet.png").is_file()
 
 
