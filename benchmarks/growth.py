@@ -21,7 +21,7 @@ from analysis.evidence.runs import load_trials
 from training.study.studies import STUDIES
 from training.study.trial import Trial
 from training.tracking.lease import look_up
-from training.tracking.runs import begin_run, connect, end_all_dead, end_run
+from training.tracking.runs import begin_run, connect, end_all_stale_runs, end_run
 from training.tracking.trial_run import TrialRun
 
 TABLES = ("runs", "params", "tags", "latest_metrics")
@@ -58,7 +58,7 @@ def measure(folder: Path, size: int) -> str:
     spread_hashes(folder / "mlflow.db")
     client, _ = connect()
     find = seconds(lambda: look_up(client, f"{size // 2:016x}"))
-    dead = seconds(lambda: end_all_dead(client))
+    dead = seconds(lambda: end_all_stale_runs(client))
     start = time.perf_counter()
     read = len(load_trials(DIGEST))
     took = time.perf_counter() - start

@@ -218,7 +218,7 @@ def _train_ours(workload_path: Path) -> None:
         )
         for trial in trials
     ]
-    for outcome in pool.run(jobs, lambda tick: None):
+    for outcome in pool.run(jobs, lambda epoch_done: None):
         print(json.dumps({"dice": outcome.dice, "seconds": outcome.seconds}), flush=True)
     end_run(client, parent)
     pool.close()

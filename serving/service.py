@@ -24,7 +24,7 @@ from serving.inference.segmenter import Segmenter
 MODEL = "unet:latest"
 DEVICE = "SEGMENT_DEVICE"  # torch's name of a device, such as cuda; without it, OpenVINO computes
 SECONDS = 600  # a request may take
-POLL_SECONDS = 1.0  # between two looks for another model
+POLL_SECONDS = 1.0  # between two polls for another model
 
 
 class Current:

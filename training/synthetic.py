@@ -169,7 +169,7 @@ def _draw_light(rng: np.random.Generator, size: int) -> Plane:
 
 
 def _clouds(rng: np.random.Generator, size: int, scale: float) -> Plane:
-    """Smooth noise of mean 0 and deviation 1; scale is the blur, a share of the side."""
+    """Smooth noise of mean 0 and standard deviation 1; scale is the blur, a share of the side."""
     noise = _blur(rng.standard_normal((size, size), np.float32), scale * size)
     return np.asarray((noise - noise.mean()) / noise.std(), np.float32)
 

@@ -12,11 +12,11 @@ MAX_LISTED = 20  # of more it names the one that decides
 
 
 def describe(findings: Sequence[Finding], shown: Finding, units: int, unit: str) -> str:
-    """`switching less BCE +0.031 (0.012 to 0.050)`: what the claim hangs on first; and how many units that is."""
+    """`switching less BCE +0.031 (0.012 to 0.050)`: what the claim depends on first; and how many units that is."""
     ranked = [shown, *sorted((one for one in findings if one is not shown), key=lambda one: -one.p_for)]
     listed = ranked[:SHOWN] if len(ranked) <= MAX_LISTED else ranked[:1]
     more = [f"{len(ranked) - len(listed)} more"] if len(ranked) > len(listed) else []
-    alone = "; one run a cell decides nothing" if units < 2 else f"; {count_units(units, unit)}"
+    alone = "; one run per cell decides nothing" if units < 2 else f"; {count_units(units, unit)}"
     return ", ".join([*map(describe_finding, listed), *more]) + alone
 
 

@@ -97,7 +97,7 @@ def adam_most_sensitive(table: pd.DataFrame) -> Basis:
 def some_converge(findings: Sequence[Finding]) -> Judgement:
     """At least one mean above CONVERGED and at least one below; against it: all above, or all below."""
     parts = judge_each(findings)
-    below = [Judgement(part.p_against, part.p_for, part.hangs_on) for part in parts]
+    below = [Judgement(part.p_against, part.p_for, part.depends_on) for part in parts]
     return all_hold([any_holds(parts), any_holds(below)])
 
 

@@ -25,7 +25,7 @@ def most_not_all(findings: Sequence[Finding]) -> Judgement:
     """One of the schedulers helps more than half of the optimizers; and one optimizer at least is helped by none."""
     optimizers = [any_holds(judge_each(group)) for group in by_group(findings)]
     most = at_least(len(optimizers) // 2 + 1, optimizers)
-    not_helped = any_holds([Judgement(one.p_against, one.p_for, one.hangs_on) for one in optimizers])
+    not_helped = any_holds([Judgement(one.p_against, one.p_for, one.depends_on) for one in optimizers])
     return all_hold([most, not_helped])
 
 

@@ -37,11 +37,11 @@ class Basis:
 
 
 class Judgement(NamedTuple):
-    """How sure it is that something holds, how sure that it does not (one-sided p values), and on what that hangs."""
+    """How sure it is that something holds, how sure that it does not (one-sided p values), and on what that depends."""
 
     p_for: float
     p_against: float
-    hangs_on: Finding
+    depends_on: Finding
 
 
 Judge = Callable[[Sequence[Finding]], Judgement]
@@ -51,7 +51,7 @@ Judge = Callable[[Sequence[Finding]], Judgement]
 class Assessment:
     verdict: Verdict
     text: str  # the evidence in words
-    effect: float = math.nan  # of the contrast on which the claim hangs most
+    effect: float = math.nan  # of the contrast on which the claim depends most
     low: float = math.nan  # its 95 % interval (Student's t over units)
     high: float = math.nan
     p: float = math.nan  # of deciding at all; the claim by itself
@@ -120,7 +120,7 @@ def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
     units = min(finding.units for finding in findings)
     judged = claim.judge(findings)
     p = min(1.0, 2 * min(judged.p_for, judged.p_against))
-    shown = judged.hangs_on
+    shown = judged.depends_on
     if shown.contrast.unit != claim.unit:
         shown = next((finding for finding in findings if finding.contrast.unit == claim.unit), shown)
     caveats = [*disagreements(findings, names_by_digest(table)), *read.caveats, *describe_rows(read.rows)]
@@ -207,15 +207,15 @@ def all_hold(parts: Sequence[Judgement]) -> Judgement:
     """Every part holds (the intersection-union test of Berger 1982: no correction); one that does not contradicts it
     (Bonferroni over the parts).
     """
-    weakest = max(parts, key=lambda part: (part.p_for, -abs(part.hangs_on.effect)))
-    return Judgement(weakest.p_for, min(1.0, len(parts) * min(part.p_against for part in parts)), weakest.hangs_on)
+    weakest = max(parts, key=lambda part: (part.p_for, -abs(part.depends_on.effect)))
+    return Judgement(weakest.p_for, min(1.0, len(parts) * min(part.p_against for part in parts)), weakest.depends_on)
 
 
 def any_holds(parts: Sequence[Judgement]) -> Judgement:
     """One part at least holds (Bonferroni over the parts: the best was looked for). That none does contradicts it."""
-    strongest = min(parts, key=lambda part: (part.p_for, -part.hangs_on.effect))
+    strongest = min(parts, key=lambda part: (part.p_for, -part.depends_on.effect))
     p_for = min(1.0, len(parts) * strongest.p_for)
-    return Judgement(p_for, max(part.p_against for part in parts), strongest.hangs_on)
+    return Judgement(p_for, max(part.p_against for part in parts), strongest.depends_on)
 
 
 def at_least(needed: int, parts: Sequence[Judgement]) -> Judgement:
@@ -224,7 +224,7 @@ def at_least(needed: int, parts: Sequence[Judgement]) -> Judgement:
     by_against = sorted(part.p_against for part in parts)
     others = len(parts) - needed + 1  # so many that do not contradict it
     p_for = min(1.0, others * by_for[needed - 1].p_for)
-    return Judgement(p_for, min(1.0, needed * by_against[others - 1]), by_for[needed - 1].hangs_on)
+    return Judgement(p_for, min(1.0, needed * by_against[others - 1]), by_for[needed - 1].depends_on)
 
 
 def by_group(findings: Sequence[Finding], level: int = 0) -> list[list[Finding]]:

@@ -1,6 +1,6 @@
 """What a report rests on as a folder of small files, so that it can be made again without any store.
 
-Such folders lie in `measured/`, one a data set. Parquet keeps types and bits; the csv beside it is for people.
+Such folders lie in `measured/`, one per data set. Parquet keeps types and bits; the csv beside it is for people.
 """
 
 import io

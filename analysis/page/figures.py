@@ -1,6 +1,6 @@
 """The figures' contents: functions that take data and an Axes and return the Axes. No files, no pages, no MLflow.
 
-One colour an optimizer in every figure (Okabe and Ito 2008, colour-blind safe). Published numbers are hollow, measured
+One colour per optimizer in every figure (Okabe and Ito 2008, colour-blind safe). Published numbers are hollow, measured
 ones filled.
 """
 

@@ -75,7 +75,7 @@ def render(make: Callable[[], Figure], title: str) -> str:
 
 
 def curves_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, score: str) -> Figure:
-    """The study's learning curves: a panel a value of one factor, colours for another, dashes for a third."""
+    """The study's learning curves: one panel per value of one factor, colours for another, dashes for a third."""
     if len(cell_factors(study)) > MAX_FACTORS:
         return variants_figure(study, trials, curves, score)
     colour_by, facet_by, style_by = layout(study)
@@ -101,7 +101,7 @@ def curves_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, scor
 
 
 def variants_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, score: str) -> Figure:
-    """Where a study changes one thing at a time: a panel a change, with what it started from in grey behind it."""
+    """Where a study changes one thing at a time: one panel per change, with what it started from in grey behind it."""
     factors = cell_factors(study)
     cells = [
         trials.merge(cell.to_frame().T[factors].astype(trials.dtypes[factors]))
@@ -120,7 +120,7 @@ def variants_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, sc
 
 
 def learning_rates_figure(trials: pd.DataFrame) -> Figure:
-    """How much each optimizer minds its learning rate: a panel a loss."""
+    """How much each optimizer minds its learning rate: one panel per loss."""
     losses = sorted_values(trials["loss"])
     figure, panels = _panels(len(losses))
     for axes, loss in zip(panels, losses, strict=False):
@@ -131,7 +131,7 @@ def learning_rates_figure(trials: pd.DataFrame) -> Figure:
 
 
 def searches_figure(trials: pd.DataFrame) -> Figure:
-    """The path of every learning-rate search: a panel a search."""
+    """The path of every learning-rate search: one panel per search."""
     searches = list(trials.groupby(["loss", "optimizer"], sort=False))
     figure, panels = _panels(len(searches), height=1.7)
     for position, (axes, ((loss, optimizer), tried)) in enumerate(zip(panels, searches, strict=False)):
@@ -142,7 +142,7 @@ def searches_figure(trials: pd.DataFrame) -> Figure:
 
 
 def isolation_figure(study: Study, trials: pd.DataFrame) -> Figure:
-    """What each factor allows at best: a panel a factor."""
+    """What each factor allows at best: one panel per factor."""
     factors = cell_factors(study)
     figure, panels = _panels(len(factors))
     for axes, factor in zip(panels, factors, strict=False):
@@ -153,7 +153,7 @@ def isolation_figure(study: Study, trials: pd.DataFrame) -> Figure:
 
 
 def heat_map_figure(trials: pd.DataFrame, factor: str) -> Figure:
-    """Training data against another factor; a panel an optimizer where a study has several besides."""
+    """Training data against another factor; one panel per optimizer where a study has several besides."""
     facets = sorted_values(trials["optimizer"]) if factor != "optimizer" else [""]
     rows = len(trials[factor].unique())
     figure = Figure(figsize=(WIDTH, 0.7 + 0.42 * rows), layout="constrained")

@@ -25,7 +25,7 @@ class SetCell:
 @dataclass(frozen=True)
 class SetRow:
     claim: Claim
-    contrast: str  # the one on which the claim, judged on all sets together, hangs most
+    contrast: str  # the one on which the claim, judged on all sets together, depends most
     cells: tuple[SetCell, ...]  # together first
     disagree: bool  # surely above 0 on one set and below on another
 

@@ -40,9 +40,9 @@ from serving.promotion.scores import (
     CHAMPION,
     ImageTestScore,
     Predict,
+    assess,
     choose_side,
     images_tensor,
-    judge,
     measure,
     rank,
     to_csv,
@@ -115,7 +115,7 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
             segmenters[rival.name] = _make_rival(client, candidate, rival, scratch / rival.name)
         originals, dark = find_originals(images, candidate.reading), choose_side(candidate)
         reads = count_read(client, run_id, candidate)
-        own_size = judge(
+        own_size = assess(
             candidate, originals, {name: _predict(segmenter) for name, segmenter in segmenters.items()}, dark
         )
         framed = predict_served(scratch, choice.precision, test_images)

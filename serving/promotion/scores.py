@@ -48,7 +48,7 @@ class OwnSize:
     contours: tuple[Contours | None, ...]  # of the champion; None of an image without foreground
 
 
-def judge(candidate: Candidate, originals: Originals, predict: Mapping[str, Predict], dark: bool) -> OwnSize:
+def assess(candidate: Candidate, originals: Originals, predict: Mapping[str, Predict], dark: bool) -> OwnSize:
     """Read each test image once, at its own size, and compare every mask of it with the original one.
 
     predict: CHAMPION, as it is served, and rivals by name. One image is in memory at a time.

@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--deterministic", default="false", help="true: the same bits every time, on a GPU too")
     parser.add_argument("--precision", default="auto", help=f"auto, {' or '.join(PRECISIONS)}")
-    parser.add_argument("--workers", default="auto", help="processes; auto: one a core, or what fills a GPU")
+    parser.add_argument("--workers", default="auto", help="processes; auto: one per core, or what fills a GPU")
     parser.add_argument(
         "--compile", default="auto", choices=("auto", "true", "false"), help="torch.compile; auto: long work on a GPU"
     )

@@ -40,7 +40,7 @@ class PredictionRow:
 
 
 def draw_predictions(rows: Sequence[PredictionRow]) -> Pixels:
-    """A row an image: the image, its true mask, and the prediction over it, outlined; RGB."""
+    """One row per image: the image, its true mask, and the prediction over it, outlined; RGB."""
     drawn = [_header()]
     for row in rows:
         colour = to_panel(to_channels(row.image, 3))

@@ -85,11 +85,11 @@ def _border(mask: Pixels) -> float:
 
 def _contrast(image: Pixels, mask: Pixels) -> float:
     luma = np.ascontiguousarray(to_channels(image, 1)[..., 0])
-    deviation = float(cv2.meanStdDev(luma)[1][0, 0])
+    std = float(cv2.meanStdDev(luma)[1][0, 0])
     foreground, background = (mask == 1).astype(np.uint8), (mask == 0).astype(np.uint8)
-    if not foreground.any() or not background.any() or deviation == 0:
+    if not foreground.any() or not background.any() or std == 0:
         return 0.0
-    return (cv2.mean(luma, foreground)[0] - cv2.mean(luma, background)[0]) / deviation
+    return (cv2.mean(luma, foreground)[0] - cv2.mean(luma, background)[0]) / std
 
 
 def _hash(pixels: Pixels) -> str:

@@ -26,7 +26,7 @@ def survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, s
     problems = [found for _, found in seen.values() if isinstance(found, str)]
     headers = {path: found for path, (_, found) in seen.items() if isinstance(found, Header)}
     problems += [
-        f"{path}: the file holds {header.pages} pages or frames where one is meant; give one page a file"
+        f"{path}: the file holds {header.pages} pages or frames where one is meant; give one page per file"
         for path, header in headers.items()
         if header.pages > 1 and uses[path] == 1
     ]

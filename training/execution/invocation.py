@@ -43,7 +43,7 @@ def run_studies(prepared: Prepared, module: str) -> int:
     progress = Progress(total_work=sum(estimate_work(study, settings) for study in studies))
     for line in [*prepared.text, f"runs go to {store.address()}"]:
         progress.say(line)
-    if dead := runs.end_all_dead(client):
+    if dead := runs.end_all_stale_runs(client):
         progress.say(f"{len(dead)} run(s) whose process is gone were ended; their trials are free again")
     session = Session(
         prepared=prepared, client=client, experiment_id=experiment_id, pool=_make_pool(prepared), progress=progress

@@ -59,7 +59,7 @@ class Pool:
         self.images, self.machine = images, machine
         self.slots = [Slot(images, machine) for _ in range(machine.workers)]
 
-    def run(self, jobs: Iterable[Job], on_tick: Callable[[EpochDone], None]) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job], on_epoch: Callable[[EpochDone], None]) -> Iterator[Outcome]:
         """Outcomes in the order in which trials end. News arrives while one waits."""
         waiting, idle = deque(jobs), list(range(len(self.slots)))
         busy: dict[Future[Outcome], tuple[Job, int]] = {}
@@ -69,8 +69,8 @@ class Pool:
                 busy[self.slots[number].train(job)] = job, number
             done, _ = wait(busy, timeout=0.2, return_when=FIRST_COMPLETED)
             for slot in self.slots:
-                for tick in slot.poll():
-                    on_tick(tick)
+                for done_epoch in slot.poll():
+                    on_epoch(done_epoch)
             for future in done:
                 job, number = busy.pop(future)
                 outcome = _read(future, job)

@@ -52,7 +52,7 @@ class RayPool:
         self._task = ray.remote(max_retries=OTHER_TRIES, **needs)(_train)
         self._running: dict[Any, Job] = {}
 
-    def run(self, jobs: Iterable[Job], on_tick: Callable[[EpochDone], None]) -> Iterator[Outcome]:  # noqa: ARG002
+    def run(self, jobs: Iterable[Job], on_epoch: Callable[[EpochDone], None]) -> Iterator[Outcome]:  # noqa: ARG002
         """Outcomes in the order in which trials end. There is no news of epochs: they are in the store."""
         self._running = {self._task.remote(self._shared, job): job for job in jobs}
         while self._running:
@@ -76,7 +76,7 @@ class RayPool:
 class _Silent:
     """Where a worker's news goes: nowhere."""
 
-    def put(self, tick: EpochDone) -> None:
+    def put(self, epoch_done: EpochDone) -> None:
         pass
 
 

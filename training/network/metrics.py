@@ -20,7 +20,7 @@ from training.network.losses import SMOOTHING
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels per image, or per tile of one, one row a kind. The soft ones are sums of probabilities."""
+    """Pixels per image, or per tile of one, one row per kind. The soft ones are sums of probabilities."""
 
     values: Float[Tensor, "6 n"]
 

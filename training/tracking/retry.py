@@ -35,7 +35,7 @@ _noticed = -NOTICE_SECONDS
 
 
 def with_retries(call: Callable[[], T]) -> T:
-    """What the call returns, tried again while its error may pass. Raises the last error once patience is over."""
+    """What the call returns, tried again while its error may pass. Raises the last error once the time is over."""
     start, pause = time.monotonic(), 0.2
     deadline = start + float(os.environ.get("UNET_STUDIES_RETRY_SECONDS", RETRY_SECONDS))
     while True:

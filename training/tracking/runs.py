@@ -44,7 +44,7 @@ Tags = Mapping[str, str]
 
 
 def connect() -> tuple[MlflowClient, str]:
-    """A patient client and the id of the experiment (training/tracking/store.py). Raises StoreError within seconds.
+    """A client with retries, and the experiment's id (training/tracking/store.py). Raises StoreError within seconds.
 
     Creates the database: to be called once, before workers start, because they would meet in its migration.
     """
@@ -81,7 +81,7 @@ def end_run(client: MlflowClient, run_id: str, failed: bool = False) -> None:
     client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
 
 
-def end_all_dead(client: MlflowClient) -> list[str]:
+def end_all_stale_runs(client: MlflowClient) -> list[str]:
     """End whatever processes that are gone left RUNNING, in every experiment; the ids of these runs."""
     return end_stale_runs(client, store.search_runs(client, RUNNING))
 
@@ -91,13 +91,13 @@ def end_own_runs(client: MlflowClient) -> None:
     for run in list(store.search_runs(client, RUNNING)):  # all of them, before the first is no longer RUNNING
         if run.data.tags.get("process") == this_process():
             client.set_terminated(run.info.run_id, "KILLED")
-    end_all_dead(client)
+    end_all_stale_runs(client)
 
 
 def log_reused(client: MlflowClient, experiment_id: str, name: str, trained: Run, tags: Tags, parent: str) -> None:
     """The child run of a trial that another run trained: same factors and scores; what it wrote stays with that one.
 
-    `tags` are those of the study that takes it over.
+    `tags` are those of the study that reuses it.
     """
     known = trained.data
     kept = ("params_hash", "diverged", "collapsed", "device", "failure")

@@ -36,7 +36,7 @@ CHOICES = f"MLFLOW_TRACKING_URI is {DEFAULT_URI}, or the address of an `mlflow s
 
 
 def connect() -> MlflowClient:
-    """A patient client of the store that MLFLOW_TRACKING_URI names. It makes the tables of a database that has none."""
+    """A client with retries of the store in MLFLOW_TRACKING_URI. It makes the tables of a database that has none."""
     return connect_to(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
 
 

@@ -295,4 +295,4 @@ def test_a_claim_is_supported_or_contradicted_by_what_was_measured(claim: Any, s
     found = assess(claim, tidy(six(rows)))
     assert found.verdict == verdict, found
     alone = assess(claim, tidy([fields for fields in six(rows) if fields["seed"] == 0]))
-    assert alone.verdict == "undecided", "one run a cell decides nothing"
+    assert alone.verdict == "undecided", "one run per cell decides nothing"

@@ -63,14 +63,14 @@ def test_there_are_37_claims_of_the_report_and_every_study_has_one() -> None:
 
 
 @pytest.mark.parametrize("code", [claim.code for claim in ALL_CLAIMS])
-def test_one_published_run_a_cell_decides_nothing(code: str, published: dict[str, Assessment]) -> None:
+def test_one_published_run_per_cell_decides_nothing(code: str, published: dict[str, Assessment]) -> None:
     assert published[code].verdict == ("untested" if code in UNTESTED_ON_PUBLISHED else "undecided")
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("optimizers.2", "switching less BCE +0.148; one run a cell decides nothing"),
+        ("optimizers.2", "switching less BCE +0.148; one run per cell decides nothing"),
         ("schedulers.6", "plateau less none +0.003"),
         ("schedulers_by_data.1", "plateau less step +0.077"),
         ("schedulers_by_data.2", "Adam less SGD +0.053"),

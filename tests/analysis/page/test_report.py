@@ -168,7 +168,7 @@ def test_a_champion_of_mostly_empty_images_says_what_its_dice_leaves_out() -> No
     assert "mean of 1 test image with foreground; false alarms on 1 of 2 images without (Otsu: 2))" in markdown
 
 
-def test_a_broken_arm_is_flagged_wherever_it_is_shown() -> None:
+def test_a_broken_setting_is_flagged_wherever_it_is_shown() -> None:
     """A learning rate a hundred times too high: one seed diverges, the other predicts nothing."""
     settled = {"study": "augmentation", "loss": "switching", "optimizer": "adam", "lr": 1e-3, "source": "measured"}
     settled |= {"train_percent": 80, "epochs": 20, "seconds": 9.0, "weight_decay": 0.01, "scheduler": "plateau"}

@@ -14,7 +14,7 @@ from serving.promotion.candidate import Candidate, Rival
 from serving.promotion.card import card_json, model_card
 from serving.promotion.model_scores import describe_comparison, describe_interval, describe_reads
 from serving.promotion.reads import TAG, count_read, digest_of
-from serving.promotion.scores import CHAMPION, OwnSize, frame_and_back, interval_over_groups, judge, measure
+from serving.promotion.scores import CHAMPION, OwnSize, assess, frame_and_back, interval_over_groups, measure
 from training.data.framing import make_frame
 from training.data.images import Pixels
 from training.data.originals import find_originals
@@ -57,9 +57,9 @@ def left_half(image: Pixels) -> Pixels:
     return found
 
 
-def judged(candidate: Candidate) -> OwnSize:
+def assessed(candidate: Candidate) -> OwnSize:
     originals = find_originals(candidate.images, candidate.reading)
-    return judge(candidate, originals, {CHAMPION: bright, "runner_up": left_half}, dark=False)
+    return assess(candidate, originals, {CHAMPION: bright, "runner_up": left_half}, dark=False)
 
 
 def framed(candidate: Candidate) -> torch.Tensor:
@@ -70,14 +70,14 @@ def framed(candidate: Candidate) -> torch.Tensor:
 def test_a_mask_that_is_perfect_at_the_image_s_own_size_scores_1_whatever_the_size_it_was_trained_at(
     candidate: Candidate,
 ) -> None:
-    scores, images = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
+    scores, images = measure(candidate, assessed(candidate), framed(candidate), False, "fp32", 1)
     assert (scores.test_dice, scores.test_iou, scores.test_global_dice) == (1, 1, 1)
     assert (scores.test_hd95, scores.test_nsd, scores.test_object_f1) == (0, 1, 1)
     assert [image.index for image in images] == [4, 5, 6, 7]
 
 
 def test_the_true_masks_lose_by_being_scaled_to_the_size_trained_at_and_back(candidate: Candidate) -> None:
-    scores, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
+    scores, _ = measure(candidate, assessed(candidate), framed(candidate), False, "fp32", 1)
     assert scores.test_dice_at_image_size == 1, "of the frames, in which nothing is lost"
     assert 0.85 < scores.test_dice_ceiling < 0.99, "a disc of radius 16 is one of 5 there"
 
@@ -93,7 +93,7 @@ def test_a_mask_whose_squares_are_whole_pixels_of_the_frame_loses_its_corners_al
 
 
 def test_others_are_compared_on_the_same_images(candidate: Candidate) -> None:
-    own_size = judged(candidate)
+    own_size = assessed(candidate)
     scores, _ = measure(candidate, own_size, framed(candidate), False, "fp32", 1)
     otsu, runner_up = scores.comparisons
     assert (otsu.name, otsu.dice, otsu.gain) == ("otsu", 1, 0), "a threshold finds bright discs, too"
@@ -106,7 +106,7 @@ def test_others_are_compared_on_the_same_images(candidate: Candidate) -> None:
 
 def test_where_nothing_is_predicted_the_distance_is_the_image_s_diagonal(candidate: Candidate) -> None:
     originals = find_originals(candidate.images, candidate.reading)
-    own_size = judge(
+    own_size = assess(
         candidate, originals, {CHAMPION: lambda image: 0 * bright(image), "runner_up": left_half}, dark=False
     )
     scores, _ = measure(candidate, own_size, framed(candidate), False, "fp32", 1)
@@ -171,7 +171,7 @@ def test_test_images_are_known_by_their_pixels(candidate: Candidate, tmp_path: P
 
 
 def test_the_card_says_what_the_network_saw_and_what_it_was_compared_with(candidate: Candidate) -> None:
-    scores, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 2)
+    scores, _ = measure(candidate, assessed(candidate), framed(candidate), False, "fp32", 2)
     card = model_card(TRIAL, scores)
     assert "| **test Dice** | 1.0000 | of images never trained on; 95 % 1.0000 to 1.0000, over 4 images |" in card
     assert "test Dice at 32 pixels" in card
@@ -184,7 +184,7 @@ def test_the_card_says_what_the_network_saw_and_what_it_was_compared_with(candid
 
 
 def test_what_is_said(candidate: Candidate) -> None:
-    scores, _ = measure(candidate, judged(candidate), framed(candidate), False, "fp32", 1)
+    scores, _ = measure(candidate, assessed(candidate), framed(candidate), False, "fp32", 1)
     assert describe_reads(scores) == "the test images were read for the first time"
     assert describe_reads(replace(scores, test_reads=3)).startswith(
         "the test images were read for the 3rd time; a score"

@@ -27,7 +27,7 @@ EPOCHS = ("--epochs", "30")  # so that they are not done before they are disturb
 
 
 @pytest.fixture
-def impatient_sqlite() -> Iterator[None]:
+def sqlite_that_does_not_wait() -> Iterator[None]:
     """SQLite waits a fifth of a second for a lock, where MLflow tells it to wait for twenty."""
 
     def shorten(_: object, __: object, statement: str, parameters: object, *___: object) -> tuple[str, object]:
@@ -65,7 +65,7 @@ def test_a_server_that_was_away_misses_nothing(discs: Path, tmp_path: Path, monk
         assert every_epoch_is_there(studies)
 
 
-def test_when_patience_is_over_what_was_trained_is_kept_and_sent_later(discs: Path, tmp_path: Path) -> None:
+def test_when_the_retries_are_over_what_was_trained_is_kept_and_sent_later(discs: Path, tmp_path: Path) -> None:
     make_tables(tmp_path / "server" / "server.db")
     with tracking_server(tmp_path / "server") as server:
         studies = Studies(tmp_path, discs, server.url, UNET_STUDIES_RETRY_SECONDS="2")
@@ -88,7 +88,7 @@ def test_when_patience_is_over_what_was_trained_is_kept_and_sent_later(discs: Pa
         assert resumed.count("30") == len(kept), "what was trained is not trained again"
 
 
-@pytest.mark.usefixtures("impatient_sqlite")
+@pytest.mark.usefixtures("sqlite_that_does_not_wait")
 def test_a_locked_database_is_waited_for(new_store: Path) -> None:
     """Longer than SQLite itself waits."""
     client, experiment = connect()
@@ -101,9 +101,9 @@ def test_a_locked_database_is_waited_for(new_store: Path) -> None:
         lock.rollback()
 
     threading.Timer(1, release).start()
-    run = begin_run(client, experiment, "patient", {})
+    run = begin_run(client, experiment, "retried", {})
     assert released == [True]
-    assert client.get_run(run).info.run_name == "patient"
+    assert client.get_run(run).info.run_name == "retried"
 
 
 def test_what_passes_is_tried_again_and_what_does_not_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

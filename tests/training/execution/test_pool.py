@@ -52,8 +52,8 @@ def test_a_killed_process_costs_its_own_trial_only_and_is_replaced(pool: Pool) -
     trials = [doomed, *(TRIAL.replace(seed=seed) for seed in range(1, 5))]
     killed = []
 
-    def kill(tick: EpochDone) -> None:
-        if tick.trial == doomed and not killed:
+    def kill(epoch_done: EpochDone) -> None:
+        if epoch_done.trial == doomed and not killed:
             slot = next(slot for slot in pool.slots if doomed in [slot.trial])
             killed.extend(slot.executor._processes)
             os.kill(killed[0], signal.SIGKILL)
@@ -63,14 +63,14 @@ def test_a_killed_process_costs_its_own_trial_only_and_is_replaced(pool: Pool) -
     assert [outcomes[trial].failure for trial in trials[1:]] == [""] * 4
     assert all(outcomes[trial].dice >= 0 for trial in trials[1:])
     assert not any(pid in slot.executor._processes for slot in pool.slots for pid in killed)
-    again = list(pool.run(jobs([TRIAL.replace(seed=8), TRIAL.replace(seed=9)]), lambda tick: None))
+    again = list(pool.run(jobs([TRIAL.replace(seed=8), TRIAL.replace(seed=9)]), lambda epoch_done: None))
     assert [outcome.failure for outcome in again] == ["", ""], "both workers are at work again"
 
 
 def test_an_exception_in_a_trial_is_its_failure_with_the_reason(pool: Pool) -> None:
     broken = Split(train=SPLIT.train, val=(10**6,), test=())
     first, second = jobs([TRIAL]), jobs([TRIAL.replace(seed=1)], broken)
-    outcomes = {outcome.trial.seed: outcome for outcome in pool.run(first + second, lambda tick: None)}
+    outcomes = {outcome.trial.seed: outcome for outcome in pool.run(first + second, lambda epoch_done: None)}
     assert outcomes[0].failure == ""
     assert outcomes[1].failure.startswith("IndexError: ")
 

@@ -144,10 +144,10 @@ def test_a_worker_that_dies_when_its_trial_is_done_costs_nothing(
     """Its trial is finished in the store, its checkpoint is still there, and nobody heard of it."""
     real = Pool.run
 
-    def dies_late(pool: Pool, jobs: Iterable[Job], on_tick: Callable[[EpochDone], None]) -> Iterator[Outcome]:
+    def dies_late(pool: Pool, jobs: Iterable[Job], on_epoch: Callable[[EpochDone], None]) -> Iterator[Outcome]:
         mine = list(jobs)
         checkpoints = {job.trial: job.checkpoint for job in mine}
-        for outcome in real(pool, mine, on_tick):
+        for outcome in real(pool, mine, on_epoch):
             checkpoints[outcome.trial].parent.mkdir(parents=True, exist_ok=True)
             checkpoints[outcome.trial].write_bytes(b"left behind")
             yield dataclasses.replace(outcome, failure="its process died: killed, or out of memory")

@@ -14,7 +14,7 @@ from mlflow.entities import ViewType
 from training.tracking import lease
 from training.tracking.lease import Heartbeat, LeaseLost, claim, end_stale_runs, is_alive, look_up
 from training.tracking.provenance import this_process
-from training.tracking.runs import begin_run, connect, end_all_dead
+from training.tracking.runs import begin_run, connect, end_all_stale_runs
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +95,7 @@ def test_a_run_whose_process_is_gone_is_ended_and_its_trial_free(store: tuple[Ml
     mine = ask(client, experiment)
     assert [run.info.run_id for run in look_up(client, "t").dead] == [dead]
     assert claim(client, "t", mine)
-    assert end_all_dead(client) == [dead]
+    assert end_all_stale_runs(client) == [dead]
     assert client.get_run(dead).info.status == "KILLED"
     assert "killed, out of memory" in client.get_run(dead).data.tags["failure"]
     assert client.get_run(mine).info.status == "RUNNING"

@@ -14,7 +14,7 @@ from training.study.words import pluralize
 
 LARGER = 0.15  # shares of border and image by which inverted masks exceed the others, in the middle of each
 CLEAR_CORRELATION = 0.2  # length of a mask's correlations with its image below which they say nothing
-CLEAR_CONTRAST = 0.5  # deviations between foreground and background that are no accident
+CLEAR_CONTRAST = 0.5  # standard deviations between foreground and background that are no accident
 MOSTLY = 0.5  # foreground share of an image that is more foreground than background
 TURNED = 0.3  # gain in R^2 by turning one mask that is no accident
 TURNS = {

@@ -21,7 +21,7 @@ from training.data.mask_rule import APPLY, AUTO, IGNORE, ORIENTATIONS, MaskPlaci
 from training.data.run_lengths import KAGGLE
 from training.data.shapes import proportional
 
-USUAL = 0.999  # share of a picture's values that hot pixels do not belong to
+NOT_HOT = 0.999  # share of a picture's values that hot pixels do not belong to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def _find_range(pair_set: SetOfPairs, notes: list[str]) -> float:
         header = pair_set.headers[pair.image]
         try:
             samples = pair_set.samples(pair)
-            usual = float(np.quantile(samples, USUAL))
+            usual = float(np.quantile(samples, NOT_HOT))
             return Span(pair.stem, header.kind, header.bits, float(samples.max()), usual)
         except (ValueError, OSError):
             return None

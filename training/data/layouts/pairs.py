@@ -22,7 +22,7 @@ class MaskFile:
 
 @dataclass(frozen=True)
 class ObjectFiles:
-    """One file an object; their union is foreground."""
+    """One file per object; their union is foreground."""
 
     paths: tuple[Path, ...]
 

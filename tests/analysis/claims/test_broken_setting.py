@@ -1,4 +1,4 @@
-"""An arm that was broken on purpose, really trained: its learning rate is a hundred times too high."""
+"""A setting that was broken on purpose, really trained: its learning rate is a hundred times too high."""
 
 from pathlib import Path
 
@@ -43,8 +43,8 @@ def trials(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFram
         make_experiment(folder)
         client, tags = store.connect(), {"study": STUDY.name, "data_digest": "discs", "data": "discs"}
         parent = begin_run(client, experiment(), STUDY.name, tags | {"role": "study"})
-        for trial in (arm.replace(seed=seed) for arm in (SETTLED, BROKEN) for seed in (0, 1)):
-            run, reason = TrialRun(client, experiment(), "arm", trial, tags, parent), ""
+        for trial in (setting.replace(seed=seed) for setting in (SETTLED, BROKEN) for seed in (0, 1)):
+            run, reason = TrialRun(client, experiment(), "trial", trial, tags, parent), ""
             model = make_model(trial, images.channels, torch.device("cpu"))
             try:
                 for epoch in train(begin(model, trial), on_device, split):
@@ -70,7 +70,7 @@ def test_wherever_the_arm_is_averaged_the_failures_are_told(trials: pd.DataFrame
     assert any("collapsed: no better than" in caveat or "diverged, and count" in caveat for caveat in caveats)
 
 
-def test_the_broken_arm_is_never_chosen(trials: pd.DataFrame) -> None:
+def test_the_broken_setting_is_never_chosen(trials: pd.DataFrame) -> None:
     chosen = highest_dice(trials)
     assert chosen is not None
     assert chosen["lr"] == SETTLED.lr
