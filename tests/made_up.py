@@ -13,7 +13,7 @@ import pytest
 from conftest import make_tables
 
 from analysis.evidence import store
-from training.data.pictures import PredictionRow, draw_predictions
+from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE, PredictionRow, draw_predictions
 from training.study.studies import STUDIES, baseline_from_report
 from training.study.trial import Trial
 from training.tracking.store import EXPERIMENT
@@ -98,7 +98,8 @@ def log_made_up_study(study: str, seeds: int = 2, *, fold: int = 0, digest: str 
         row = {"row": "extra" if extra else "published"}
         run_id = log_made_up_trial(trial.replace(fold=fold), tags | row, parent, digest=digest)
         path = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
-        cv2.imwrite(str(path / "predictions.png"), picture)
+        for name in (VAL_PICTURE, TRAIN_PICTURE):
+            cv2.imwrite(str(path / name), picture)
     client.set_terminated(parent)
     return str(parent)
 

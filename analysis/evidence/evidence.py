@@ -25,7 +25,7 @@ class Evidence:
     trials: pd.DataFrame  # of schema.SCHEMA
     curves: pd.DataFrame  # run_id and the columns of epochs.csv
     champion: store.Champion | None
-    load_thumbnails: Callable[[str], Thumbnails | None]  # of a run's predictions
+    load_thumbnails: Callable[[str, str], Thumbnails | None]  # of a run's predictions on a part of PARTS
     server: str  # address of the tracking server; empty where it is not known
     provenance: Mapping[str, str]  # of the trials; empty without any
     sets: tuple[Mapping[str, str], ...] = ()  # the provenance of each data set, in the order they were named
@@ -43,7 +43,7 @@ def nothing() -> Evidence:
         trials=tidy([]),
         curves=pd.DataFrame(columns=NO_CURVES),
         champion=None,
-        load_thumbnails=lambda run_id: None,
+        load_thumbnails=lambda run_id, part: None,
         server="",
         provenance={},
     )
@@ -66,7 +66,7 @@ def from_store(data_digests: str, server: str) -> Evidence:
         trials=add_curve_scores(mark_collapsed(forget_old_scores(trials, curves), curves), curves),
         curves=curves,
         champion=champion,
-        load_thumbnails=functools.cache(lambda run_id: make_thumbnails(runs.load_predictions(run_id))),
+        load_thumbnails=functools.cache(lambda run_id, part: make_thumbnails(runs.load_predictions(run_id, part))),
         server=server or store.tracking_server(),
         provenance=provenance(trials, images, found.notes),
         sets=provenance_by_set(trials, images),

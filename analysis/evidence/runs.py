@@ -13,12 +13,15 @@ from mlflow.entities import Run
 from analysis.evidence.pooling import POOLING_TAGS, Pool, pool
 from analysis.evidence.schema import EARLIER, EARLIER_VALUES, FACTORS, FLAGS, SUMMARY, TAGS, modernize, tidy
 from analysis.evidence.store import connect, fetch
+from analysis.evidence.thumbnails import PARTS
+from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE
 from training.study.studies import STUDIES
 from training.tracking.store import search_runs
 
 PAGE = 1000  # runs a request
 MAX_CONCURRENT = 8  # requests; a server answers each from another of its workers
 STUDY_RUNS = "tags.role = 'study'"
+PICTURES = dict(zip(PARTS, (VAL_PICTURE, TRAIN_PICTURE), strict=True))
 PARENT, REUSED = "mlflow.parentRunId", "reused_from"
 PARAMS, METRICS = tuple(FACTORS), tuple(SUMMARY.values())
 KEPT_TAGS = (*TAGS, *EARLIER, *FLAGS, *POOLING_TAGS, PARENT, REUSED, "role")
@@ -83,9 +86,9 @@ def load_curves(trials: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
 
 
-def load_predictions(run_id: str) -> bytes:
-    """The picture (PNG) of a run's predictions; empty where it has none."""
-    path = fetch(connect(), run_id, "predictions.png")
+def load_predictions(run_id: str, part: str) -> bytes:
+    """The picture (PNG) of a run's predictions on a part of PARTS; empty where it has none."""
+    path = fetch(connect(), run_id, PICTURES[part])
     return path.read_bytes() if path else b""
 
 

@@ -45,7 +45,7 @@ def from_files(folder: Path, server: str) -> Evidence:
         trials=add_curve_scores(trials, curves),
         curves=curves,
         champion=_champion(folder),
-        load_thumbnails=thumbnails.get,
+        load_thumbnails=lambda run_id, part: thumbnails.get((run_id, part)),
         server=server,
         provenance=facts or provenance(trials, {}),
         sets=sets or ((facts,) if facts else ()),
@@ -69,7 +69,7 @@ def from_folders(folders: Sequence[Path], server: str) -> Evidence:
         trials=trials,
         curves=curves[curves["run_id"].isin(trials["run_id"])],
         champion=champions[0] if champions else None,
-        load_thumbnails=lambda run_id: next(filter(None, (one.load_thumbnails(run_id) for one in found)), None),
+        load_thumbnails=lambda *shown: next(filter(None, (one.load_thumbnails(*shown) for one in found)), None),
         server=server,
         provenance=provenance(trials, images, pooled.notes),
         sets=provenance_by_set(trials, images),
@@ -77,10 +77,10 @@ def from_folders(folders: Sequence[Path], server: str) -> Evidence:
     )
 
 
-def write_files(folder: Path, found: Evidence, shown: Iterable[str]) -> None:
-    """All of it; of the predictions, those of the runs that the page shows."""
-    loaded = {run_id: found.load_thumbnails(run_id) for run_id in dict.fromkeys(shown)}
-    thumbnails = [{"run_id": run_id, **asdict(kept)} for run_id, kept in loaded.items() if kept]
+def write_files(folder: Path, found: Evidence, shown: Iterable[tuple[str, str]]) -> None:
+    """All of it; of the predictions, those that the page shows: (run_id, part of PARTS)."""
+    loaded = {one: found.load_thumbnails(*one) for one in dict.fromkeys(shown)}
+    thumbnails = [{"run_id": one[0], "part": one[1], **asdict(kept)} for one, kept in loaded.items() if kept]
     write(folder / TRIALS, _parquet(found.trials))
     write(folder / "trials.csv", found.trials.to_csv(index=False))
     write(folder / CURVES, _parquet(found.curves))
@@ -118,9 +118,13 @@ def _read_champion(known: dict[str, Any], worst: bytes) -> Champion:
     return Champion(**known, test_images=images, worst_images=worst)
 
 
-def _thumbnails(path: Path) -> dict[str, Thumbnails]:
-    table = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
-    return {str(run_id): Thumbnails(*parts) for run_id, *parts in table.itertuples(index=False)}
+def _thumbnails(path: Path) -> dict[tuple[str, str], Thumbnails]:
+    """Version 0.2 kept those of validation images alone, and did not say so."""
+    rows = pd.read_parquet(path).to_dict("records") if path.is_file() else []
+    return {
+        (row["run_id"], row.get("part", "val")): Thumbnails(row["images"], row["truth"], row["predictions"])
+        for row in rows
+    }
 
 
 def _parquet(table: pd.DataFrame) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 from training.data.images import Pixels
 from training.data.pictures import GAP, cut_predictions
 
+PARTS = ("val", "train")  # whose images a trial keeps predictions of: the first of each
 SIDE = 120  # pixels of an image in a thumbnail
 QUALITY = 50  # of WebP: a thumbnail of four takes some 5 KB
 

@@ -76,7 +76,8 @@ class Chapter:
     rows: tuple[TableRow, ...]
     notes: tuple[str, ...]  # on the published numbers
     pictures: tuple[Picture, ...]
-    thumbnails: tuple[Thumbnail, ...]  # predictions; empty without runs
+    thumbnails: tuple[Thumbnail, ...]  # predictions on validation images; empty without runs
+    train_thumbnails: tuple[Thumbnail, ...]  # on training images, where the report shows them (Fig. 5)
     runs: str  # `12 runs on cells (protocol fixed, baseline report)`; empty without runs
     switched: str  # how often the switching loss led with Dice; empty where no curve says so
     short: str  # a warning, where the runs had far fewer epochs than the report's
@@ -121,6 +122,9 @@ def make_chapters(
             notes=tuple(notes[notes["figure"] == study.figure]["note"]),
             pictures=tuple(study_pictures(study, table, runs, curves)),
             thumbnails=tuple(study_thumbnails(study, table, runs, found)),
+            train_thumbnails=tuple(
+                study_thumbnails(study, table, runs, found, "train") if study.name == "training_data" else ()
+            ),
             runs=_runs(runs),
             switched=describe_switching(runs, curves) if study.name == "losses" else "",
             short=_short(study, runs),

@@ -53,7 +53,10 @@ def write_report(out: Path, found: Evidence, snapshot_folder: Path | None, *, lo
         out / "tables", exports.make_tables(published, sets.first_set(found.trials), content["verdicts"])
     )
     shown = [
-        thumbnail.run_id for chapter in content["chapters"] for thumbnail in chapter.thumbnails if thumbnail.run_id
+        (thumbnail.run_id, thumbnail.part)
+        for chapter in content["chapters"]
+        for thumbnail in (*chapter.thumbnails, *chapter.train_thumbnails)
+        if thumbnail.run_id
     ]
     for folder in [out / "tables", *([snapshot_folder] if snapshot_folder else [])]:
         snapshot.write_files(folder, found, shown)

@@ -39,7 +39,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A cell's predictions on the study's validation images, side by side."""
+    """A cell's predictions on the same images as every other one's, side by side."""
 
     label: str
     dice: str  # of its best run; empty for the images and their truth
@@ -47,6 +47,7 @@ class Thumbnail:
     run_id: str = ""  # of the run that was trained; empty for the images and their truth
     best: bool = False
     link: str = ""  # to the run in the MLflow UI
+    part: str = "val"  # whose images they are: of PARTS
 
 
 def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curves: pd.DataFrame) -> list[Picture]:
@@ -92,7 +93,9 @@ def _curves(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, score: str
     return lambda: panels.curves_figure(study, trials, curves, score)
 
 
-def study_thumbnails(study: Study, table: pd.DataFrame, trials: pd.DataFrame, found: Evidence) -> list[Thumbnail]:
+def study_thumbnails(
+    study: Study, table: pd.DataFrame, trials: pd.DataFrame, found: Evidence, part: str = "val"
+) -> list[Thumbnail]:
     """The images, their truth, and what the best run of every cell predicts; nothing where no picture is kept.
 
     Of several folds the one with most runs is shown: others validate on other images.
@@ -104,7 +107,7 @@ def study_thumbnails(study: Study, table: pd.DataFrame, trials: pd.DataFrame, fo
     runs = [_best_run(trials, row, factors) for row in table.to_dict("records")]
     highest = max((run["val_dice"] for run in runs if run is not None), default=float("nan"))
     for name, run in zip(names, runs, strict=True):
-        kept = found.load_thumbnails(run["trained_run_id"]) if run is not None else None
+        kept = found.load_thumbnails(run["trained_run_id"], part) if run is not None else None
         if run is None or kept is None:
             continue
         if not thumbnails:
@@ -117,6 +120,7 @@ def study_thumbnails(study: Study, table: pd.DataFrame, trials: pd.DataFrame, fo
                 run_id=run["trained_run_id"],
                 best=run["val_dice"] == highest > 0,
                 link=found.link(run["experiment_id"], run["run_id"]),
+                part=part,
             )
         )
     return thumbnails

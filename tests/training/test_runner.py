@@ -85,7 +85,7 @@ def test_a_trial_s_run_has_its_factors_scores_tags_and_pictures(tmp_path: Path) 
     for name in ("data_digest", "split_digest", "git_commit", "process", "heartbeat", "collapsed"):
         assert name in run.data.tags
     assert Trial.from_json(artifact(run, "trial.json", tmp_path).read_text()) == trial
-    for picture in ("learning_curve.png", "predictions.png"):
+    for picture in ("learning_curve.png", "predictions.png", "train_predictions.png"):
         assert artifact(run, picture, tmp_path).read_bytes().startswith(b"\x89PNG")
     rows = list(csv.DictReader(artifact(run, "epochs.csv", tmp_path).open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -142,7 +142,7 @@ def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
         (["losses", "--epochs", "ten"], "epochs='ten' is no whole number; give one, or `preset`"),
         (["losses", "--epochs", "0"], "epochs=0 is out of range; it must be at least 1"),
         (["losses", "--seeds", "x"], "'x' is no whole number"),
-        (["losses", "--seeds", "0"], "seeds=0 is out of range; it must be at least 1"),
+        (["losses", "--seeds", "0"], "seeds=0 is out of range; it must be between 1 and 1000"),
         (["losses", "--image-size", "100"], "image_size=100 is out of range; it must be a multiple of 16"),
         (["losses", "--baseline", "guess"], "baseline='guess' is unknown; it must be one of report, measured"),
         (["losses", "--protocol", "none"], "protocol='none' is unknown; it must be one of fixed, report"),

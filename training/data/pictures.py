@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from training.data.framing import OUTSIDE
 from training.data.images import Pixels, to_channels
 
+VAL_PICTURE, TRAIN_PICTURE = "predictions.png", "train_predictions.png"  # artifacts of a trial
 TRUTH_RGB, PREDICTION_RGB = (0, 158, 115), (230, 159, 0)  # their green and orange
 VEIL = 128  # grey over pixels that do not count
 PANEL = 192  # pixels; a panel is a square, whatever the image

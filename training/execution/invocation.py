@@ -48,8 +48,8 @@ def run_studies(prepared: Prepared, module: str) -> int:
     session = Session(
         prepared=prepared, client=client, experiment_id=experiment_id, pool=_make_pool(prepared), progress=progress
     )
-    for number in (signal.SIGINT, signal.SIGTERM):  # whoever started us may ignore the first, as nohup and & do
-        signal.signal(number, _interrupt)
+    # Whoever started us may ignore the first, as nohup and & do.
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         missing = _run_studies(session, winners)
     except KeyboardInterrupt:
@@ -67,6 +67,9 @@ def run_studies(prepared: Prepared, module: str) -> int:
             raise
         progress.say(f"\nerror: {stopped}; what is finished stays; resume with the same command")
         return 1
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     session.pool.close()
     if missing:
         lines = "\n".join(f"  {line}" for line in missing)

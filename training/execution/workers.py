@@ -20,7 +20,7 @@ from training.data.framing import assemble
 from training.data.image_set import ImageSet
 from training.data.images import Pixels
 from training.data.own_size import ImageScore, mean_own_dice, score_image
-from training.data.pictures import PredictionRow, draw_predictions
+from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE, PredictionRow, draw_predictions
 from training.data.split import Split
 from training.execution.jobs import COLLAPSED, FORWARDED_ENV, EpochDone, Job, Outcome, Timing
 from training.network.batches import DeviceSet
@@ -37,7 +37,7 @@ from training.tracking.trial_run import TrialRun
 MEASURED_BATCHES = 4
 CHECKPOINT_SECONDS = "60"  # of training between two; UNET_STUDIES_CHECKPOINT_SECONDS says otherwise
 WATCH_SECONDS = 1.0
-SHOWN_IMAGES = 4  # of the validation set, in predictions.png
+SHOWN_IMAGES = 4  # of the validation and of the training images, in the pictures of predictions
 
 
 @dataclass(frozen=True)
@@ -165,14 +165,18 @@ def _begin(job: Job, run: TrialRun) -> tuple[Training, TrialProgress]:
 
 def _finish(job: Job, run: TrialRun, training: Training, progress: TrialProgress, diverged: str) -> Outcome:
     """Everything that is kept of a trained trial."""
-    trial, model, shown = job.trial, training.model, choose_shown(_worker.images, job.split.val)
+    trial, model = job.trial, training.model
     last = {name: value.clone() for name, value in model.state_dict().items()}
     if progress.best_weights:
         model.load_state_dict(progress.best_weights)
-    sheet = draw_sheet(model, trial, _worker.images, _worker.on_device, shown)
+    parts = {VAL_PICTURE: job.split.val, TRAIN_PICTURE: job.split.train}
+    pictures = {
+        name: draw_sheet(model, trial, _worker.images, _worker.on_device, choose_shown(_worker.images, part))
+        for name, part in parts.items()
+    }
     scores = score_images(model, trial, _worker.images, _worker.on_device, job.split.val) if run.epochs else []
     try:
-        run.finish(model, sheet, progress.seconds, diverged, _worker.images.stems, scores)
+        run.finish(model, pictures, progress.seconds, diverged, _worker.images.stems, scores)
     finally:
         model.load_state_dict(last)
     best_epoch = run.best.epoch if run.epochs else 0
@@ -189,9 +193,9 @@ def _finish(job: Job, run: TrialRun, training: Training, progress: TrialProgress
     )
 
 
-def choose_shown(images: ImageSet, val: tuple[int, ...]) -> tuple[int, ...]:
-    """The first of the validation images, those that have foreground before the others."""
-    return tuple(sorted(val, key=lambda index: images.facts[index].foreground == 0)[:SHOWN_IMAGES])
+def choose_shown(images: ImageSet, part: tuple[int, ...]) -> tuple[int, ...]:
+    """The first of a part's images, those that have foreground before the others."""
+    return tuple(sorted(part, key=lambda index: images.facts[index].foreground == 0)[:SHOWN_IMAGES])
 
 
 def score_images(

@@ -12,7 +12,7 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class TrialRun:
     def finish(
         self,
         model: UNet,
-        predictions: Pixels | None,
+        pictures: Mapping[str, Pixels],
         seconds: float,
         reason_diverged: str,
         stems: Sequence[str],
@@ -85,7 +85,8 @@ class TrialRun:
     ) -> None:
         """Summary metrics, tags and artifacts; then the run is FINISHED. `model` holds the best epoch's weights.
 
-        scores: of them, on the validation images, whose names are in `stems` by index.
+        pictures: RGB, by the name of their file. scores: of these weights, on the validation images, whose names are
+        in `stems` by index.
         Raises LeaseLost when somebody took the run for dead meanwhile. What is sent twice counts once.
         """
         summary: dict[str, float] = {"seconds": seconds}
@@ -113,7 +114,7 @@ class TrialRun:
         stamp = int(time.time() * 1000)
         self._waiting += [Metric(key, float(value), stamp, 0) for key, value in summary.items()]
         self._send()
-        tags["artifacts"] = json.dumps(self._log_artifacts(model, predictions, stems, scores))
+        tags["artifacts"] = json.dumps(self._log_artifacts(model, pictures, stems, scores))
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         if self.client.get_run(self.run_id).info.status != "RUNNING":
             raise LeaseLost(self.run_id)
@@ -151,7 +152,7 @@ class TrialRun:
             del self._waiting[: len(batch)]
 
     def _log_artifacts(
-        self, model: UNet, predictions: Pixels | None, stems: Sequence[str], scores: Sequence[ImageScore]
+        self, model: UNet, pictures: Mapping[str, Pixels], stems: Sequence[str], scores: Sequence[ImageScore]
     ) -> dict[str, str]:
         """Their SHA-256, by name: whoever reads one can tell that it is whole, and what the trial wrote."""
         with tempfile.TemporaryDirectory() as name:
@@ -161,9 +162,9 @@ class TrialRun:
                 _write_rows(folder / "epochs.csv", Epoch, self.epochs)
                 _write_rows(folder / "val_images.csv", ImageScore, scores, image=[stems[one.index] for one in scores])
                 draw_learning_curve(self.epochs, self.name).savefig(folder / "learning_curve.png")
-                if predictions is not None:
-                    _, encoded = cv2.imencode(".png", cv2.cvtColor(predictions, cv2.COLOR_RGB2BGR))
-                    (folder / "predictions.png").write_bytes(encoded.tobytes())  # imwrite is silent on a full disk
+                for file, picture in pictures.items():
+                    _, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+                    (folder / file).write_bytes(encoded.tobytes())  # imwrite is silent on a full disk
                 save_model(model, folder / "model")
             self.client.log_artifacts(self.run_id, str(folder))
             files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -51,7 +51,7 @@ def trials(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFram
                     run.log(epoch)
             except Diverged as error:
                 reason = str(error)
-            run.finish(model, None, 1.0, reason, (), [])
+            run.finish(model, {}, 1.0, reason, (), [])
         end_run(client, parent)
         return evidence.from_store("discs", "").trials
 

@@ -97,14 +97,14 @@ def test_a_tracking_server_gives_the_same_table_curves_and_pictures(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = runs.load_trials(DIGEST)
-    curves, picture = runs.load_curves(trials.head(3)), runs.load_predictions(trials["run_id"][0])
+    curves, picture = runs.load_curves(trials.head(3)), runs.load_predictions(trials["run_id"][0], "val")
     with tracking_server(tmp_path, made_up_store(tmp_path_factory.getbasetemp())) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
         monkeypatch.setattr(runs, "PAGE", 7)  # so that there are several
         assert store.tracking_server() == server.url
         pd.testing.assert_frame_equal(runs.load_trials(DIGEST), trials)
         pd.testing.assert_frame_equal(runs.load_curves(trials.head(3)), curves)
-        assert runs.load_predictions(trials["run_id"][0]) == picture != b""
+        assert runs.load_predictions(trials["run_id"][0], "val") == picture != b""
 
 
 def test_a_postgresql_store_is_read_by_the_same_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,12 +205,17 @@ def test_a_report_rests_on_all_folds_and_on_the_data_sets_that_are_named(tmp_pat
         evidence.from_store(f"{DIGEST},x", "")
 
     for name, digest in (("one", DIGEST), ("two", "other")):
-        snapshot.write_files(tmp_path / name, evidence.from_store(digest, ""), found.trials["run_id"].head(1))
+        snapshot.write_files(
+            tmp_path / name,
+            evidence.from_store(digest, ""),
+            [(run_id, "val") for run_id in found.trials["run_id"].head(1)],
+        )
     again = snapshot.from_folders([tmp_path / "one", tmp_path / "two"], "")
     pd.testing.assert_frame_equal(again.trials, found.trials)
     pd.testing.assert_frame_equal(again.curves.reset_index(drop=True), found.curves)
     assert again.sets == found.sets
-    assert again.load_thumbnails(found.trials["run_id"][0]) is not None
+    assert again.load_thumbnails(found.trials["run_id"][0], "val") is not None
+    assert again.load_thumbnails(found.trials["run_id"][0], "train") is None
     twice = snapshot.from_folders([tmp_path / "one", tmp_path / "one"], "")
     pd.testing.assert_frame_equal(twice.trials, evidence.from_store(DIGEST, "").trials)
 

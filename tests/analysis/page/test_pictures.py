@@ -10,7 +10,7 @@ import pytest
 
 from analysis.evidence import evidence
 from analysis.evidence.schema import load_published, tidy
-from analysis.evidence.thumbnails import Thumbnails, make_thumbnails
+from analysis.evidence.thumbnails import PARTS, Thumbnails, make_thumbnails
 from analysis.page.pictures import study_pictures, study_thumbnails
 from analysis.page.tables import compare
 from training.data.framing import OUTSIDE
@@ -87,12 +87,14 @@ def runs_of(study: str) -> list[dict[str, object]]:
     return [known | row.factors | {"run_id": str(k), "experiment_id": "1"} for k, row in enumerate(rows)]
 
 
-def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked() -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked(part: str) -> None:
     cells = runs_of("losses")
     trials = tidy([*cells, cells[3] | {"seed": 1, "val_dice": 0.9, "run_id": "best"}])
     loaded = []
 
-    def load_thumbnails(run_id: str) -> Thumbnails | None:
+    def load_thumbnails(run_id: str, wanted: str) -> Thumbnails | None:
+        assert wanted == part
         loaded.append(run_id)
         return make_thumbnails(cv2.imencode(".png", picture((64, 64), (30, 90)))[1].tobytes())
 
@@ -100,7 +102,8 @@ def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked
         evidence.nothing(), trials=trials, load_thumbnails=load_thumbnails, server="http://mlflow.example"
     )
     study = STUDIES["losses"]
-    thumbnails = study_thumbnails(study, compare(study, load_published(), trials), trials, found)
+    thumbnails = study_thumbnails(study, compare(study, load_published(), trials), trials, found, part)
+    assert {thumbnail.part for thumbnail in thumbnails if thumbnail.run_id} == {part}
     assert [thumbnail.label for thumbnail in thumbnails[:3]] == ["images", "truth", "switching loss, Adam"]
     assert len(thumbnails) == 2 + 12
     assert "best" in loaded

@@ -192,7 +192,7 @@ def log_trial(client: MlflowClient, folder: Path, *epochs: Epoch) -> str:
     for epoch in epochs:
         run.log(epoch)
     score = ImageScore(index=0, dice=run.best.val_dice, own_dice=run.best.val_dice, false_alarm=False)
-    run.finish(make_model(TRIAL, 1, torch.device("cpu")), None, 1.0, "", ("image",), [score])
+    run.finish(make_model(TRIAL, 1, torch.device("cpu")), {}, 1.0, "", ("image",), [score])
     return run.run_id
 
 

@@ -162,7 +162,13 @@ def test_a_worker_that_dies_when_its_trial_is_done_costs_nothing(
 def test_what_a_trial_wrote_can_be_told_from_anything_else(undisturbed: Studies, tmp_path: Path) -> None:
     run = undisturbed.trained()[0]
     hashes = json.loads(run.data.tags["artifacts"])
-    assert {"trial.json", "epochs.csv", "model/model.safetensors", "predictions.png"} <= hashes.keys()
+    assert {
+        "trial.json",
+        "epochs.csv",
+        "model/model.safetensors",
+        "predictions.png",
+        "train_predictions.png",
+    } <= hashes.keys()
     folder = Path(MlflowClient(undisturbed.uri).download_artifacts(run.info.run_id, "", str(tmp_path)))
     found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in hashes}
     assert found == hashes
