@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from training.command.machine import find_device, find_precision, keep_memory
+from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE
 from training.data.reading import load_folder
 from training.data.split import make_split
 from training.execution.workers import draw_sheet, score_images
@@ -61,9 +62,10 @@ def main() -> None:
             run = TrialRun(client, experiment, "trial", trial, {}, "")
             for number in range(1, REPORT_EPOCHS + 1):
                 run.log(dataclasses.replace(epoch, epoch=number))
-            sheet = draw_sheet(model, trial, cells, images, split.val[:4])
+            parts = {VAL_PICTURE: split.val, TRAIN_PICTURE: split.train}
+            pictures = {name: draw_sheet(model, trial, cells, images, part[:4]) for name, part in parts.items()}
             scores = score_images(model, trial, cells, images, split.val)
-            run.finish(model, sheet, 0.0, "", cells.stems, scores)
+            run.finish(model, pictures, 0.0, "", cells.stems, scores)
             seconds.append(time.perf_counter() - start)
     logging, training = sorted(seconds)[REPEATS // 2], REPORT_EPOCHS * epoch.epoch_seconds
     print(f"{device}, {trial.precision}, torch {torch.__version__}, {len(split.train)} training images of 256x256")

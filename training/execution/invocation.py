@@ -69,7 +69,7 @@ def run_studies(prepared: Prepared, module: str) -> int:
         return 1
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)
     session.pool.close()
     if missing:
         lines = "\n".join(f"  {line}" for line in missing)
