@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from training.study.settings import PRESETS, usual_rates
+from training.study.settings import PRESETS, scale_epochs, usual_rates
 from training.study.studies import STUDIES
 from training.study.words import pluralize
 
@@ -113,11 +113,18 @@ def _beside_preset(trials: pd.DataFrame) -> dict[str, Any]:
     told = {}
     if (pixels := trials["image_size"].iloc[0]) != preset.image_size:
         told["image_size"] = f"{pixels:.0f}"
-    usual = {max(1, round(STUDIES[name].epochs * preset.epoch_share)) for name in trials["study"].unique()}
-    epochs = set(trials["epochs"])
-    if len(epochs) == 1 and not epochs & usual:
-        told["epochs"] = f"{epochs.pop():.0f}"
+    on_most_data = trials[~(trials["train_percent"] < trials["train_percent"].max())]
+    epochs = {str(name): float(own.min()) for name, own in on_most_data.groupby("study")["epochs"]}
+    if not _is_share(preset.epoch_share, epochs):
+        percent = next((percent for percent in range(1, 1000) if _is_share(percent / 100, epochs)), None)
+        is_same = percent is None or len(set(epochs.values())) == 1
+        told["epochs"] = f"{min(epochs.values()):.0f}" if is_same else f"{percent}%"
     return told
+
+
+def _is_share(share: float, epochs: Mapping[str, float]) -> bool:
+    """Whether each study's epochs are this share of the report's."""
+    return all(scale_epochs(STUDIES[name].epochs, share) == found for name, found in epochs.items())
 
 
 def _values(column: pd.Series) -> str:

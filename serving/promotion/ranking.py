@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-JUDGED = (  # finished, validated on images it never saw, trained on the masks as they are, and a row of its study
+JUDGED = (  # finished, validated on images it never saw, and trained on the masks as they are
     "status = 'FINISHED' and tags.role = 'trial' and tags.protocol = 'fixed' and params.augment != 'both' "
-    "and params.train_percent != '100' and params.equalize_masks = 'False' "
-    "and tags.row != 'search'"
+    "and params.train_percent != '100' and params.equalize_masks = 'False'"
 )
 PAGE = 200  # runs asked for at once
 REPEATED = ("seed", "fold")  # what tells the runs of a cell apart
@@ -30,7 +29,8 @@ def find_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
     query = f"{JUDGED} and tags.data = '{data}'" if plain else JUDGED
     for run in search_runs(client, query, "metrics.best_val_dice DESC", PAGE):
         reused = "reused_from" in run.data.tags  # then the run that trained it is there, too
-        if run.data.tags["data"] == data and not reused:
+        searched = run.data.tags.get("row") == "search"  # it only found a row's learning rate
+        if run.data.tags["data"] == data and not reused and not searched:
             yield run
 
 

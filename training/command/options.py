@@ -35,7 +35,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("study", help=f"{', '.join(STUDIES)}, or {ALL} of them in the report's order")
     add_reading(parser)
     parser.add_argument("--preset", default="small", help="; ".join(f"{k}: {v.meant_for}" for k, v in PRESETS.items()))
-    parser.add_argument("--epochs", default="preset", help="of every trial; preset: the preset's share of the report's")
+    parser.add_argument(
+        "--epochs", default="preset", help="of every trial; or a share of the report's, as 25%%; preset: its share"
+    )
     parser.add_argument("--image-size", default="preset", help="pixels, a multiple of 16")
     parser.add_argument("--fit", default="resize", help=FIT_HELP)
     parser.add_argument("--seeds", type=whole_number, default=1, help="runs of every cell")

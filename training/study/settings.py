@@ -47,7 +47,7 @@ class Settings:
     """What a user chooses for a whole study. `preset` in epochs or image_size means: what the preset says."""
 
     preset: str
-    epochs: str  # a whole number for every trial, or "preset"
+    epochs: str  # a whole number for every trial; a share of the report's, as 25%; or "preset"
     image_size: str  # pixels, or "preset"
     fit: str
     seeds: int
@@ -98,10 +98,8 @@ class Settings:
 
     def base(self, epochs: int) -> dict[str, Any]:
         """The factors every trial starts from; epochs are those the report gives its row."""
-        share = PRESETS[self.preset].epoch_share
-        scaled = max(1, round(epochs * share)) if self.epochs == "preset" else _whole("epochs", self.epochs)
         base: dict[str, Any] = {
-            "epochs": scaled,
+            "epochs": self._scale(epochs),
             "image_size": self.pixels,
             "fit": self.fit,
             "train_percent": min(Trial.train_percent, self.largest_train_percent),
@@ -113,6 +111,18 @@ class Settings:
         Trial(loss="bce", optimizer="adam", lr=1e-3, **base)
         return base
 
+    def _scale(self, epochs: int) -> int:
+        if self.epochs == "preset":
+            return scale_epochs(epochs, PRESETS[self.preset].epoch_share)
+        if self.epochs.endswith("%"):
+            return scale_epochs(epochs, _whole("epochs", self.epochs.removesuffix("%")) / 100)
+        return _whole("epochs", self.epochs)
+
+
+def scale_epochs(epochs: int, share: float) -> int:
+    """So much of the report's epochs, at least 1."""
+    return max(1, round(epochs * share))
+
 
 def usual_rates(baseline: str, seeds: int) -> str:
     """rates=auto: the report's where all else is the report's, too, and no searches where nothing can be decided."""
@@ -123,4 +133,5 @@ def _whole(name: str, value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise ValueError(f"{name}={value!r} is no whole number; give one, or `preset` for the preset's") from None
+        share = ", a share of the report's, as 25%," if name == "epochs" else ""
+        raise ValueError(f"{name}={value!r} is no whole number; give one{share} or `preset` for the preset's") from None

@@ -41,6 +41,17 @@ def test_studies_that_took_over_each_others_winners_are_one_command() -> None:
     assert len(commands(tidy([row | {"baseline": "report"} for row in rows]))) == 2
 
 
+def test_a_share_of_the_report_s_epochs_is_given_as_a_share() -> None:
+    """A quarter: of learning_rate's 50, of 200, and twice that where training twice as long is what is asked."""
+    epochs = {"learning_rate": (12,), "losses": (50,), "extensions": (50, 100)}
+    rows = [
+        RUN | {"study": name, "epochs": number, "baseline": "measured", "rates": "shared"}
+        for name, numbers in epochs.items()
+        for number in numbers
+    ]
+    assert command("", tidy(rows)) == "mlflow run . -P data=path/to/cells -P epochs=25%"
+
+
 def test_provenance_names_every_value_and_leaves_out_what_is_unknown() -> None:
     rows = [RUN | {"run_id": "a", "device": "cpu"}, RUN | {"run_id": "b", "device": "cuda:0", "seed": 1}]
     rows += [RUN | {"run_id": "c", "trained_run_id": "a", "started": "2026-05-05T01:02:03"}]

@@ -133,6 +133,7 @@ def test_presets_share_the_report_s_epochs_out() -> None:
     assert trials(plan("optimizers", preset="small"))[0].epochs == 15
     assert {trial.epochs for trial in trials(plan("schedulers_by_data"))} == {200, 300}
     assert {trial.epochs for trial in trials(plan("schedulers_by_data", epochs="7"))} == {7}
+    assert {trial.epochs for trial in trials(plan("schedulers_by_data", epochs="25%"))} == {50, 75}
     works = [sum(estimate_work(study, settings(preset=preset)) for study in STUDIES.values()) for preset in PRESETS]
     assert works == sorted(works)
 
@@ -266,6 +267,7 @@ def test_a_winner_s_own_rate_is_what_the_next_studies_build_on() -> None:
         ("preset", "huge"),
         ("epochs", "ten"),
         ("epochs", "0"),
+        ("epochs", "a%"),
         ("image_size", "100"),
         ("seeds", 0),
         ("baseline", "guess"),
