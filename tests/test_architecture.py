@@ -15,7 +15,9 @@ DOORS = ("training", "analysis", "serving")  # the files at the top: what MLproj
 
 # What each folder may import of ours, beside itself; arrows go down.
 PREPARES_AN_IMAGE = {"training.data.images", "training.data.framing"}  # in training and in serving, the same
-STORE = {"training.tracking.store", "training.tracking.mlflow_run"}  # which store, and which run is ours
+STORE = {  # which store, which run is ours, and what of a run travels
+    *("training.tracking.store", "training.tracking.mlflow_run", "training.tracking.kept_runs"),
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "training.study": set(),
     "training.data": {"training.study"},

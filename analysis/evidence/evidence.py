@@ -24,6 +24,7 @@ NO_CURVES = ("run_id", "epoch", "val_dice")
 class Evidence:
     trials: pd.DataFrame  # of schema.SCHEMA
     curves: pd.DataFrame  # run_id and the columns of epochs.csv
+    kept_runs: pd.DataFrame  # what a store needs to know the trials again (training/tracking/kept_runs.py)
     champion: store.Champion | None
     load_thumbnails: Callable[[str, str], Thumbnails | None]  # of a run's predictions on a part of PARTS
     server: str  # address of the tracking server; empty where it is not known
@@ -42,6 +43,7 @@ def nothing() -> Evidence:
     return Evidence(
         trials=tidy([]),
         curves=pd.DataFrame(columns=NO_CURVES),
+        kept_runs=pd.DataFrame(),
         champion=None,
         load_thumbnails=lambda run_id, part: None,
         server="",
@@ -65,6 +67,7 @@ def from_store(data_digests: str, server: str) -> Evidence:
     return Evidence(
         trials=add_curve_scores(mark_collapsed(forget_old_scores(trials, curves), curves), curves),
         curves=curves,
+        kept_runs=runs.load_kept_runs(trials),
         champion=champion,
         load_thumbnails=functools.cache(lambda run_id, part: make_thumbnails(runs.load_predictions(run_id, part))),
         server=server or store.tracking_server(),

@@ -16,6 +16,7 @@ from analysis.evidence.store import connect, fetch
 from analysis.evidence.thumbnails import PARTS
 from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE
 from training.study.studies import STUDIES
+from training.tracking.kept_runs import to_row
 from training.tracking.store import search_runs
 
 PAGE = 1000  # runs a request
@@ -86,6 +87,17 @@ def load_curves(trials: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
 
 
+def load_kept_runs(trials: pd.DataFrame) -> pd.DataFrame:
+    """Of the study runs that these trials are of: every trial that was trained, those of rate searches, too."""
+    client, found = connect(), dict[str, dict[str, Any]]()
+    for parent in trials["parent_run_id"].dropna().unique():
+        for run in search_runs(client, _children(parent), "start_time ASC", PAGE):
+            trained = run.data.tags.get(REUSED, run.info.run_id)
+            if trained not in found:
+                found[trained] = to_row(run if trained == run.info.run_id else client.get_run(trained))
+    return pd.DataFrame(found.values())
+
+
 def load_predictions(run_id: str, part: str) -> bytes:
     """The picture (PNG) of a run's predictions on a part of PARTS; empty where it has none."""
     path = fetch(connect(), run_id, PICTURES[part])
@@ -101,9 +113,12 @@ def count_images(trials: pd.DataFrame) -> int:
 
 def _trials_of(client: MlflowClient, parent: str) -> list[dict[str, Any]]:
     """The finished trials of a study run, under MLflow's names; what only searched for a row's rate is no row."""
-    query = f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
-    found = search_runs(client, query, "start_time ASC", PAGE)
+    found = search_runs(client, _children(parent), "start_time ASC", PAGE)
     return [_row(run) for run in found if run.data.tags.get("row") != "search"]
+
+
+def _children(parent: str) -> str:
+    return f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from analysis.evidence.provenance import provenance, provenance_by_set
 from analysis.evidence.schema import ADDED, CURVE, SCHEMA, SETTINGS, modernize
 from analysis.evidence.store import TEST_COLUMNS, Champion
 from analysis.evidence.thumbnails import Thumbnails, to_webp
+from training.tracking.kept_runs import RUNS
 
 TRIALS, CURVES, PREDICTIONS = "trials.parquet", "curves.parquet", "predictions.parquet"
 CHAMPION, WORST, PROVENANCE = "champion.json", "champion_worst_images.webp", "provenance.json"
@@ -44,6 +45,7 @@ def from_files(folder: Path, server: str) -> Evidence:
     return Evidence(
         trials=add_curve_scores(trials, curves),
         curves=curves,
+        kept_runs=pd.read_parquet(folder / RUNS) if (folder / RUNS).is_file() else pd.DataFrame(),
         champion=_champion(folder),
         load_thumbnails=lambda run_id, part: thumbnails.get((run_id, part)),
         server=server,
@@ -68,6 +70,7 @@ def from_folders(folders: Sequence[Path], server: str) -> Evidence:
     return Evidence(
         trials=trials,
         curves=curves[curves["run_id"].isin(trials["run_id"])],
+        kept_runs=pd.concat([one.kept_runs for one in found], ignore_index=True).drop_duplicates(),
         champion=champions[0] if champions else None,
         load_thumbnails=lambda *shown: next(filter(None, (one.load_thumbnails(*shown) for one in found)), None),
         server=server,
@@ -84,6 +87,8 @@ def write_files(folder: Path, found: Evidence, shown: Iterable[tuple[str, str]])
     write(folder / TRIALS, _parquet(found.trials))
     write(folder / "trials.csv", found.trials.to_csv(index=False))
     write(folder / CURVES, _parquet(found.curves))
+    if len(found.kept_runs):
+        write(folder / RUNS, _parquet(found.kept_runs))
     if thumbnails:
         write(folder / PREDICTIONS, _parquet(pd.DataFrame(thumbnails)))
     if found.provenance:

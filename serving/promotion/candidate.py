@@ -27,6 +27,7 @@ from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
+from training.tracking.kept_runs import RESTORED
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -93,6 +94,8 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
     judged = comparable(run for run in found if leaves_out_empty_images(run))
     ranked = rank_runs(judged)
     for run in ranked:
+        if RESTORED in run.data.tags:
+            raise ValueError(_no_weights(run))
         made = (int(run.data.params["image_size"]), run.data.params["fit"], readings[study_of(run)])
         if made not in sets:
             sets[made] = load_folder(folder, *made)
@@ -186,6 +189,14 @@ def _find_split(stems: dict[str, list[str]], images: ImageSet) -> dict[str, tupl
 def _read_json(client: "MlflowClient", run_id: str, name: str) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
         return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text())
+
+
+def _no_weights(run: "Run") -> str:
+    return (
+        f"run {run.info.run_id} is the best, but it was restored from files, which hold no weights; delete it (`mlflow "
+        f"runs delete --run-id {run.info.run_id}`) and start its study ({run.data.tags.get('study', '')}) again with "
+        "the same parameters: that trains this trial alone"
+    )
 
 
 def _other_images(folder: Path, seen: set[str], digests: list[str]) -> str:

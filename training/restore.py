@@ -1,0 +1,60 @@
+"""Writes kept trials back into a store, so that studies reuse them: `mlflow run . -e restore -P tables=FOLDER`.
+
+The folder is what `mlflow run . -e report -P snapshot=FOLDER` wrote, as those in analysis/measured/ are. Whatever the
+store holds already stays as it is, and the command may be repeated. Weights do not travel: a trial that is to be
+promoted has to be trained again.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.command.entry import Parser, run_command, user_path
+from training.command.progress import leave
+
+MODULE = "training.restore"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when every trial is there, 2 for a value that cannot be used."""
+    return run_command(MODULE, run, arguments)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Raises ValueError for a folder that holds no trials."""
+    options = parse(arguments)
+    folder: Path = options.tables
+    import pandas as pd  # it and MLflow take seconds to import
+    from tqdm import tqdm
+
+    from training.tracking import mlflow_run, runs
+    from training.tracking.kept_runs import COLUMNS, RUNS, restore
+
+    if not (folder / RUNS).is_file():
+        raise ValueError(
+            f"tables={folder}: it has no {RUNS}; it must be a folder that `mlflow run . -e report -P snapshot=FOLDER` "
+            "of version 0.3 or later wrote"
+        )
+    kept = pd.read_parquet(folder / RUNS)
+    if missing := [name for name in COLUMNS if name not in kept]:
+        raise ValueError(f"tables={folder}: {RUNS} lacks {', '.join(missing)}; write the snapshot again")
+    curves = pd.read_parquet(folder / "curves.parquet")
+    trained = pd.read_parquet(folder / "trials.parquet").set_index("run_id")["trained_run_id"]
+    groups = curves.drop(columns="run_id").groupby(curves["run_id"].map(trained))
+    by_run = {str(run_id): rows.dropna(axis="columns").to_dict("records") for run_id, rows in groups}
+    client, experiment_id = runs.connect()
+    mlflow_run.own_run(client, MODULE)
+    written = restore(client, experiment_id, folder.name, kept.to_dict("records"), by_run)  # type: ignore[arg-type]
+    count = sum(tqdm(written, total=len(kept), unit="trial", desc="restoring"))
+    print(f"{count} of {len(kept)} trials were restored; the others are in the store already")
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(MODULE, "Write kept trials back into the store, so that studies reuse them.")
+    parser.add_argument("--tables", type=user_path, required=True, help="a folder that a report's snapshot wrote")
+    return parser.parse(arguments)
+
+
+if __name__ == "__main__":
+    leave(main())
