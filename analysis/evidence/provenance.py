@@ -29,6 +29,7 @@ LABELS = {  # column: what it is called
     "fold": "folds",
     "seed": "seeds",
     "baseline": "baseline",
+    "rates": "learning rates",
     "protocol": "protocol",
     "precision": "precision",
     "device": "device",
