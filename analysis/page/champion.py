@@ -7,14 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.claims.labels import number, signed
-from training.study.words import pluralize
+from training.study.words import COMPARED_WITH, pluralize
 
-NAMES = {
-    "otsu": "Otsu's threshold",
-    "runner_up": "the next best configuration",
-    "winner": "the winning configuration",
-    "full_width": "the full width",
-}
 SCORES = (  # tag, what it is, digits
     ("test_dice_at_image_size", "at image_size, before the mask gets the image's own size again", 3),
     ("test_dice_ceiling", "the true masks, scaled to image_size and back: what a perfect mask of that size reaches", 3),
@@ -47,7 +41,7 @@ def compared(tags: Mapping[str, str]) -> tuple[ComparedScore, ...]:
         differs = f" ({one['differs']})" if one["differs"] else ""
         low, high = one["low"], one["high"]
         interval = f"{signed(low)} to {signed(high)}" if low == low else number(low)
-        name = NAMES.get(one["name"], one["name"]) + differs
+        name = COMPARED_WITH.get(one["name"], one["name"]) + differs
         found.append(ComparedScore(name, number(one["dice"]), signed(one["gain"]), interval))
     return tuple(found)
 

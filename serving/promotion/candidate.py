@@ -28,6 +28,7 @@ from training.data.reading import load_folder
 from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
 from training.tracking.kept_runs import RESTORED
+from training.tracking.runs import INCUMBENT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,7 +41,7 @@ WINNER, CONSISTENT = "winner", "consistent"
 class Rival:
     """Another trained network, to be compared with the candidate on the same test images."""
 
-    name: str  # runner_up, winner (where another rule chose) or full_width
+    name: str  # of COMPARED_WITH
     run_id: str
     hashes: dict[str, str]  # as the candidate's
     trial: Trial
@@ -137,13 +138,16 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
 def find_rivals(
     client: "MlflowClient", chosen: "Run", ranked: Sequence["Run"], test: Sequence[str]
 ) -> tuple[Rival, ...]:
-    """The best run of the next best cell (of the best one, where it was not chosen), and the best of the full width.
+    """The best run of the next best cell (of the best one, where it was not chosen), of what the chosen run's
+    study started from, and of the full width.
 
     Only of runs whose weights are there and whose study held out the same test images (stems). `ranked`: best first.
     """
     others = [run for run in ranked if cell_of(run) != cell_of(chosen)]
     is_first = cell_of(ranked[0]) == cell_of(chosen)
     wide = [run for run in others if run.data.params.get("width") == str(FULL_WIDTH)]
+    parent = client.get_run(str(chosen.data.tags["mlflow.parentRunId"]))
+    settled = [run for run in others if _of_seed_0(run).digest == parent.data.tags.get(INCUMBENT)]
     held_out: dict[str, bool] = {}
 
     def is_comparable(run: "Run") -> bool:
@@ -153,12 +157,16 @@ def find_rivals(
         return held_out[study] and bool(client.list_artifacts(run.info.run_id, "model"))
 
     rivals: list[Rival] = []
-    for name, runs in (("full_width", wide), ("runner_up" if is_first else WINNER, others)):
+    for name, runs in (("full_width", wide), ("incumbent", settled), ("runner_up" if is_first else WINNER, others)):
         run = next((run for run in runs if is_comparable(run)), None)
         if run and run.info.run_id not in [rival.run_id for rival in rivals]:
             trial = Trial.from_params(run.data.params)
             rivals.append(Rival(name=name, run_id=run.info.run_id, hashes=written_by(run), trial=trial))
     return tuple(reversed(rivals))
+
+
+def _of_seed_0(run: "Run") -> Trial:
+    return Trial.from_params(run.data.params).replace(seed=0)
 
 
 def written_by(run: "Run") -> dict[str, str]:

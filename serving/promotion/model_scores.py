@@ -5,21 +5,14 @@ from dataclasses import dataclass
 
 from training.data.checks.foreground import MIN_IMAGES
 from training.study.intervals import MIN_UNITS
-from training.study.words import pluralize
-
-NAMES = {
-    "otsu": "Otsu's threshold",
-    "runner_up": "the next best configuration",
-    "winner": "the winning configuration",
-    "full_width": "the full width",
-}
+from training.study.words import COMPARED_WITH, pluralize
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The champion beside something else on the same test images with foreground, at their own size."""
 
-    name: str  # otsu, runner_up, winner (where another rule chose) or full_width
+    name: str  # of COMPARED_WITH
     run_id: str  # of a network; empty for Otsu's threshold
     differs: str  # a network's factors that are not the champion's: `optimizer=sgd lr=0.1`
     dice: float  # mean, of the other
@@ -102,7 +95,7 @@ def describe_comparison(comparison: Comparison, digits: int) -> str:
 def name_of(comparison: Comparison) -> str:
     """What the champion is compared with, in words."""
     differs = f" ({comparison.differs})" if comparison.differs else ""
-    return NAMES[comparison.name] + differs
+    return COMPARED_WITH[comparison.name] + differs
 
 
 def describe_empty(scores: ModelScores) -> str:

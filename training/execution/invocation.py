@@ -144,7 +144,8 @@ def run_study(
     for what in find_undecided(plan, outcomes):
         session.progress.say(f"  no winner: {what}: {NO_WINNER}")
     markdown = describe_study(plan, outcomes, winners, session.settings.seeds)
-    runs.describe_study(session.client, run_id, markdown, winners)
+    incumbent = plan.find_incumbent(outcome.trial for outcome in outcomes if plan.row_of(outcome.trial) != "search")
+    runs.describe_study(session.client, run_id, markdown, winners, incumbent)
     failures = [outcome for outcome in outcomes if outcome.failure]
     if run_id != runs.run_from_mlflow():  # `mlflow run` ends its own run, by our exit status
         runs.end_run(session.client, run_id, failed=bool(failures))

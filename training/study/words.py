@@ -17,3 +17,12 @@ def shorten(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     shown = [name if len(name) <= LONG_NAME else f"{name[: LONG_NAME - 3]}..." for name in names[:SHOWN_NAMES]]
     return ", ".join(shown) + more
+
+
+COMPARED_WITH = {  # a champion, by the names that promotion writes and a report reads
+    "otsu": "Otsu's threshold",
+    "incumbent": "what its study started from",
+    "runner_up": "the next best configuration",
+    "winner": "the winning configuration",
+    "full_width": "the full width",
+}

@@ -37,6 +37,7 @@ SUMMARY = (  # metrics that sum a trial up: those of its best epoch, of its curv
     *("best_val_false_alarms", "val_empty_images", "best_epoch", "epochs_to_converge", "seconds"),
 )
 
+INCUMBENT = "incumbent"  # tag of a study: the digest of the trial that repeats what was settled before
 EARLIER_TAGS = {"trial": "params_hash"}  # what tags were called until 0.2
 RUNNING = "attributes.status = 'RUNNING'"
 
@@ -110,9 +111,13 @@ def log_reused(client: MlflowClient, experiment_id: str, name: str, trained: Run
     end_run(client, run_id)
 
 
-def describe_study(client: MlflowClient, run_id: str, markdown: str, winners: Sequence[Trial]) -> None:
-    """What one reads on the parent's page, and what later studies build on."""
+def describe_study(
+    client: MlflowClient, run_id: str, markdown: str, winners: Sequence[Trial], incumbent: Trial | None
+) -> None:
+    """What one reads on the parent's page, what later studies build on, and what this one started from (of seed 0)."""
     client.set_tag(run_id, "mlflow.note.content", markdown)
+    if incumbent:
+        client.set_tag(run_id, INCUMBENT, incumbent.digest)
     client.log_dict(run_id, {"winners": [dataclasses.asdict(trial) for trial in winners]}, "winners.json")
 
 

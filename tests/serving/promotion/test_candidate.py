@@ -9,7 +9,7 @@ from serving.promotion.candidate import find_rivals
 from serving.promotion.ranking import cell_of, comparable, find_runs, judged_dice, most_consistent, rank_runs
 from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
-from training.tracking.runs import begin_run, connect, end_run
+from training.tracking.runs import INCUMBENT, begin_run, connect, end_run
 
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1)
 
@@ -120,3 +120,11 @@ def test_the_champion_is_compared_with_networks_of_the_same_test_images_whose_we
     rivals = find_rivals(client, runs[full], ranked, ["a", "b"])
     assert [(rival.name, rival.run_id) for rival in rivals] == [("winner", champion)], "it is the full width itself"
     assert find_rivals(client, runs[champion], ranked, ["x"]) == ()
+    settled = log_network(0.7, study, TRIAL.replace(optimizer="adagrad", seed=1))
+    client.set_tag(study, INCUMBENT, TRIAL.replace(optimizer="adagrad", seed=0).digest)
+    rivals = find_rivals(client, runs[champion], rank_runs(find_runs(client, "cells")), ["a", "b"])
+    assert [(rival.name, rival.run_id) for rival in rivals] == [
+        ("runner_up", second),
+        ("incumbent", settled),
+        ("full_width", full),
+    ], "in the study it was trained in"

@@ -15,7 +15,7 @@ def test_winners_of_another_fold_are_not_built_on(monkeypatch: pytest.MonkeyPatc
     for split, lr in (("fold 0", 1e-3), ("fold 1", 1e-2)):
         tags = {"role": "study", "study": "schedulers", "data_digest": "d", "protocol": "fixed", "split_digest": split}
         run_id = runs.begin_run(client, experiment, "schedulers", tags)
-        runs.describe_study(client, run_id, "", [WINNER.replace(lr=lr)])
+        runs.describe_study(client, run_id, "", [WINNER.replace(lr=lr)], None)
         runs.end_run(client, run_id)
     found = runs.load_winners(client, ["schedulers"], "d", "fixed", "fold 0")
     assert found == {"schedulers": [WINNER]}, "not those of the newer run"
