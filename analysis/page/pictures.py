@@ -59,7 +59,8 @@ def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curv
 
     is_published = table["published_lr" if study.search_lr else "published_val_dice"].notna().any()
     if is_published or len(trials):
-        caption = "Published beside measured." if study.figure else "Every cell, the settled one first."
+        first = ", the settled one first" if len(cell_factors(study)) > MAX_FACTORS else ""
+        caption = "Published beside measured." if study.figure else f"Every cell{first}."
         add("published and measured", caption, lambda: panels.comparison_figure(study, table))
     scored = trials.dropna(subset="val_dice")
     if scored.empty:

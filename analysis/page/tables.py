@@ -56,7 +56,8 @@ def compare(study: Study, published: pd.DataFrame, measured: pd.DataFrame) -> pd
 def _rows(study: Study, by: list[str], measured: pd.DataFrame) -> pd.DataFrame:
     """The study's cells in table order; then any that were measured but are not among them.
 
-    A study that the report has not starts from what others settled, so once it ran, its cells are those that ran.
+    A study that the report has not starts from what others settled, so once it ran, its cells are those that ran: in
+    the order of their factors, or where one thing is changed at a time, that one first from which all differ.
     """
     listed: list[dict[str, Any]] = [
         {factor: row.factors[factor] for factor in by} | {"extra": row.extra}
@@ -64,7 +65,7 @@ def _rows(study: Study, by: list[str], measured: pd.DataFrame) -> pd.DataFrame:
     ]
     others = measured[by].assign(extra=True)
     if len(others) and not study.figure:
-        return by_change(others, by)
+        return by_change(others, by) if len(by) > MAX_FACTORS else others.drop_duplicates(by).sort_values(by)
     table = pd.concat([pd.DataFrame(listed).astype(others.dtypes[by].to_dict()), others])
     return table.drop_duplicates(by).reset_index(drop=True)
 

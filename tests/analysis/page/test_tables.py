@@ -10,7 +10,7 @@ from analysis.claims.selection import highest_dice, most_consistent
 from analysis.evidence.published import read_notes
 from analysis.evidence.schema import load_published, tidy
 from analysis.page.tables import compare
-from training.study.studies import STUDIES
+from training.study.studies import STUDIES, baseline_from_report
 
 
 def measured(study: str, *rows: dict[str, Any]) -> pd.DataFrame:
@@ -85,3 +85,15 @@ def test_the_choice_is_by_the_mean_over_seeds_and_takes_the_best_seed() -> None:
 def test_a_trial_whose_dice_says_something_else_is_not_chosen(flaw: dict[str, Any]) -> None:
     assert highest_dice(measured("losses", {"val_dice": 0.99, **flaw})) is None
     assert most_consistent(measured("losses", {"val_dice": 0.99, **flaw})) is None
+
+
+def test_cells_of_a_study_of_ours_come_in_the_order_of_their_factors() -> None:
+    study = STUDIES["decay_by_loss"]
+    rows = list(study.rows(baseline_from_report(study)))
+    trials = tidy(
+        [{"study": study.name, "run_id": str(k), "val_dice": 0.5, **row.factors} for k, row in enumerate(rows)]
+    )
+    table = compare(study, load_published(), trials.sample(frac=1, random_state=0))
+    cells = list(table[["loss", "optimizer", "weight_decay"]].itertuples(index=False, name=None))
+    assert cells == sorted(cells)
+    assert len(cells) == 16
