@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["BENTOML_DO_NOT_TRACK"] = "true"
 os.environ.pop("MLFLOW_RUN_ID", None)
-if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: threads of each would wait for those of the others
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # and where there are several, they would spin meanwhile
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="unet-studies-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 install_import_hook(
@@ -33,6 +30,17 @@ ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("UNET_STUDIES_REAL_DATA", ROOT.parent / "shared" / "data"))
 CASES = REAL_DATA.parent / "cases"  # small folders as people have them, with the truth beside
 EXPECTED_SKIPS = ("no CUDA device", "PyTorch Lightning is not installed")  # and, where they are missing, data and cases
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where tests run side by side, threads of each would wait for those of the others.
+
+    Set before the processes of pytest-xdist start: numpy reads it once, when it is imported.
+    """
+    if getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch and of numpy's OpenBLAS
+        os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where there are several, they would spin meanwhile
 
 
 @pytest.fixture(scope="session")

@@ -112,8 +112,11 @@ def _candidates(descriptors: Sequence[Plane], known: Set[tuple[int, int]]) -> li
     """Pairs (first, second, mirrored) with enough points in common, those of most points for each picture."""
     votes: Counter[tuple[int, int, bool]] = Counter()
     if any(map(len, descriptors)):
+        points = np.concatenate(descriptors)
+        centred = points - points.mean(axis=0)
+        basis = np.linalg.eigh(centred.T @ centred)[1][:, -DIMENSIONS:]  # principal components
         for mirrored in (False, True):
-            for pair in _nearest(descriptors, mirrored):
+            for pair in _nearest(descriptors, basis, mirrored):
                 votes[min(pair), max(pair), mirrored] += 1
     partners: Counter[int] = Counter()
     chosen = []
@@ -125,11 +128,10 @@ def _candidates(descriptors: Sequence[Plane], known: Set[tuple[int, int]]) -> li
     return chosen
 
 
-def _nearest(descriptors: Sequence[Plane], mirrored: bool) -> Iterator[tuple[int, int]]:
+def _nearest(descriptors: Sequence[Plane], basis: Plane, mirrored: bool) -> Iterator[tuple[int, int]]:
     """For every point, the pictures that hold the NEIGHBOURS points most like it, if they are alike enough."""
     points = np.concatenate(descriptors)
     mean = points.mean(axis=0)
-    basis = np.linalg.eigh((points - mean).T @ (points - mean))[1][:, -DIMENSIONS:]  # principal components
     left, right = (_normalize((side - mean) @ basis) for side in (points, _mirror(points) if mirrored else points))
     ends = np.cumsum([0, *map(len, descriptors)])
     image_index = np.repeat(np.arange(len(descriptors)), np.diff(ends))
