@@ -66,7 +66,7 @@ class Studies:
                 said.write(str(error))
                 status = 1
             finally:
-                beside.join(timeout=10)
+                beside.join()  # its signal must not come when the handlers are those from before
                 for number, handler in handlers.items():
                     signal.signal(number, handler)
         assert not beside.failures, (beside.failures, said.getvalue())
@@ -123,10 +123,10 @@ def workers_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     return []
 
 
-def wait_until(holds: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 120) -> None:
-    """Until something holds, which must be while the process runs."""
+def wait_until(holds: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 300) -> None:
+    """Until something holds, which must be while the process runs. A busy machine may take minutes."""
     end = time.monotonic() + seconds
     while not holds():
         assert process is None or process.poll() is None, f"it ended before: {process.communicate()[0]}"
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(0.02)
