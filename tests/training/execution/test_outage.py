@@ -23,7 +23,7 @@ from training.tracking.runs import begin_run, connect
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = ("--epochs", "30")  # so that they are not done before they are disturbed
+EPOCHS = ("--epochs", "12")  # so that they are not done before they are disturbed
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def sqlite_that_does_not_wait() -> Iterator[None]:
 def every_epoch_is_there(studies: Studies) -> bool:
     client = MlflowClient(studies.uri)
     histories = [client.get_metric_history(run.info.run_id, "val_dice") for run in studies.trained()]
-    return len(histories) == 2 and all([p.step for p in points] == list(range(1, 31)) for points in histories)
+    return len(histories) == 2 and all([p.step for p in points] == list(range(1, 13)) for points in histories)
 
 
 def test_a_server_that_was_away_misses_nothing(discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_when_the_retries_are_over_what_was_trained_is_kept_and_sent_later(discs
         assert status == 0, said
         assert every_epoch_is_there(studies)
         resumed = [run.data.tags.get("resumed_after_epoch") for run in studies.trained()]
-        assert resumed.count("30") == len(kept), "what was trained is not trained again"
+        assert resumed.count("12") == len(kept), "what was trained is not trained again"
 
 
 @pytest.mark.usefixtures("sqlite_that_does_not_wait")

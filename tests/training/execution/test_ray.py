@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("ray", reason="Ray is not installed (requirements-ray.txt): this executor was not tried")
 
-EPOCHS = ("--epochs", "30")  # so that they are not done before they are disturbed
+EPOCHS = ("--epochs", "16")  # so that they are not done before they are disturbed
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_the_same_study_gives_the_same_results_and_a_killed_worker_s_trial_is_ta
     wait_until(lambda: bool(ray.training()), process)
     victim = ray.training()[0]
     psutil.Process(int(victim.data.tags["process"].split(":")[1])).kill()
-    said = process.communicate(timeout=300)[0]
+    said = process.communicate(timeout=900)[0]
     assert process.returncode == 0, said
     assert ray.scores() == processes.scores()
     assert sorted(ray.times_trained().values()) == [1, 1]

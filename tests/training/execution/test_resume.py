@@ -18,13 +18,13 @@ from training.execution.pool import Pool
 pytestmark = pytest.mark.slow
 
 STUDY = "mask_equalization"  # of two trials a seed
-LONG = ("--epochs", "24")
+LONG = ("--epochs", "12")
 MANY = ("--epochs", "1", "--seeds", "3")
 
 
 @pytest.fixture(scope="module")
 def undisturbed(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
-    """Two trials of 24 epochs, and six of one, to their ends."""
+    """Two trials of 12 epochs, and six of one, to their ends."""
     studies = Studies(tmp_path_factory.mktemp("undisturbed"), discs)
     assert studies.run(STUDY, *LONG)[0] == 0
     assert studies.run(STUDY, *MANY)[0] == 0
@@ -62,7 +62,7 @@ def test_only_what_is_missing_is_trained(undisturbed: Studies) -> None:
 def test_two_invocations_at_once_share_the_work(undisturbed: Studies, discs: Path, tmp_path: Path) -> None:
     studies = Studies(tmp_path, discs, f"sqlite:///{tmp_path}/mlflow.db")  # no tables yet: they meet in making them
     both = [studies.start(STUDY, *MANY) for _ in range(2)]
-    said = [process.communicate(timeout=300)[0] for process in both]
+    said = [process.communicate(timeout=900)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert set(studies.times_trained().values()) == {1}
     expected = undisturbed.scores()
@@ -88,7 +88,7 @@ def test_a_long_trial_that_was_stopped_goes_on_from_its_checkpoint_to_the_same_e
     if number == signal.SIGKILL:
         process = studies.start(STUDY, *LONG)
         stop(process.pid)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         wait_until(lambda: not workers_of(process))
     else:
         status, said = studies.run(STUDY, *LONG, meanwhile=lambda _: stop(os.getpid()))
@@ -103,12 +103,12 @@ def test_a_long_trial_that_was_stopped_goes_on_from_its_checkpoint_to_the_same_e
     assert len(tags) == 2
     resumed = [int(of_run["resumed_after_epoch"]) for of_run in tags if "resumed_after_epoch" in of_run]
     assert resumed, "one at least had begun"
-    assert all(0 < epoch <= 24 for epoch in resumed)
+    assert all(0 < epoch <= 12 for epoch in resumed)
     expected = undisturbed.scores()
     assert studies.scores() == {digest: expected[digest] for digest in studies.scores()}
     for run in studies.trained():
         history = MlflowClient(studies.uri).get_metric_history(run.info.run_id, "val_dice")
-        assert [point.step for point in history] == list(range(1, 25)), "every epoch, each once"
+        assert [point.step for point in history] == list(range(1, 13)), "every epoch, each once"
     assert not list(checkpoints.iterdir()), "a finished trial leaves no checkpoint"
 
 
