@@ -6,6 +6,7 @@ A process of its own, because the tests check the shapes of all arguments by a h
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
@@ -30,10 +31,8 @@ def run(trial: Trial, images: DeviceSet, step: Step, model: UNet) -> list[list[f
     return [[epoch.train_loss, epoch.val_loss, epoch.train_dice, epoch.val_dice] for epoch in epochs]
 
 
-def count_compilations(images: DeviceSet) -> dict[str, int]:
+def count_compilations(images: DeviceSet, counter: Any, step: Step, model: UNet) -> dict[str, int]:
     """Over trials of all optimizers, seeds and augmentations; then over another loss, too."""
-    counter = CompileCounterWithBackend("aot_eager")
-    step, model = compile_step(CPU, counter), make_model(TRIAL, 1, CPU)
     for seed, optimizer in enumerate(OPTIMIZERS):
         trial = TRIAL.replace(seed=seed, optimizer=optimizer, lr=10.0 ** -(seed + 2), scheduler="step", epochs=1)
         run(trial, images, step, model)
@@ -43,21 +42,23 @@ def count_compilations(images: DeviceSet) -> dict[str, int]:
     return {"one loss": one_loss, "two losses": counter.frame_count}
 
 
-def compare(images: DeviceSet) -> dict[str, dict[str, list[list[float]]]]:
+def compare(images: DeviceSet, compiled: Step, model: UNet) -> dict[str, dict[str, list[list[float]]]]:
     """Every loss, both ways."""
-    compiled = compile_step(CPU, "aot_eager")
     outcomes = {}
     for loss in LOSSES:
         trial = TRIAL.replace(loss=loss, equalize_masks=loss == "bce")
         steps = {"compiled": compiled, "eager": forward_pass}
-        outcomes[loss] = {name: run(trial, images, step, make_model(trial, 1, CPU)) for name, step in steps.items()}
+        outcomes[loss] = {name: run(trial, images, step, model) for name, step in steps.items()}
     return outcomes
 
 
 def main(data: Path) -> None:
     images: ImageSet = load_folder(data, 32)
     on_cpu = DeviceSet.on(CPU, images)
-    print(json.dumps({"compilations": count_compilations(on_cpu), "trials": compare(on_cpu)}))
+    counter = CompileCounterWithBackend("aot_eager")
+    step, model = compile_step(CPU, counter), make_model(TRIAL, 1, CPU)  # a worker's, for all its trials
+    counts = count_compilations(on_cpu, counter, step, model)
+    print(json.dumps({"compilations": counts, "trials": compare(on_cpu, step, model)}))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from training.network.checkpoint import TrialProgress, read_checkpoint, write_ch
 from training.network.engine import Epoch, begin, make_model, train
 from training.study.trial import OPTIMIZERS, SCHEDULERS, Trial
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 CPU = torch.device("cpu")
 SPLIT = make_split(tuple(map(str, range(20))), (0.1,) * 20, "fixed", 80)
-TRIAL = Trial(loss="switching", optimizer="adam", lr=3e-3, epochs=5, image_size=32, augment="train", dropout=0.1)
+TRIAL = Trial(loss="switching", optimizer="adam", lr=3e-3, epochs=4, image_size=32, augment="train", dropout=0.1)
 CASES = [  # every optimizer and every schedule; once in bf16
     *((OPTIMIZERS[k], SCHEDULERS[k % len(SCHEDULERS)], "fp32") for k in range(len(OPTIMIZERS))),
     ("adam", "plateau", "bf16"),
