@@ -13,7 +13,7 @@ import cv2
 import mlflow
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, make_tables
 from filelock import FileLock
 from mlflow import MlflowClient
 
@@ -77,6 +77,7 @@ def _make_chain(folder: Path) -> None:
     folder.mkdir()
     data = folder / "circles"
     make_circles(data, 24)
+    make_tables(folder / "mlruns" / "mlflow.db")
     run = functools.partial(subprocess.run, cwd=folder, env=environment(), text=True, capture_output=True, check=False)
     study = [*PYTHON, "training.runner", "augmentation", "--data", data, "--preset", "demo"]
     trained = run([*study, "--epochs", "4", "--workers", "2"])

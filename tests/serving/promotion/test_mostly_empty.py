@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from chain import PYTHON, Chain, environment
-from conftest import CASES
+from conftest import CASES, make_tables
 from mlflow import MlflowClient
 
 from analysis.evidence.failures import forget_old_scores, mark_collapsed
@@ -240,6 +240,7 @@ def test_test_images_are_listed_the_worst_first_and_those_without_foreground_hav
 
 def test_a_mostly_empty_folder_from_study_to_champion(tmp_path: Path) -> None:
     folder = CASE if CASE.is_dir() else write_discs(tmp_path / "discs", 60, 12)
+    make_tables(tmp_path / "mlruns" / "mlflow.db")
     run = functools.partial(
         subprocess.run, cwd=tmp_path, env=environment(), text=True, capture_output=True, check=False
     )
