@@ -51,6 +51,7 @@ def test_a_folder_with_a_broken_file_is_not_fit_and_the_page_names_it(
     assert "image is 64x64 but its mask is 9x9" in (tmp_path / "page" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_an_odd_folder_is_fit_with_warnings_and_the_odd_ones_come_first(discs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     shutil.copytree(discs, folder)
@@ -92,6 +93,7 @@ def test_what_cannot_be_used_at_all_ends_with_status_2_and_no_page(
     assert not (tmp_path / "page").exists()
 
 
+@pytest.mark.slow
 def test_names_of_files_are_text_and_never_markup(discs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "markup"
     shutil.copytree(discs, folder)
@@ -103,6 +105,7 @@ def test_names_of_files_are_text_and_never_markup(discs: Path, tmp_path: Path) -
     assert "&lt;script&gt;" in page
 
 
+@pytest.mark.slow
 def test_a_large_set_is_shown_by_a_sample_from_little_to_much_foreground(tmp_path: Path) -> None:
     for index in range(100):
         mask = np.zeros((32, 32), np.uint8)
@@ -119,6 +122,7 @@ def test_a_large_set_is_shown_by_a_sample_from_little_to_much_foreground(tmp_pat
     assert draw_sheet(images, []).ndim == 3
 
 
+@pytest.mark.slow
 def test_under_mlflow_run_the_page_is_an_artifact_of_the_run(
     discs: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 from analysis.evidence.pooling import newest_first, pool
 from analysis.evidence.schema import tidy
 
+pytestmark = pytest.mark.slow
+
 SETTINGS: dict[str, Any] = {
     "data": "cells",
     "data_digest": "a",

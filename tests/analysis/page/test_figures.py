@@ -65,6 +65,7 @@ def test_the_learning_rate_figure_is_on_a_logarithmic_axis(axes: Axes) -> None:
     assert axes.get_xscale() == "log"
 
 
+@pytest.mark.slow
 def test_the_forest_shows_every_claim_that_was_tested_and_writes_down_what_is_no_dice() -> None:
     published, nothing = check_claims(load_published()), check_claims(tidy([]))
     (axes,) = panels.effects_figure(CLAIMS, published, nothing).axes

@@ -12,6 +12,8 @@ from analysis.evidence.schema import load_published, tidy
 from analysis.page import exports
 from analysis.page.page import compose
 
+pytestmark = pytest.mark.slow
+
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
 

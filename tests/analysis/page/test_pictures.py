@@ -18,6 +18,8 @@ from training.data.images import Pixels
 from training.data.pictures import PANEL, PredictionRow, cut_predictions, draw_predictions, outline
 from training.study.studies import STUDIES, baseline_from_report
 
+pytestmark = pytest.mark.slow
+
 
 def picture(*sizes: tuple[int, int]) -> Pixels:
     """Predictions on grey images of these sizes, each darker than the one before."""

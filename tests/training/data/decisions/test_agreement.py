@@ -51,6 +51,7 @@ def test_nothing_is_said_of_empty_and_full_masks_or_of_flat_images() -> None:
     assert agreement(np.full((60, 80, 3), 7, np.uint8), MASK) == pytest.approx(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dsb2018_histo", "dsb2018_fluo", "chase_db1"])
 def test_every_real_mask_fits_better_than_when_turned(real_data: Path, name: str) -> None:
     for path in sorted((real_data / name / "images").iterdir())[:12]:

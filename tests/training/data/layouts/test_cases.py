@@ -86,6 +86,7 @@ def test_12_which_of_five_channels_make_the_picture_is_asked() -> None:
         load_folder(case("12"), 64)
 
 
+@pytest.mark.slow
 def test_42_copies_of_one_picture_stay_on_one_side_of_every_split() -> None:
     images = load_folder(case("42"), 64)
     source = [stem.split("_png")[0] for stem in images.stems]
