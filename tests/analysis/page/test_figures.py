@@ -72,7 +72,7 @@ def test_the_forest_shows_every_claim_that_was_tested_and_writes_down_what_is_no
     shown = [text.get_text() for text in axes.get_yticklabels()]
     tested = [code for code, one in published.items() if one.verdict != "untested"]
     assert shown == [code for code in tested if code in {claim.code for claim in CLAIMS}]
-    assert len(shown) == 36 - 13
+    assert len(shown) == 37 - 14
     assert [text.get_text() for text in axes.texts] == ["val Dice: published 0.83"]
     assert (
         panels.effects_figure(CLAIMS, published, check_claims(equal(design(3), np.random.default_rng(0)))).axes[0].texts

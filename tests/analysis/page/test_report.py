@@ -119,7 +119,7 @@ def test_the_champion_comes_first_with_otsus_floor_beside_it() -> None:
     champion = store.Champion("3", tags | {"data": "<b>cells</b>"}, {}, "", images, b"")
     found = dataclasses.replace(evidence.nothing(), champion=champion)
     html = exports.render("report.html", compose(tidy([]), found))
-    assert html.index("0.765") < html.index("0.321") < html.index("36 conclusions")
+    assert html.index("0.765") < html.index("0.321") < html.index("37 conclusions")
     assert "test Dice, 95 % 0.700 to 0.830" in html
     assert "The champion, test image by test image" in html
     assert "&lt;b&gt;cells" in html  # names are escaped
