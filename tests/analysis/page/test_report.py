@@ -219,6 +219,7 @@ def test_the_tables_hold_what_the_page_shows(page: Path) -> None:
         "trials.parquet",
         "curves.parquet",
         "predictions.parquet",
+        "runs.parquet",
     }
     assert len(pd.read_csv(tables / "claims.csv")) == 2 * len(ALL_CLAIMS)
     assert set(pd.read_csv(tables / "trials.csv")["data_digest"]) == {DIGEST}
