@@ -139,7 +139,10 @@ def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
         (["weight_decays"], "study='weight_decays' is unknown; it must be one of learning_rate, "),
         (["losses", "--lr", "abc"], "lr=abc: there is no such parameter; the parameters are "),
         (["losses", "--preset", "huge"], "preset='huge' is unknown; it must be one of demo, small, report"),
-        (["losses", "--epochs", "ten"], "epochs='ten' is no whole number; give one, or `preset`"),
+        (
+            ["losses", "--epochs", "ten"],
+            "epochs='ten' is no whole number; give one, a share of the report's, as 25%, or `preset`",
+        ),
         (["losses", "--epochs", "0"], "epochs=0 is out of range; it must be at least 1"),
         (["losses", "--seeds", "x"], "'x' is no whole number"),
         (["losses", "--seeds", "0"], "seeds=0 is out of range; it must be between 1 and 1000"),

@@ -92,11 +92,11 @@ def test_version_tells_scores_data_and_preprocessing(chain: Chain) -> None:
     assert "version 1" in chain.output
     assert (tags["chosen_by"], tags["test_reads"]) == ("winner", "1")
     assert "the test images were read for the first time" in chain.output
-    otsu, runner_up = json.loads(tags["comparisons"])
-    assert (otsu["name"], runner_up["name"]) == ("otsu", "runner_up")
+    otsu, settled = json.loads(tags["comparisons"])
+    assert (otsu["name"], settled["name"]) == ("otsu", "incumbent"), "which is the next best configuration, too"
     assert otsu["gain"] == pytest.approx(float(tags["test_dice"]) - float(tags["otsu_dice"]), abs=1e-6)
-    assert runner_up["differs"].startswith("augment="), "all that the study varies"
-    assert runner_up["run_id"] != tags["run_id"]
+    assert settled["differs"].startswith("augment="), "all that the study varies"
+    assert settled["run_id"] != tags["run_id"]
 
 
 def test_promotion_is_a_finished_run_beside_the_studies(chain: Chain) -> None:
