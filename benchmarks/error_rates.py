@@ -145,6 +145,7 @@ def main() -> None:
 
 
 def _false_rates_of_all(noise: str, pages: int, seeds: int) -> dict[str, float]:
+    """For another process, which claims cannot be sent to: they hold functions without a name."""
     return false_rates(ALL_CLAIMS, noise, pages, seeds)
 
 

@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     curves = pd.read_parquet(folder / "curves.parquet")
     trained = pd.read_parquet(folder / "trials.parquet").set_index("run_id")["trained_run_id"]
     groups = curves.drop(columns="run_id").groupby(curves["run_id"].map(trained))
-    by_run = {str(run_id): rows.dropna(axis="columns").to_dict("records") for run_id, rows in groups}
+    by_run = {str(run_id): rows.dropna(axis="columns") for run_id, rows in groups}
     client, experiment_id = runs.connect()
     mlflow_run.own_run(client, MODULE)
     written = restore(client, experiment_id, folder.name, kept.to_dict("records"), by_run)  # type: ignore[arg-type]

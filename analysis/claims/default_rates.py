@@ -2,24 +2,23 @@
 
 import pandas as pd
 
-from analysis.claims.contrasts import ABOVE, by_unit, complete, contrast, spread_values
+from analysis.claims.contrasts import by_unit, complete, contrast, spread_values
 from analysis.claims.rows import select_rows
 from analysis.claims.verdicts import Basis, claim
 from training.study.studies import DEFAULT_LRS
 
 
-def _arms(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, int]:
-    """Val Dice at the optimizers' own rates and at their defaults, a row per unit; the rows read; units dropped.
+def _own_and_default(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Val Dice at the optimizers' own rates and at their defaults, a row per unit; units dropped.
 
     An optimizer whose own rate is the default has one row, which stands for both.
     """
-    rows = select_rows(table, "default_rates")
     is_default = rows["lr"] == rows["optimizer"].map(DEFAULT_LRS)
     default = by_unit(rows[is_default], ["optimizer"])
     tuned = by_unit(rows[~is_default], ["optimizer"]).reindex(index=default.index, columns=default.columns)
     both, dropped = complete(pd.concat({"own": tuned.fillna(default), "default": default}, axis="columns"))
     own: pd.DataFrame = both.xs("own", axis="columns")  # type: ignore[assignment]
-    return own, both.xs("default", axis="columns"), rows, dropped  # type: ignore[return-value]
+    return own, both.xs("default", axis="columns"), dropped  # type: ignore[return-value]
 
 
 @claim(
@@ -28,10 +27,11 @@ def _arms(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame
     "Each optimizer's own rate less PyTorch's default, in the mean over the optimizers, lies above 0.",
 )
 def own_rate_pays(table: pd.DataFrame) -> Basis:
-    if select_rows(table, "default_rates").empty:
+    rows = select_rows(table, "default_rates")
+    if rows.empty:
         return Basis(missing="the study default_rates was not run")
-    tuned, default, rows, dropped = _arms(table)
-    found = contrast("own rate less default", (tuned - default).mean(axis="columns"), claimed=ABOVE, dropped=dropped)
+    own, default, dropped = _own_and_default(rows)
+    found = contrast("own rate less default", (own - default).mean(axis="columns"), dropped=dropped)
     return Basis(contrasts=found, rows=rows)
 
 
@@ -43,10 +43,11 @@ def own_rate_pays(table: pd.DataFrame) -> Basis:
     unit="Dice squared",
 )
 def defaults_set_apart(table: pd.DataFrame) -> Basis:
-    if select_rows(table, "default_rates")["optimizer"].nunique() < 2:
+    rows = select_rows(table, "default_rates")
+    if rows["optimizer"].nunique() < 2:
         return Basis(missing="no two optimizers were run at both rates")
-    tuned, default, rows, dropped = _arms(table)
-    spread = spread_values(default) - spread_values(tuned)
+    own, default, dropped = _own_and_default(rows)
+    spread = spread_values(default) - spread_values(own)
     found = contrast("variance, defaults less own rates", spread, dropped=dropped, smallest=0.0, unit="Dice squared")
     return Basis(contrasts=found, rows=rows)
 

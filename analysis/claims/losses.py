@@ -176,8 +176,8 @@ def decay_with_every_loss(table: pd.DataFrame) -> Basis:
         for loss in LOSSES
         for one in difference(
             f"{value_label('optimizer', optimizer)}, {value_label('loss', loss)}",
-            decayed[(decayed["optimizer"] == optimizer) & (decayed["loss"] == loss)],
-            plain[(plain["optimizer"] == optimizer) & (plain["loss"] == loss)],
+            select_rows(decayed, "decay_by_loss", optimizer=optimizer, loss=loss),
+            select_rows(plain, "decay_by_loss", optimizer=optimizer, loss=loss),
             claimed=claimed,
         )
     ]

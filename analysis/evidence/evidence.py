@@ -67,7 +67,7 @@ def from_store(data_digests: str, server: str) -> Evidence:
     return Evidence(
         trials=add_curve_scores(mark_collapsed(forget_old_scores(trials, curves), curves), curves),
         curves=curves,
-        kept_runs=runs.load_kept_runs(trials),
+        kept_runs=runs.load_kept_runs(found),
         champion=champion,
         load_thumbnails=functools.cache(lambda run_id, part: make_thumbnails(runs.load_predictions(run_id, part))),
         server=server or store.tracking_server(),

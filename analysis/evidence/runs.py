@@ -2,8 +2,9 @@
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from analysis.evidence.schema import EARLIER, EARLIER_VALUES, FACTORS, FLAGS, SU
 from analysis.evidence.store import connect, fetch
 from analysis.evidence.thumbnails import PARTS
 from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE
+from training.study.settings import SEARCH_ROW
 from training.study.studies import STUDIES
 from training.tracking.kept_runs import to_row
 from training.tracking.store import search_runs
@@ -46,7 +48,14 @@ def load_trials(*data_digests: str) -> pd.DataFrame:
     return load_pool(data_digests).trials
 
 
-def load_pool(data_digests: Sequence[str]) -> Pool:
+@dataclass(frozen=True, kw_only=True)
+class Loaded(Pool):
+    """And of each study run, by its id, every finished trial: those that only searched for a row's rate, too."""
+
+    children: Mapping[str, Sequence[Run]]
+
+
+def load_pool(data_digests: Sequence[str]) -> Loaded:
     """The same, and in words which study runs do not count though nothing stands in for them."""
     client = connect()
     parents: dict[tuple[str, str], list[str]] = {(name, data): [] for name in STUDIES for data in data_digests}
@@ -57,18 +66,21 @@ def load_pool(data_digests: Sequence[str]) -> Pool:
             parents[EARLIER_VALUES["study"].get(study, study), data].append(run.info.run_id)
     newest_first = [parent for runs in parents.values() for parent in runs]
     with ThreadPoolExecutor(MAX_CONCURRENT) as pool_of_threads:
-        found = list(pool_of_threads.map(functools.partial(_trials_of, client), newest_first))
-    table = pd.DataFrame([row for rows in found for row in rows])
+        found = pool_of_threads.map(functools.partial(_trials_of, client), newest_first)
+        children = dict(zip(newest_first, found, strict=True))
+    trained = (run for runs in children.values() for run in runs)
+    table = pd.DataFrame([_row(run) for run in trained if run.data.tags.get("row") != SEARCH_ROW])
     typed = _typed(table)
     extra = table[[name for name in (*POOLING_TAGS, "start_time") if name in table]]
     pooled = pool(typed.join(extra))
     if pooled.trials.empty:
-        return Pool(trials=typed, notes=pooled.notes)
+        return Loaded(trials=typed, notes=pooled.notes, children=children)
     places = {place: order for order, place in enumerate(parents)}
     ranked = pooled.trials.assign(
         place=[places[place] for place in zip(pooled.trials["study"], pooled.trials["data_digest"], strict=True)]
     ).sort_values(["place", "start_time"], kind="stable")
-    return Pool(trials=ranked[list(typed.columns)].reset_index(drop=True), notes=pooled.notes)
+    trials = ranked[list(typed.columns)].reset_index(drop=True)
+    return Loaded(trials=trials, notes=pooled.notes, children=children)
 
 
 def load_curves(trials: pd.DataFrame) -> pd.DataFrame:
@@ -87,15 +99,18 @@ def load_curves(trials: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
 
 
-def load_kept_runs(trials: pd.DataFrame) -> pd.DataFrame:
-    """Of the study runs that these trials are of: every trial that was trained, those of rate searches, too."""
-    client, found = connect(), dict[str, dict[str, Any]]()
-    for parent in trials["parent_run_id"].dropna().unique():
-        for run in search_runs(client, _children(parent), "start_time ASC", PAGE):
-            trained = run.data.tags.get(REUSED, run.info.run_id)
-            if trained not in found:
-                found[trained] = to_row(run if trained == run.info.run_id else client.get_run(trained))
-    return pd.DataFrame(found.values())
+def load_kept_runs(loaded: Loaded) -> pd.DataFrame:
+    """Of the study runs that are shown: every trial that was trained, those of rate searches, too."""
+    shown = loaded.trials["parent_run_id"].dropna().unique()
+    children = [run for parent in shown for run in loaded.children[parent]]
+    trained = {run.info.run_id: run for run in children if REUSED not in run.data.tags}
+    reused = {run.data.tags[REUSED]: None for run in children if REUSED in run.data.tags}
+    elsewhere = [run_id for run_id in reused if run_id not in trained]
+    client = connect()
+    for start in range(0, len(elsewhere), PAGE):
+        names = ", ".join(f"'{run_id}'" for run_id in elsewhere[start : start + PAGE])
+        trained |= {run.info.run_id: run for run in search_runs(client, f"attributes.run_id IN ({names})", page=PAGE)}
+    return pd.DataFrame([to_row(run) for run in trained.values()])
 
 
 def load_predictions(run_id: str, part: str) -> bytes:
@@ -111,17 +126,14 @@ def count_images(trials: pd.DataFrame) -> int:
     return len(json.loads(path.read_text())["groups"])
 
 
-def _trials_of(client: MlflowClient, parent: str) -> list[dict[str, Any]]:
-    """The finished trials of a study run, under MLflow's names; what only searched for a row's rate is no row."""
-    found = search_runs(client, _children(parent), "start_time ASC", PAGE)
-    return [_row(run) for run in found if run.data.tags.get("row") != "search"]
-
-
-def _children(parent: str) -> str:
-    return f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
+def _trials_of(client: MlflowClient, parent: str) -> list[Run]:
+    """The finished trials of a study run."""
+    query = f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
+    return list(search_runs(client, query, "start_time ASC", PAGE))
 
 
 def _row(run: Run) -> dict[str, Any]:
+    """Under MLflow's names."""
     row = {"run_id": run.info.run_id, "experiment_id": run.info.experiment_id, "start_time": run.info.start_time}
     row |= {name: run.data.params[name] for name in PARAMS if name in run.data.params}
     row |= {name: run.data.metrics[name] for name in METRICS if name in run.data.metrics}

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from training.study.intervals import MIN_UNITS
+from training.study.settings import SEARCH_ROW
 from training.study.winning import Repeats, find_consistent, rank_cells, score_of
 from training.tracking.store import search_runs
 
@@ -29,7 +30,7 @@ def find_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
     query = f"{JUDGED} and tags.data = '{data}'" if plain else JUDGED
     for run in search_runs(client, query, "metrics.best_val_dice DESC", PAGE):
         reused = "reused_from" in run.data.tags  # then the run that trained it is there, too
-        searched = run.data.tags.get("row") == "search"  # it only found a row's learning rate
+        searched = run.data.tags.get("row") == SEARCH_ROW  # it only found a row's learning rate
         if run.data.tags["data"] == data and not reused and not searched:
             yield run
 

@@ -10,7 +10,7 @@ from studies import Studies
 from analysis.report import main as report
 from serving.promote import main as promote
 from training.restore import main as restore
-from training.tracking.kept_runs import RESTORED
+from training.tracking.kept_runs import RESTORED, RUNS
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +80,8 @@ def test_the_study_trains_nothing_there_and_its_page_is_the_same(
     scores = ["optimizer", "scheduler", "train_percent", "lr", "val_dice", "own_val_dice", "val_loss", "tail_val_dice"]
     one, other = (table[scores].sort_values(scores, ignore_index=True) for table in tables)
     pd.testing.assert_frame_equal(one, other)
+    kept, again = (pd.read_parquet(folder / RUNS) for folder in (trained.folder / "kept", tmp_path / "tables"))
+    assert sorted(again["run_id"]) == sorted(kept["run_id"]), "reused ones are kept as who trained them"
 
 
 def test_a_restored_trial_is_not_promoted_without_its_weights(

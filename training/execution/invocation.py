@@ -98,8 +98,8 @@ def _run_studies(session: Session, winners: dict[str, list[Trial]]) -> list[str]
                 f"{study.name}: {describe(one.trial, study.scientific, settings.seeds)}: {describe_outcome(one)}"
                 for one in failed
             ]
-    if parent and parent != runs.run_from_mlflow():
-        runs.end_run(session.client, parent, failed=bool(missing))
+    if parent:
+        runs.close_run(session.client, parent, failed=bool(missing))
     return missing
 
 
@@ -127,11 +127,10 @@ def run_study(
     for reason in plan.left_out:
         session.progress.say(f"  left out: {reason}")
     tags = session.tags | {"role": "study", "study": study.name, "section": study.section}
-    run_id = runs.run_from_mlflow() if not parent else ""
-    if run_id:
-        mlflow_run.adopt(session.client, run_id, study.name, tags)
-    else:
+    if parent:
         run_id = runs.begin_run(session.client, session.experiment_id, study.name, tags, parent)
+    else:
+        run_id = runs.open_run(session.client, session.experiment_id, study.name, tags)
     prepared = session.prepared
     runs.log_data(session.client, run_id, prepared.images, "training")
     runs.log_reading(session.client, run_id, prepared.images, prepared.reading, prepared.warnings, prepared.stems)
@@ -144,11 +143,10 @@ def run_study(
     for what in find_undecided(plan, outcomes):
         session.progress.say(f"  no winner: {what}: {NO_WINNER}")
     markdown = describe_study(plan, outcomes, winners, session.settings.seeds)
-    incumbent = plan.find_incumbent(outcome.trial for outcome in outcomes if plan.row_of(outcome.trial) != "search")
+    incumbent = plan.find_incumbent(outcome.trial for outcome in outcomes)
     runs.describe_study(session.client, run_id, markdown, winners, incumbent)
     failures = [outcome for outcome in outcomes if outcome.failure]
-    if run_id != runs.run_from_mlflow():  # `mlflow run` ends its own run, by our exit status
-        runs.end_run(session.client, run_id, failed=bool(failures))
+    runs.close_run(session.client, run_id, failed=bool(failures))
     if not winners:
         why = "its runs hold the reasons (tag `failure`)" if failures else f"{NO_WINNER}; more epochs may help"
         raise SystemExit(f"error: no trial of {study.name} could be judged: {why}")
@@ -156,10 +154,5 @@ def run_study(
 
 
 def _begin_main(session: Session) -> str:
-    """The run that holds the studies of `all`; made by `mlflow run`, or here."""
-    tags = session.tags | {"role": "main"}
-    run_id = runs.run_from_mlflow()
-    if run_id:
-        mlflow_run.adopt(session.client, run_id, "all studies", tags)
-        return run_id
-    return runs.begin_run(session.client, session.experiment_id, "all studies", tags)
+    """The run that holds the studies of `all`."""
+    return runs.open_run(session.client, session.experiment_id, "all studies", session.tags | {"role": "main"})

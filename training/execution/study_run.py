@@ -21,7 +21,7 @@ from training.execution.jobs import COLLAPSED, EpochDone, Job, Outcome
 from training.execution.summary import describe_outcome
 from training.network.checkpoint import drop_checkpoint
 from training.study.plan import Plan, describe, trial_work
-from training.study.settings import Settings
+from training.study.settings import SEARCH_ROW, Settings
 from training.study.trial import Trial
 from training.tracking import runs
 from training.tracking.lease import TrialRuns, end_stale_runs, look_up
@@ -216,6 +216,6 @@ def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:
 
 
 def _name(session: Session, plan: Plan, trial: Trial) -> str:
-    if plan.row_of(trial) == "search":
+    if plan.row_of(trial) == SEARCH_ROW:
         return describe(trial, ("loss", "optimizer", "scheduler", "lr"), seeds=1)
     return describe(trial, plan.study.scientific, session.settings.seeds)

@@ -6,6 +6,7 @@ from training.command.progress import duration
 from training.execution.jobs import Outcome
 from training.study.plan import Plan, describe
 from training.study.search import can_win
+from training.study.settings import SEARCH_ROW
 from training.study.trial import Trial
 from training.study.winning import find_winner
 
@@ -36,7 +37,7 @@ def _contests(plan: Plan, outcomes: list[Outcome]) -> dict[tuple[str, ...], dict
     contests: dict[tuple[str, ...], dict[Trial, float]] = {}
     for outcome in outcomes:
         trial = outcome.trial
-        if not outcome.failure and can_win(trial) and plan.row_of(trial) != "search":
+        if not outcome.failure and can_win(trial) and plan.row_of(trial) != SEARCH_ROW:
             key = (f"loss={trial.loss}", f"optimizer={trial.optimizer}") if plan.study.search_lr else ()
             contests.setdefault(key, {})[trial] = outcome.score
     return contests

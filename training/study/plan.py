@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.study.search import DECADES, DecadeSearch, Grid, Search, TunedGrid
-from training.study.settings import PRESETS, RATE_SEED, Settings
+from training.study.settings import PRESETS, RATE_SEED, SEARCH_ROW, Settings
 from training.study.studies import Baseline, Row, Study, baseline_from_report
 from training.study.trial import Trial
 
@@ -36,9 +36,9 @@ class Plan:
         return sum(search.num_trials for search in self.searches)
 
     def row_of(self, trial: Trial) -> str:
-        """Whether the trial is of a `published` row, of an `extra` one, or only of the `search` for a row's rate."""
+        """Whether the trial is of a `published` row, of an `extra` one, or only of a search for a row's rate."""
         if any(rate.holds(trial) for rate in self.rates):
-            return "search"
+            return SEARCH_ROW
         extra = next((row.extra for row, search in self.cells if search.holds(trial)), False)
         return "extra" if extra else "published"
 

@@ -127,7 +127,7 @@ class DecadeSearch:
         return (len(DECADES) + (sum(count for _, count in DIGITS) if self.refine else 0)) * len(self.seeds)
 
     def holds(self, trial: Trial) -> bool:
-        return trial.seed in self.seeds and trial.replace(lr=self.start.lr, seed=self.start.seed) == self.start
+        return _is_at_some_lr(self.start, self.seeds, trial)
 
     def best_lr(self, results: Results) -> float:
         """Of the learning rates tried so far; the lowest of equals, as where none predicts anything."""
@@ -164,12 +164,17 @@ class TunedGrid:
         return len(self.seeds)
 
     def holds(self, trial: Trial) -> bool:
-        return trial.seed in self.seeds and trial.replace(lr=self.start.lr, seed=self.start.seed) == self.start
+        return _is_at_some_lr(self.start, self.seeds, trial)
 
 
 def can_win(trial: Trial) -> bool:
     """Whether the trial's validation Dice says what the others' say: on images it did not train on, as they are."""
     return trial.augment != "both" and trial.train_percent < 100
+
+
+def _is_at_some_lr(start: Trial, seeds: tuple[int, ...], trial: Trial) -> bool:
+    """Whether a trial differs from `start` in nothing but its learning rate and which of the seeds it has."""
+    return trial.seed in seeds and trial.replace(lr=start.lr, seed=start.seed) == start
 
 
 def _digit(digit: int, decade: float) -> float:

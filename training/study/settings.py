@@ -14,6 +14,8 @@ BASELINES = ("report", "measured")
 BUDGETS = ("epochs", "steps")  # what trials on little and on much data have alike
 RATES = ("auto", "shared", "own")  # whose learning rates the rows take that compare losses, optimizers or schedulers
 RATE_SEED = 1000  # of the searches for a row's own learning rate: no cell has it, so what chose the rate judges nothing
+SEARCH_ROW = "search"  # the tag `row` of these searches; of a study's rows it is `published` or `extra`
+
 # protocol=report: the report's sources are Keras', and at lr 1e-4 its SGD and AdaGrad learn as little (Fig. 2) as with
 # these. Defaults of tf.keras 2.3, 2020: https://www.tensorflow.org/versions/r2.3/api_docs/python/tf/keras/optimizers
 KERAS = {

@@ -8,19 +8,18 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run
 
 from training.tracking.lease import LEASE, look_up
-from training.tracking.mlflow_run import adopt
 from training.tracking.provenance import provenance
-from training.tracking.runs import PARENT, begin_run, end_run, run_from_mlflow
+from training.tracking.runs import BATCH_METRICS, PARENT, close_run, open_run
 
 RUNS = "runs.parquet"  # of a folder of tables
 COLUMNS = ("run_id", "name", "started", "ended", "params", "metrics", "tags")
 RESTORED = "restored_from"  # tag: the run that trained it, in another store
 NOT_KEPT = (LEASE, "process", "heartbeat", "artifacts", "resumed_after_epoch")  # of a process, or of files left behind
-BATCH_METRICS = 900  # MLflow takes at most 1000 at once
 
 
 def to_row(run: Run) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def restore(
     experiment_id: str,
     name: str,
     rows: Sequence[Mapping[str, Any]],
-    curves: Mapping[str, Sequence[Mapping[str, float]]],
+    curves: Mapping[str, pd.DataFrame],
 ) -> Iterator[bool]:
     """Write these trials into a store, below the run that `mlflow run` made for this, or one of their own.
 
@@ -50,21 +49,16 @@ def restore(
 
     curves: the epochs of a run, by its id, as its epochs.csv has them.
     """
-    title, of_parent = f"restored from {name}", {"role": "restore", "tables": name}
-    if parent := run_from_mlflow():
-        adopt(client, parent, title, of_parent)
-    else:
-        parent = begin_run(client, experiment_id, title, of_parent)
+    parent = open_run(client, experiment_id, f"restored from {name}", {"role": "restore", "tables": name})
     try:
         for row in rows:
             tags = json.loads(row["tags"])
             missing = look_up(client, tags["result_hash"]).finished is None
             if missing:
-                _restore_run(client, experiment_id, row, tags, curves.get(row["run_id"], ()), parent)
+                _restore_run(client, experiment_id, row, tags, curves.get(row["run_id"]), parent)
             yield missing
     finally:
-        if parent != run_from_mlflow():  # `mlflow run` ends its own run
-            end_run(client, parent)
+        close_run(client, parent)
 
 
 def _restore_run(
@@ -72,18 +66,19 @@ def _restore_run(
     experiment_id: str,
     row: Mapping[str, Any],
     tags: Mapping[str, str],
-    curve: Sequence[Mapping[str, float]],
+    curve: pd.DataFrame | None,
     parent: str,
 ) -> None:
     """One trial. Finished only once all of it is there, so that one half written is no result."""
     marks = {**tags, RESTORED: row["run_id"], PARENT: parent, "mlflow.source.name": "training.restore"}
+    marks["mlflow.note.content"] = f"restored from files: trained as {row['run_id']}"
     marks |= {key: value for key, value in provenance().items() if key in ("process", "heartbeat")}
     run = client.create_run(experiment_id, int(row["started"]), marks, row["name"])
     run_id, ended = run.info.run_id, int(row["ended"])
     params = [Param(key, value) for key, value in json.loads(row["params"]).items()]
     stepped = [
-        Metric(key, float(value), ended, int(epoch["epoch"]))
-        for epoch in curve
+        Metric(str(key), float(value), ended, int(epoch["epoch"]))
+        for epoch in ([] if curve is None else curve.to_dict("records"))
         for key, value in epoch.items()
         if key != "epoch"
     ]
@@ -93,12 +88,6 @@ def _restore_run(
     metrics = [*stepped, *last]
     for start in range(0, len(metrics), BATCH_METRICS):
         client.log_batch(run_id, metrics[start : start + BATCH_METRICS])
-    if curve:
-        client.log_text(run_id, _to_csv(curve), "epochs.csv")
-    client.log_batch(run_id, tags=[RunTag("mlflow.note.content", f"restored from files: trained as {row['run_id']}")])
+    if curve is not None:
+        client.log_text(run_id, curve.to_csv(index=False), "epochs.csv")
     client.set_terminated(run_id, "FINISHED", ended)
-
-
-def _to_csv(curve: Sequence[Mapping[str, float]]) -> str:
-    lines = [",".join(map(str, epoch.values())) for epoch in curve]
-    return "\n".join([",".join(curve[0]), *lines]) + "\n"

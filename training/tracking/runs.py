@@ -37,6 +37,7 @@ SUMMARY = (  # metrics that sum a trial up: those of its best epoch, of its curv
     *("best_val_false_alarms", "val_empty_images", "best_epoch", "epochs_to_converge", "seconds"),
 )
 
+BATCH_METRICS = 900  # MLflow takes at most 1000 at once
 INCUMBENT = "incumbent"  # tag of a study: the digest of the trial that repeats what was settled before
 EARLIER_TAGS = {"trial": "params_hash"}  # what tags were called until 0.2
 RUNNING = "attributes.status = 'RUNNING'"
@@ -80,6 +81,20 @@ def begin_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags, p
 
 def end_run(client: MlflowClient, run_id: str, failed: bool = False) -> None:
     client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
+
+
+def open_run(client: MlflowClient, experiment_id: str, name: str, tags: Tags) -> str:
+    """The run of a command: the one that `mlflow run` made for it, or a new one."""
+    if run_id := run_from_mlflow():
+        adopt(client, run_id, name, tags)
+        return run_id
+    return begin_run(client, experiment_id, name, tags)
+
+
+def close_run(client: MlflowClient, run_id: str, failed: bool = False) -> None:
+    """End it, unless `mlflow run` does, by our exit status."""
+    if run_id != run_from_mlflow():
+        end_run(client, run_id, failed)
 
 
 def end_all_stale_runs(client: MlflowClient) -> list[str]:

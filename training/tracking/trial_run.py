@@ -30,11 +30,10 @@ from training.tracking.learning_curve import draw_learning_curve
 from training.tracking.lease import LEASE, REQUESTED, LeaseLost
 from training.tracking.provenance import now
 from training.tracking.retry import is_transient
-from training.tracking.runs import Tags, begin_run, end_run
+from training.tracking.runs import BATCH_METRICS, Tags, begin_run, end_run
 
 SEND_SECONDS = 10.0
 CONVERGED = 0.98  # epochs_to_converge: the first epoch that reaches this share of the best validation Dice
-BATCH_METRICS = 900  # MLflow takes at most 1000 at once
 
 
 class TrialRun:
