@@ -7,7 +7,7 @@ rows do not know their seed, so all of them are one unit. Nothing here knows a c
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from training.study.intervals import LEVEL, MIN_UNITS, mean_interval
 UNIT = ("data_digest", "fold", "seed")
 POWER = 0.8
 SMALLEST = 0.01  # Dice: the smallest effect of interest, where no reason says otherwise
+ALIKE = 1e-12  # standard error: below it all units have one value
 INF = math.inf
 ABOVE, BELOW = (0.0, INF), (-INF, 0.0)
 
@@ -57,36 +58,44 @@ class Finding:
         return self.low > -SMALLEST and self.high < SMALLEST
 
 
-def examine(contrast: Contrast) -> Finding:
-    """Student's t on the units."""
+def examine(contrast: Contrast, share: float = 1.0) -> Finding:
+    """Student's t on the units. Of several looks at them each has its `share` of the error: its interval is wider."""
     values = contrast.per_unit.to_numpy(dtype=float)
-    start, end = contrast.claimed
-    inside = max(_p_above(values, start), _p_above(-values, -end))
-    outside = [_p_above(-values, -start), _p_above(values, end)]
-    if contrast.smallest:  # two one-sided tests (Schuirmann 1987): surely within +- smallest
-        outside.append(max(_p_above(values, -contrast.smallest), _p_above(-values, -contrast.smallest)))
     enough = len(values) >= MIN_UNITS
-    low, high = mean_interval(values) if enough else (math.nan, math.nan)
+    p_for, p_against = p_values(contrast, values) if enough else (1.0, 1.0)
+    low, high = mean_interval(values, 1 - share * (1 - LEVEL)) if enough else (math.nan, math.nan)
     return Finding(
         contrast=contrast,
         effect=float(values.mean()) if len(values) else math.nan,
         spread=float(values.std(ddof=1)) if enough else math.nan,
         low=low,
         high=high,
-        p_for=inside if enough else 1.0,
-        p_against=min(outside) if enough else 1.0,
+        p_for=float(p_for),
+        p_against=float(p_against),
         units=len(values),
     )
 
 
-def _p_above(values: np.ndarray, bound: float) -> float:
-    """One-sided p value of Student's t: small where the mean surely lies above `bound`."""
+def p_values(contrast: Contrast, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One-sided, for and against the contrast, of samples (..., units): as p_for and p_against of a Finding."""
+    units = values.shape[-1]
+    mean, error = values.mean(axis=-1), values.std(axis=-1, ddof=1) / math.sqrt(units)
+    start, end = contrast.claimed
+    inside = np.maximum(_p_above(mean, error, units, start), _p_above(-mean, error, units, -end))
+    outside = np.minimum(_p_above(-mean, error, units, -start), _p_above(mean, error, units, end))
+    if contrast.smallest:  # two one-sided tests (Schuirmann 1987): surely within +- smallest
+        sides = [_p_above(sign * mean, error, units, -contrast.smallest) for sign in (1, -1)]
+        outside = np.minimum(outside, np.maximum(*sides))
+    return inside, outside
+
+
+def _p_above(mean: Any, error: Any, units: int, bound: float) -> Any:
+    """One-sided p value of Student's t: small where the true mean surely lies above `bound`."""
     if math.isinf(bound):
         return 1.0 if bound > 0 else 0.0
-    if len(values) < 2 or np.ptp(values) <= 1e-12:  # all alike: t has no spread to divide by
-        return 0.0 if len(values) and values.mean() > bound + 1e-9 else 1.0
-    error = values.std(ddof=1) / math.sqrt(len(values))
-    return float(special.stdtr(len(values) - 1, (bound - values.mean()) / error))
+    alike = error <= ALIKE  # t has no spread to divide by
+    p = special.stdtr(units - 1, (bound - mean) / np.where(alike, 1.0, error))
+    return np.where(alike, np.where(mean > bound + 1e-9, 0.0, 1.0), p)
 
 
 def two_sided(contrast: Contrast) -> float:
@@ -94,7 +103,7 @@ def two_sided(contrast: Contrast) -> float:
     values = contrast.per_unit.to_numpy(dtype=float)
     if len(values) < MIN_UNITS:
         return math.nan
-    return min(1.0, 2 * min(_p_above(values, 0.0), _p_above(-values, 0.0)))
+    return min(1.0, 2 * float(np.minimum(*p_values(replace(contrast, claimed=ABOVE, smallest=0.0), values))))
 
 
 def detectable(spread: float, units: int) -> float:

@@ -110,7 +110,7 @@ def decay_by_optimizer(table: pd.DataFrame) -> Basis:
         plain = select_rows(table, "schedulers", **factors, weight_decay=0)
         found += difference(value_label("optimizer", optimizer), decayed, plain, ["scheduler"], claimed=claimed)
         caveats += confounders(decayed, plain, ["scheduler"], "weight_decay")
-        rows.append(decayed)
+        rows += [decayed, plain]
     if len(found) < 2:
         return Basis(missing="SGD and RMSprop were not both run with and without decay")
     return Basis(contrasts=found, rows=pd.concat(rows), caveats=caveats)

@@ -18,7 +18,8 @@ from analysis.claims.contrasts import (
 )
 from analysis.claims.labels import value_label
 from analysis.claims.rows import cell_means, confounders, select_rows
-from analysis.claims.verdicts import Basis, Judgement, all_hold, any_holds, by_group, claim, judge_each
+from analysis.claims.rules import Judgement, all_hold, any_holds, by_group, judge_each
+from analysis.claims.verdicts import Basis, claim
 from training.study.curve import TARGET_SHARE
 from training.study.search import DECADES
 

@@ -20,7 +20,8 @@ from analysis.claims.contrasts import (
 from analysis.claims.labels import value_label
 from analysis.claims.optimizers import CONVERGED, LITTLE_DATA
 from analysis.claims.rows import cell_means, confounders, select_rows
-from analysis.claims.verdicts import Basis, Judgement, all_hold, any_holds, by_group, claim, judge_each
+from analysis.claims.rules import Judgement, all_hold, any_holds, by_group, judge_each
+from analysis.claims.verdicts import Basis, claim
 
 MUCH_DATA = 80  # percent: the most that leaves validation images
 STRONG_DECAY = 0.01  # weight decay; the middle of the report's three values

@@ -15,7 +15,8 @@ from analysis.claims.contrasts import (
 from analysis.claims.labels import value_label
 from analysis.claims.optimizers import LITTLE_DATA
 from analysis.claims.rows import confounders, select_rows
-from analysis.claims.verdicts import Basis, Judgement, all_hold, any_holds, at_least, by_group, claim, judge_each
+from analysis.claims.rules import Judgement, all_hold, any_holds, at_least, by_group, judge_each
+from analysis.claims.verdicts import Basis, claim
 
 SAME = 0.05  # Dice; "fine with or without"
 WITH_SCHEDULER = ("step", "plateau")

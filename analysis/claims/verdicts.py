@@ -9,14 +9,16 @@ there are is said in claims.py; this file knows none of them.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import pandas as pd
 from scipy import stats
 
 from analysis.claims.contrasts import Contrast, Finding, detectable, examine
 from analysis.claims.findings import describe
-from analysis.claims.rows import ALL_DATA, describe_rows, edge_caveats
+from analysis.claims.looks import count_looks, first_look, has_looks, look, share_of
+from analysis.claims.rows import ALL_DATA, NOT_READ, describe_rows, edge_caveats
+from analysis.claims.rules import Judge, all_of_them
 from analysis.claims.sets import count_units, disagreements, merge, merge_notes, names_by_digest, split_sets, unit_words
 
 Verdict = Literal["supported", "contradicted", "undecided", "untested"]
@@ -36,17 +38,6 @@ class Basis:
     caveats: Sequence[str] = ()
 
 
-class Judgement(NamedTuple):
-    """How sure it is that something holds, how sure that it does not (one-sided p values), and on what that depends."""
-
-    p_for: float
-    p_against: float
-    depends_on: Finding
-
-
-Judge = Callable[[Sequence[Finding]], Judgement]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
     verdict: Verdict
@@ -63,6 +54,7 @@ class Assessment:
     findings: tuple[Finding, ...] = ()
     shown: Finding | None = None  # of these the one whose effect this is
     caveats: tuple[str, ...] = ()
+    looks: int = 1  # that were taken, seeds being added in between; p, p_adjusted and the interval pay for them
 
     @property
     def sure(self) -> str:
@@ -70,6 +62,8 @@ class Assessment:
         if math.isnan(self.low):
             return ""
         words = [f"p = {self.p:.2g}, among all claims {self.p_adjusted:.2g}"]
+        if self.looks > 1:
+            words[0] += f", after {self.looks} looks"
         if not math.isnan(self.detectable):
             words.append(f"an effect of {self.detectable:.2g} would be seen in 4 of 5 tries with {self.counted}")
         return "; ".join(words)
@@ -112,14 +106,36 @@ def claim(
 
 
 def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
-    """One claim by itself on a tidy table: false in at most ERROR of the cases in which it decides wrongly."""
-    read = _read(claim, table)
+    """One claim by itself on a tidy table: false in at most ERROR of the cases in which it decides wrongly.
+
+    Where seeds were added while verdicts were open, it is looked at as often as it was then (looks.py); what counts is
+    the look that decides it most surely or, where none does, the last one.
+    """
+    table = table.drop(columns=list(NOT_READ), errors="ignore")
+    if not has_looks(table):
+        return _look_at(claim, table)
+    first = first_look(table)
+    read = _read(claim, first)
+    if not read.contrasts:
+        return _look_at(claim, first)
+    table = table[table["study"].isin({claim.study, *read.rows["study"]})]
+    counts = count_looks(table, read.rows)
+    looks = max(len(seeds) for seeds in counts.values())
+    found = [_look_at(claim, look(table, counts, number), number) for number in range(1, looks + 1)]
+    surest = min(found, key=lambda one: one.p if one.p <= ERROR else 1.0)
+    shown = surest if surest.p <= ERROR else found[-1]
+    return replace(shown, p=min(one.p for one in found) if looks > 1 else shown.p, looks=looks)
+
+
+def _look_at(claim: Claim, table: pd.DataFrame, number: int = 0) -> Assessment:
+    """At one of several looks, counted from 1, which share the error between them; 0: there is but this one."""
+    read, share = _read(claim, table), share_of(number) if number else 1.0
     if not read.contrasts:
         return Assessment(verdict="untested", text=read.missing)
-    findings, unit = [examine(contrast) for contrast in read.contrasts], unit_words(read.contrasts)
+    findings, unit = [examine(contrast, share) for contrast in read.contrasts], unit_words(read.contrasts)
     units = min(finding.units for finding in findings)
     judged = claim.judge(findings)
-    p = min(1.0, 2 * min(judged.p_for, judged.p_against))
+    p = min(1.0, 2 * min(judged.p_for, judged.p_against) / share)
     shown = judged.depends_on
     if shown.contrast.unit != claim.unit:
         shown = next((finding for finding in findings if finding.contrast.unit == claim.unit), shown)
@@ -143,6 +159,12 @@ def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
         shown=shown,
         caveats=tuple(dict.fromkeys(caveats)),
     )
+
+
+def read_rows(claim: Claim, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the table that the claim rests on; none where it is untested."""
+    read = _read(claim, table)
+    return read.rows if read.contrasts else table.head(0)
 
 
 def _read(claim: Claim, table: pd.DataFrame) -> Basis:
@@ -174,62 +196,26 @@ def _of_study(claim: Claim, table: pd.DataFrame) -> list[str]:
 
 def assess_all(claims: Iterable[Claim], table: pd.DataFrame) -> dict[str, Assessment]:
     """All claims of a page: what decides by itself but not among so many is undecided, and says so; by code."""
-    found = {claim.code: assess(claim, table) for claim in claims}
+    return among_all({claim.code: assess(claim, table) for claim in claims})
+
+
+def among_all(found: dict[str, Assessment]) -> dict[str, Assessment]:
+    """Claims that were assessed by themselves, judged among each other; by code."""
     tested = {code: one for code, one in found.items() if not math.isnan(one.p)}
+    judged = dict(found)
     if not tested:
-        return found
+        return judged
     adjusted = stats.false_discovery_control([one.p for one in tested.values()], method="bh")
     for (code, one), p in zip(tested.items(), adjusted, strict=True):
         kept = replace(one, p_adjusted=float(p))
         if p > ERROR and one.verdict in ("supported", "contradicted"):
             note = f"by itself it would be {one.verdict} (p = {one.p:.3f}); among {len(tested)} claims p = {p:.3f}"
             kept = replace(kept, verdict="undecided", caveats=(*one.caveats, note))
-        found[code] = kept
-    return found
+        judged[code] = kept
+    return judged
 
 
 def _verdict(p_for: float, p_against: float, p: float) -> Verdict:
     if p > ERROR:
         return "undecided"
     return "supported" if p_for < p_against else "contradicted"
-
-
-def all_of_them(findings: Sequence[Finding]) -> Judgement:
-    """The rule of a claim that names no other."""
-    return all_hold(judge_each(findings))
-
-
-def judge_each(findings: Iterable[Finding]) -> list[Judgement]:
-    return [Judgement(finding.p_for, finding.p_against, finding) for finding in findings]
-
-
-def all_hold(parts: Sequence[Judgement]) -> Judgement:
-    """Every part holds (the intersection-union test of Berger 1982: no correction); one that does not contradicts it
-    (Bonferroni over the parts).
-    """
-    weakest = max(parts, key=lambda part: (part.p_for, -abs(part.depends_on.effect)))
-    return Judgement(weakest.p_for, min(1.0, len(parts) * min(part.p_against for part in parts)), weakest.depends_on)
-
-
-def any_holds(parts: Sequence[Judgement]) -> Judgement:
-    """One part at least holds (Bonferroni over the parts: the best was looked for). That none does contradicts it."""
-    strongest = min(parts, key=lambda part: (part.p_for, -part.depends_on.effect))
-    p_for = min(1.0, len(parts) * strongest.p_for)
-    return Judgement(p_for, max(part.p_against for part in parts), strongest.depends_on)
-
-
-def at_least(needed: int, parts: Sequence[Judgement]) -> Judgement:
-    """At least so many parts hold (partial conjunction, Benjamini and Heller 2008)."""
-    by_for = sorted(parts, key=lambda part: part.p_for)
-    by_against = sorted(part.p_against for part in parts)
-    others = len(parts) - needed + 1  # so many that do not contradict it
-    p_for = min(1.0, others * by_for[needed - 1].p_for)
-    return Judgement(p_for, min(1.0, needed * by_against[others - 1]), by_for[needed - 1].depends_on)
-
-
-def by_group(findings: Sequence[Finding], level: int = 0) -> list[list[Finding]]:
-    """Findings with the same entry in `group`, in order of appearance."""
-    groups: dict[str, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(finding.contrast.group[level], []).append(finding)
-    return list(groups.values())

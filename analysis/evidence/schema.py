@@ -31,7 +31,10 @@ ADDED = ("own_val_dice", "val_false_alarms", "val_empty_images")  # that earlier
 CURVE = (  # of the validation Dice over the epochs: analysis/evidence/curve_scores.py
     *("last_val_dice", "tail_val_dice", "val_dice_roughness", "fall_from_best", "epochs_to_target"),
 )
-SETTINGS = ("search", "rates", "budget", "switching_tau_origin")  # tags new in 0.3, of what no trial shows
+SETTINGS = (  # tags new in 0.3, of what no trial shows
+    *("search", "rates", "budget", "switching_tau_origin"),
+    "first_seeds",  # of a seed that was added where a verdict was open: how many seeds every cell had before
+)
 TAGS = (  # of a run, under the same names
     *("study", "row", "baseline", "protocol", "preset", "data", "data_digest"),
     *("device", "git_commit", "torch", "mlflow"),

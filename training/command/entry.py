@@ -31,13 +31,17 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message}; --help lists what can be given")
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        given = [re.sub("^--[^=]+", lambda name: name[0].replace("_", "-"), text) for text in arguments]
-        options, unknown = self.parse_known_args(given)
+        options, unknown = self.parse_known(arguments)
         if unknown:
             known = ", ".join(sorted(vars(options)))
             extra = " ".join(unknown).removeprefix("--").replace(" ", "=", 1)
             raise ValueError(f"{extra}: there is no such parameter; the parameters are {known}")
         return options
+
+    def parse_known(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """And what is not known here, for whom it is meant."""
+        given = [re.sub("^--[^=]+", lambda name: name[0].replace("_", "-"), text) for text in arguments]
+        return self.parse_known_args(given)
 
 
 def user_path(text: str) -> Path:

@@ -72,6 +72,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         choices=EXECUTORS,
         help="ray: trials as tasks of a Ray cluster (docs/scale.md)",
     )
+    parser.add_argument(
+        "--further", type=user_path, help="train the trials of this file alone: what -e decide asks for"
+    )
     options = parser.parse(arguments)
     if options.retries < 0:
         raise ValueError(f"retries={options.retries} is out of range; it must be at least 0")

@@ -20,6 +20,8 @@ from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.data.reading import detect_layout, load_detected
 from training.data.split import Split, make_split
+from training.study.further import FurtherSeeds
+from training.study.further import read as read_further
 from training.study.plan import estimate_work, find_train_percents, find_widest
 from training.study.settings import Settings
 from training.study.studies import REPORT_STUDIES, STUDIES, Study
@@ -43,6 +45,7 @@ class Prepared:
     machine: "Machine"
     retries: int  # of a trial that failed
     executor: str  # one of options.EXECUTORS
+    further: FurtherSeeds | None  # in place of the studies' own trials
 
     @property
     def stems(self) -> dict[str, list[str]]:
@@ -92,6 +95,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         test_percent=options.test_percent,
         fold=options.fold,
     )
+    further = read_further(options.further) if options.further else None
     reading = read_options(options)
     found = detect_layout(options.data, reading)
     start_forkserver()
@@ -108,6 +112,8 @@ def prepare(options: argparse.Namespace) -> Prepared:
     device = find_device(options.device)
     settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
     studies = list(REPORT_STUDIES) if options.study == ALL else [STUDIES[options.study]]
+    if further:
+        studies = [STUDIES[name] for name in further.studies]
     trial = find_widest(studies, settings)
     workers = find_workers(options.workers, device, trial.batch_size * settings.pixels**2 * trial.width // Trial.width)
     deterministic = find_deterministic(options.deterministic)
@@ -135,6 +141,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         machine=Machine(device=device, workers=workers, deterministic=deterministic, compiled=compiled),
         retries=options.retries,
         executor=options.executor,
+        further=further,
     )
 
 

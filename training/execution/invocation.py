@@ -15,7 +15,7 @@ from training.execution.pool import Pool
 from training.execution.ray_pool import RayPool
 from training.execution.study_run import DiskFullError, Session, Workers, run_trials
 from training.execution.summary import NO_WINNER, describe_outcome, describe_study, find_undecided, find_winners
-from training.study.plan import describe, estimate_work, make_plan
+from training.study.plan import describe, estimate_work, make_plan, trial_work
 from training.study.studies import Baseline, Study, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
 from training.study.winning import mean_score
@@ -35,12 +35,12 @@ def run_studies(prepared: Prepared, module: str) -> int:
     client, experiment_id = runs.connect()
     mlflow_run.own_run(client, module)
     winners: dict[str, list[Trial]] = {}
-    if settings.baseline == "measured" and len(studies) == 1:
+    if settings.baseline == "measured" and len(studies) == 1 and not prepared.further:
         digest = prepared.images.digest
         split = split_digest(prepared.stems)
         winners = runs.load_winners(client, studies[0].needs, digest, settings.protocol, split)
     runs.describe_experiment(client, experiment_id)
-    progress = Progress(total_work=sum(estimate_work(study, settings) for study in studies))
+    progress = Progress(total_work=_total_work(prepared))
     for line in [*prepared.text, f"runs go to {store.address()}"]:
         progress.say(line)
     if dead := runs.end_all_stale_runs(client):
@@ -51,7 +51,7 @@ def run_studies(prepared: Prepared, module: str) -> int:
     # Whoever started us may ignore the first, as nohup and & do.
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        missing = _run_studies(session, winners)
+        missing = _run_further(session) if prepared.further else _run_studies(session, winners)
     except KeyboardInterrupt:
         session.pool.kill()
         runs.end_own_runs(client)
@@ -94,13 +94,31 @@ def _run_studies(session: Session, winners: dict[str, list[Trial]]) -> list[str]
             )
             where = f"{position}/{len(studies)}" if len(studies) > 1 else ""
             winners[study.name], failed = run_study(session, study, baseline, parent, where)
-            missing += [
-                f"{study.name}: {describe(one.trial, study.scientific, settings.seeds)}: {describe_outcome(one)}"
-                for one in failed
-            ]
+            missing += _describe_missing(study, failed, settings.seeds)
     if parent:
         runs.close_run(session.client, parent, failed=bool(missing))
     return missing
+
+
+def _run_further(session: Session) -> list[str]:
+    """Further seeds of study runs that are there; what those found best stays as it is. The trials that are missing."""
+    missing, further = [], session.prepared.further
+    for parent, plan in further.plans().items() if further else ():
+        session.progress.begin_study("", plan.study.name, "further seeds", plan.num_trials)
+        outcomes = run_trials(session, plan, parent)
+        missing += _describe_missing(plan.study, [one for one in outcomes if one.failure], seeds=2)
+    return missing
+
+
+def _describe_missing(study: Study, failed: list[Outcome], seeds: int) -> list[str]:
+    return [f"{study.name}: {describe(one.trial, study.scientific, seeds)}: {describe_outcome(one)}" for one in failed]
+
+
+def _total_work(prepared: Prepared) -> float:
+    """Of all trials to come, in image passes."""
+    if prepared.further:
+        return sum(trial_work(one.trial) for one in prepared.further.trials)
+    return sum(estimate_work(study, prepared.settings) for study in prepared.studies)
 
 
 def _why_stopped(error: Exception) -> str:

@@ -65,7 +65,9 @@ class Session:
 
     @functools.cached_property
     def tags(self) -> dict[str, str]:
-        return {
+        further = self.prepared.further
+        added = {"first_seeds": str(further.first_seeds)} if further else {}
+        return added | {
             "baseline": self.settings.baseline,
             "protocol": self.settings.protocol,
             "preset": self.settings.preset,

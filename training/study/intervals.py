@@ -10,12 +10,12 @@ LEVEL = 0.95
 MIN_UNITS = 3  # two say nothing of their spread that a t of 12.7 would not forgive
 
 
-def mean_interval(values: ArrayLike) -> tuple[float, float]:
-    """LEVEL interval of the mean, Student's t; nan below two values. Unknown ones are left out."""
+def mean_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
+    """Interval of the mean, Student's t; nan below two values. Unknown ones are left out."""
     sample = np.asarray(values, dtype=float)
     sample = sample[~np.isnan(sample)]
     if len(sample) < 2:
         return math.nan, math.nan
     error = sample.std(ddof=1) / math.sqrt(len(sample))
-    reach = float(special.stdtrit(len(sample) - 1, (1 + LEVEL) / 2) * error)
+    reach = float(special.stdtrit(len(sample) - 1, (1 + level) / 2) * error)
     return float(sample.mean()) - reach, float(sample.mean()) + reach

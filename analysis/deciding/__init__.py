@@ -1,0 +1,1 @@
+"""Where the next seeds go, and when enough were trained."""

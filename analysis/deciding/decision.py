@@ -1,0 +1,121 @@
+"""Rounds: what is there is looked at, what is open gets seeds, those are trained, and what is there is looked at again.
+
+Nothing is remembered but what the store holds, and in ROUNDS the round that is being trained: whoever starts again
+finishes it first, and so comes to the same verdicts.
+"""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.claims import check_claims
+from analysis.claims.verdicts import Assessments, Claim
+from analysis.deciding.budget import Budget
+from analysis.deciding.decision_run import Describe, newest_digest
+from analysis.deciding.rounds import NUMBER, Round, Wish, next_round, number_cells, open_claims, share_decided, wish
+from analysis.deciding.runner import call_runner
+from analysis.deciding.words import describe_end, describe_round
+from analysis.evidence.evidence import from_store
+from training.study.further import Further
+from training.study.further import write as write_further
+from training.study.trial import Trial
+
+ROUNDS = Path("mlruns/rounds")
+FIELDS: dict[str, Any] = {name: one.type for name, one in Trial.__dataclass_fields__.items()}
+
+
+@dataclass(kw_only=True)
+class Decision:
+    """The rounds after the first pass."""
+
+    data: str  # name of the images
+    fold: int
+    seeds: int  # of the first pass
+    arguments: list[str]  # of the runner
+    claims: list[Claim]  # that are to be decided
+    budget: Budget
+    describe: Describe
+    lines: list[str] = field(default_factory=list)
+    asked: set[tuple[str, int]] = field(default_factory=set)  # claim and seeds; who asks again, its trials failed
+    digest: str = ""
+
+    def run(self) -> int:
+        """Round after round, until none is worth it or the budget is used up. The exit status."""
+        self.digest = newest_digest(self.data)
+        if not self.digest:
+            raise ValueError(f"data={self.data}: no study run of these images is in the store")
+        kept = ROUNDS / f"{self.digest}-{self.fold}.json"
+        if kept.is_file():
+            self.say("a round that was stopped is finished first")
+            if status := self.train(kept):
+                return status
+        while True:
+            table, found = self.look()
+            chosen, wishes = self.choose(table, found)
+            if not chosen:
+                self.say(*describe_end(self.claims, found, wishes, self.budget))
+                return 0
+            self.say(*describe_round(self.claims, found, chosen, self.budget))
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_further(kept, self.seeds, to_further(chosen.rows, table))
+            if status := self.train(kept):
+                return status
+            self.asked |= {(one.claim.code, one.outlook.seeds[0]) for one in chosen.wishes}
+
+    def look(self) -> tuple[pd.DataFrame, Assessments]:
+        """What is there, and what it decides, among all claims as on the page."""
+        table = self.load()
+        return table, check_claims(table)
+
+    def load(self) -> pd.DataFrame:
+        found = from_store(self.digest, "")
+        self.budget.count(found.kept_runs)
+        return number_cells(found.trials[found.trials["fold"] == self.fold])
+
+    def choose(self, table: pd.DataFrame, found: Assessments) -> tuple[Round | None, list[Wish]]:
+        seconds = table.groupby(NUMBER)["seconds"].mean()
+
+        def cost(rows: pd.DataFrame) -> float:
+            if self.budget.trials:
+                return float(len(rows))
+            return float(rows[NUMBER].map(seconds).sum()) / self.budget.at_once
+
+        share = share_decided(found)
+        wishes = [
+            wish(claim, found[claim.code], table, self.seeds, share, cost) for claim in open_claims(self.claims, found)
+        ]
+        able = [one for one in wishes if (one.claim.code, *one.outlook.seeds[:1]) not in self.asked]
+        return next_round(able, self.budget.left, self.budget.total, cost), wishes
+
+    def train(self, kept: Path) -> int:
+        """The trials of a round; its exit status, where that ends everything."""
+        started = time.monotonic()
+        status = call_runner([*self.arguments, "--further", str(kept)], self.budget.seconds_left)
+        if status in (0, 1):
+            kept.unlink()
+            self.budget.count(from_store(self.digest, "").kept_runs, time.monotonic() - started)
+            return 0
+        return status
+
+    def say(self, *lines: str) -> None:
+        """On the screen, and in the run's description."""
+        print("", *lines, sep="\n", flush=True)
+        self.lines += [*lines, ""]
+        self.describe("\n".join(f"{line}  " for line in self.lines))
+
+
+def to_further(rows: pd.DataFrame, table: pd.DataFrame) -> list[Further]:
+    """Numbers of cells and seeds as trials, each of the newest study run that holds its cell."""
+    cells = table.drop_duplicates(NUMBER, keep="last").set_index(NUMBER).to_dict("index")
+    return [
+        Further(
+            study=cells[number]["study"],
+            parent=cells[number]["parent_run_id"],
+            is_extra=cells[number]["row"] == "extra",
+            trial=Trial(**{name: kind((cells[number] | {"seed": seed})[name]) for name, kind in FIELDS.items()}),
+        )
+        for number, seed in rows.itertuples(index=False)
+    ]

@@ -1,0 +1,87 @@
+"""Seeds go where they decide most for what they cost, and nowhere where they decide nothing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.claims.verdicts import ERROR, assess_all
+from analysis.deciding.outlook import foresee
+from analysis.deciding.rounds import Round, Wish, next_round, number_cells, open_claims, share_decided, wish
+from benchmarks import adaptive_seeds
+from benchmarks.adaptive_seeds import FIRST_SEEDS, World, make_world
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def wishes(world: World) -> list[Wish]:
+    table = world.table[world.table["seed"] < FIRST_SEEDS]
+    found = assess_all(world.claims, table)
+    share = share_decided(found)
+    return [
+        wish(claim, found[claim.code], table, FIRST_SEEDS, share, len) for claim in open_claims(world.claims, found)
+    ]
+
+
+def test_a_chance_grows_with_the_seeds_and_needs_those_that_are_named(wishes: list[Wish]) -> None:
+    assert wishes
+    for one in wishes:
+        assert list(one.outlook.chances) == sorted(one.outlook.chances)
+        assert one.outlook.seeds[0] > FIRST_SEEDS
+        needed = one.outlook.needed
+        likely = [seeds for seeds, chance in zip(one.outlook.seeds, one.outlook.chances, strict=True) if chance >= 0.8]
+        assert needed == (likely[0] if likely else None)
+
+
+@pytest.mark.slow
+def test_what_is_foreseen_comes_true_about_as_often() -> None:
+    """Of claims whose chance at the next look is given, the share that the seeds that are there really decide."""
+    hoped, came = 0.0, 0
+    for seed in range(3):
+        other = make_world(np.random.default_rng(seed))
+        table = other.table[other.table["seed"] < FIRST_SEEDS]
+        found = assess_all(other.claims, table)
+        later = other.table[other.table["seed"] < 14].assign(
+            first_seeds=lambda rows: rows["seed"].map(lambda one: str(FIRST_SEEDS) if one >= FIRST_SEEDS else np.nan)
+        )
+        for claim in open_claims(other.claims, found):
+            outlook = foresee(claim, found[claim.code], FIRST_SEEDS, 1.0, np.random.default_rng(0))
+            hoped += outlook.chances[outlook.seeds.index(14)]
+            came += adaptive_seeds.assess(claim, later).p <= ERROR
+    assert came == pytest.approx(hoped, rel=0.35)
+
+
+def test_a_round_takes_what_promises_most_and_asks_for_each_trial_once(wishes: list[Wish]) -> None:
+    chosen = next_round(wishes, 1000, 1000, len)
+    assert isinstance(chosen, Round)
+    promises = [one.promise for one in chosen.wishes]
+    assert promises == sorted(promises, reverse=True)
+    assert promises[0] == max(one.promise for one in wishes)
+    assert not chosen.rows.duplicated().any()
+    asked = {tuple(row) for one in chosen.wishes for row in one.missing[0].to_numpy()}
+    assert {tuple(row) for row in chosen.rows.to_numpy()} == asked
+
+
+def test_what_no_budget_decides_gets_no_seeds(wishes: list[Wish]) -> None:
+    assert next_round(wishes, 1, 1000, len) is None
+    cheap = next_round(wishes, 12, 1000, len)
+    assert cheap is None or len(cheap.rows) <= 12
+
+
+def test_seeds_that_are_there_are_not_asked_for_again(world: World) -> None:
+    claim = world.claims[1]
+    table = world.table[world.table["seed"] < FIRST_SEEDS]
+    found = assess_all(world.claims, table)[claim.code]
+    more = world.table[(world.table["seed"] == FIRST_SEEDS) & (world.table["weight_decay"] == 0.08)]
+    fewer = wish(claim, found, pd.concat([table, more]), FIRST_SEEDS, 1.0, len)
+    whole = wish(claim, found, table, FIRST_SEEDS, 1.0, len)
+    assert len(whole.missing[0]) - len(fewer.missing[0]) == len(more) > 0
+
+
+def test_cells_are_numbered_by_all_that_differs_but_the_seed(world: World) -> None:
+    numbered = number_cells(world.table)
+    assert numbered.groupby("cell")["seed"].nunique().eq(adaptive_seeds.SEEDS).all()
+    assert len(numbered.groupby("cell")) * adaptive_seeds.SEEDS == len(numbered)

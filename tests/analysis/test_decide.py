@@ -1,0 +1,97 @@
+"""`-e decide` on real images and a real store: seeds come until the verdict does, and a stopped one goes on."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from studies import Studies
+
+from analysis.decide import find_claims, find_studies, main
+from analysis.deciding import rounds
+from analysis.evidence import runs
+from training.study.further import Further, write
+from training.study.trial import Trial
+
+TINY = ("--preset", "demo", "--image-size", "32", "--epochs", "2", "--workers", "2", "--baseline", "report")
+CLAIM = "augmentation.1"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--hours", "0"], "must be above 0"),
+        (["--trials", "-1"], "must be above 0"),
+        (["--seeds", "2"], "below 3 no verdict"),
+        (["--claims", "losses.99"], "claims='losses.99' is unknown"),
+        (["--epoch", "3"], "no such parameter"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(
+    given: list[str], words: str, tmp_path: Path, discs: Path, capsys, monkeypatch
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    assert main(["--data", str(discs), *given]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_first_pass_runs_what_the_claims_read() -> None:
+    assert find_studies("all", find_claims("all"), "measured") == ["all"]
+    assert find_studies("x", find_claims("weight_decay.1"), "report") == ["weight_decay"]
+    measured = find_studies("x", find_claims("weight_decay.1,summary.1"), "measured")
+    assert measured == ["learning_rate", "schedulers", "weight_decay", "dropout", "losses"]
+
+
+@pytest.fixture(scope="module")
+def decided(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
+    studies = Studies(tmp_path_factory.mktemp("decided"), discs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", studies.uri)
+        patch.chdir(studies.folder)
+        patch.setattr(rounds, "MIN_CHANCE", 0.0)  # so few seeds of so short trials decide nothing
+        assert main(["--data", str(discs), "--trials", "18", "--claims", CLAIM, *TINY]) == 0
+    return studies
+
+
+@pytest.mark.slow
+def test_seeds_are_added_to_the_study_run_that_is_there_and_say_so(decided: Studies) -> None:
+    trained = decided.trained()
+    further = [run for run in trained if "first_seeds" in run.data.tags]
+    assert len(trained) == 9 + len(further) == 15
+    assert {run.data.tags["first_seeds"] for run in further} == {"3"}
+    (study,) = {run.data.tags["mlflow.parentRunId"] for run in trained}
+    assert MlflowClient(decided.uri).get_run(study).info.status == "FINISHED"
+    seeds = {int(run.data.params["seed"]) for run in further}
+    assert seeds == {3, 4}
+
+
+@pytest.mark.slow
+def test_the_run_says_what_was_decided_and_what_is_left(decided: Studies) -> None:
+    (run,) = decided.runs("tags.role = 'decide'")
+    note = run.data.tags["mlflow.note.content"]
+    assert run.info.status == "FINISHED"
+    assert "0 of 1 claim decided" in note
+    assert "of 18 trials used" in note
+    assert f"{CLAIM} to 5 seeds" in note
+
+
+@pytest.mark.slow
+def test_started_again_it_trains_nothing_and_a_stopped_round_is_finished_first(
+    decided: Studies, discs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", decided.uri)
+    monkeypatch.chdir(decided.folder)
+    before = {run.info.run_id for run in decided.trained()}
+    run = next(run for run in decided.trained() if "first_seeds" in run.data.tags)
+    MlflowClient(decided.uri).delete_run(run.info.run_id)  # as if it had not been trained when the round was stopped
+    table = runs.load_trials(run.data.tags["data_digest"])
+    assert len(table) == len(before) - 1
+    kept = decided.folder / "mlruns" / "rounds" / f"{run.data.tags['data_digest']}-0.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    trial = Trial.from_params(run.data.params)
+    one = Further(study="augmentation", parent=run.data.tags["mlflow.parentRunId"], is_extra=False, trial=trial)
+    write(kept, 3, [one])
+    assert main(["--data", str(discs), "--trials", "18", "--claims", CLAIM, *TINY]) == 0
+    assert "a round that was stopped is finished first" in capfd.readouterr().out
+    assert not kept.exists()
+    assert len({run.info.run_id for run in decided.trained()} - before) == 1

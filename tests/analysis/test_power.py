@@ -1,0 +1,44 @@
+"""What so many seeds would show is said before a study runs, from runs that are there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_tables
+
+from analysis.claims.claims import check_claims
+from analysis.claims.contrasts import detectable
+from analysis.power import describe, main
+from benchmarks.error_rates import NOISE, design, equal
+
+
+def test_it_is_the_spread_of_earlier_runs_that_says_what_is_seen() -> None:
+    table = equal(design(6), np.random.default_rng(0))
+    found = check_claims(table[table["study"] == "losses"])
+    head, names, *lines = describe("losses", 12, found, "the runs")
+    assert "12 seeds" in head
+    assert "the runs" in head
+    assert names.split() == ["claim", "sd", "effect"]
+    by_code = {line.split()[0]: line.split()[1:3] for line in lines}
+    assert set(by_code) == {"losses.1", "losses.2", "losses.3", "losses.4", "losses.6"}
+    spread, effect = map(float, by_code["losses.2"])
+    assert spread == pytest.approx(NOISE * (2 / 3) ** 0.5, rel=0.8)  # a mean over three optimizers, of a difference
+    assert effect == pytest.approx(detectable(found["losses.2"].spread, 12), abs=5e-4)
+    fewer = describe("losses", 3, found, "the runs")
+    assert float(fewer[3].split()[2]) > float(lines[1].split()[2])
+
+
+def test_few_seeds_decide_nothing_and_say_so() -> None:
+    (line,) = describe("all", 2, {}, "nothing")
+    assert "at least -P seeds=3" in line
+
+
+def test_without_runs_of_several_seeds_it_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_tables(tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setattr("analysis.power.MEASURED", tmp_path / "measured")
+    (tmp_path / "measured").mkdir()
+    assert main(["losses", "--data", "nowhere", "--seeds", "6", "--preset", "demo"]) == 0
+    assert "not known yet" in capsys.readouterr().out
