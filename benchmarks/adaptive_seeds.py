@@ -1,8 +1,8 @@
 """What seeds where verdicts are open are worth, against the same seeds everywhere, by simulation.
 
-`python -m benchmarks.adaptive_seeds [--worlds 4] [--first 6] [--everywhere 12]` makes worlds in which the truth is known: CLAIMS claims, each that
-Adam beats SGD in the mean over so many losses or schedulers, with effects and noise of their own; seeds that nobody
-trained. Both players start from the same first pass. One adds seeds to every cell and looks once, in
+`python -m benchmarks.adaptive_seeds [--worlds 4] [--first 6] [--everywhere 12]` makes worlds in which the truth is
+known: CLAIMS claims, each that Adam beats SGD in the mean over so many cells, with effects and noise of their own;
+seeds that nobody trained. Both players start from the same first pass. One adds seeds to every cell and looks once, in
 the end; the other adds them where `analysis.deciding` sends them, until it has decided as many claims. Printed: the
 trials that each took beyond the first pass, their ratio, and the share of false verdicts.
 """
