@@ -19,7 +19,7 @@ ALL_DATA = 100  # percent: the validation images are the training images (Fig. 4
 NOT_READ = (  # columns of the tidy table that no claim reads; without them rows are taken in a fraction of the time
     *("source", "figure", "experiment_id", "run_id", "parent_run_id", "trained_run_id", "started", "row"),
     *("baseline", "protocol", "preset", "device", "git_commit", "torch", "mlflow"),
-    *("search", "budget", "switching_tau_origin"),
+    *("search", "budget", "switching_tau_origin", "applied"),
 )
 
 

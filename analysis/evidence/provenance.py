@@ -55,6 +55,7 @@ def provenance(trials: pd.DataFrame, images: Mapping[Any, int], notes: Sequence[
     started = trials["started"].dropna()
     told["started"] = f"{started.min()} to {started.max()} UTC" if len(started) else ""
     told["left out"] = "; ".join(notes)
+    told["factors read back"] = _applied(trials)
     sets = [own for _, own in trials.groupby("data_digest", sort=False, dropna=False)]
     told["command"] = "; ".join(one for own in sets for one in commands(own))
     return {name: value for name, value in told.items() if value}
@@ -68,6 +69,8 @@ def provenance_by_set(trials: pd.DataFrame, images: Mapping[Any, int]) -> tuple[
 def commands(trials: pd.DataFrame) -> list[str]:
     """The commands that repeat all of it: `main`, where the studies took over each other's winners."""
     studies = list(trials["study"].unique())
+    if trials["first_seeds"].notna().any():
+        return [command("decide", trials)]
     reported = [name for name in studies if STUDIES[name].figure]
     if len(reported) > 1 and set(trials["baseline"]) == {"measured"}:
         others = [name for name in studies if name not in reported]
@@ -100,7 +103,7 @@ def command(name: str, trials: pd.DataFrame) -> str:
     if first["switching_tau_origin"] == "given":
         told["switching_tau"] = f"{first['switching_tau']:g}"
     told |= _beside_preset(trials)
-    if (seeds := trials["seed"].nunique()) > 1:
+    if (seeds := trials[trials["first_seeds"].isna()]["seed"].nunique()) > 1:
         told["seeds"] = seeds
     one = " ".join([*words, *(f"-P {key}={value}" for key, value in told.items())])
     return f"for fold in {' '.join(folds)}; do {one}; done" if len(folds) > 1 else one
@@ -126,6 +129,17 @@ def _beside_preset(trials: pd.DataFrame) -> dict[str, Any]:
 def _is_share(share: float, epochs: Mapping[str, float]) -> bool:
     """Whether each study's epochs are this share of the report's."""
     return all(scale_epochs(STUDIES[name].epochs, share) == found for name, found in epochs.items())
+
+
+def _applied(trials: pd.DataFrame) -> str:
+    """Of how many trials the factors, read back from what trained them, are those that were asked for."""
+    known = trials.drop_duplicates("trained_run_id")["applied"]
+    if known.notna().sum() == 0:
+        return ""
+    others = known[known.notna() & (known != "all")].value_counts()
+    right = f"as asked for in {int((known == 'all').sum())} of {pluralize(len(known), 'trial')}"
+    unknown = f", not known of {int(known.isna().sum())}" if known.isna().any() else ""
+    return "; ".join([right + unknown, *(f"in {count} {what}" for what, count in others.items())])
 
 
 def _values(column: pd.Series) -> str:

@@ -27,8 +27,13 @@ CLAIM = "augmentation.1"
     ],
 )
 def test_what_cannot_be_used_is_refused(
-    given: list[str], words: str, tmp_path: Path, discs: Path, capsys, monkeypatch
-) -> None:  # type: ignore[no-untyped-def]
+    given: list[str],
+    words: str,
+    tmp_path: Path,
+    discs: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.chdir(tmp_path)
     assert main(["--data", str(discs), *given]) == 2

@@ -23,6 +23,7 @@ from training.data.own_size import ImageScore, mean_own_dice, score_image
 from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE, PredictionRow, draw_predictions
 from training.data.split import Split
 from training.execution.jobs import COLLAPSED, FORWARDED_ENV, EpochDone, Job, Outcome, Timing
+from training.network.applied import find_not_applied
 from training.network.batches import DeviceSet
 from training.network.checkpoint import TrialProgress, drop_checkpoint, read_checkpoint, write_checkpoint
 from training.network.engine import Diverged, Training, begin, evaluate, make_model, predict, train
@@ -166,6 +167,7 @@ def _begin(job: Job, run: TrialRun) -> tuple[Training, TrialProgress]:
 def _finish(job: Job, run: TrialRun, training: Training, progress: TrialProgress, diverged: str) -> Outcome:
     """Everything that is kept of a trained trial."""
     trial, model = job.trial, training.model
+    not_applied = find_not_applied(training, run.epochs, bool(diverged))
     last = {name: value.clone() for name, value in model.state_dict().items()}
     if progress.best_weights:
         model.load_state_dict(progress.best_weights)
@@ -176,7 +178,7 @@ def _finish(job: Job, run: TrialRun, training: Training, progress: TrialProgress
     }
     scores = score_images(model, trial, _worker.images, _worker.on_device, job.split.val) if run.epochs else []
     try:
-        run.finish(model, pictures, progress.seconds, diverged, _worker.images.stems, scores)
+        run.finish(model, pictures, progress.seconds, diverged, _worker.images.stems, scores, not_applied)
     finally:
         model.load_state_dict(last)
     best_epoch = run.best.epoch if run.epochs else 0

@@ -116,7 +116,7 @@ def log_reused(client: MlflowClient, experiment_id: str, name: str, trained: Run
     `tags` are those of the study that reuses it.
     """
     known = trained.data
-    kept = ("params_hash", "diverged", "collapsed", "device", "failure")
+    kept = ("params_hash", "diverged", "collapsed", "applied", "device", "failure")
     found = {EARLIER_TAGS.get(key, key): value for key, value in known.tags.items()}
     tags = {**tags, "role": "trial", "reused_from": trained.info.run_id}
     tags |= {key: found[key] for key in kept if key in found}

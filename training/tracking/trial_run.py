@@ -81,16 +81,18 @@ class TrialRun:
         reason_diverged: str,
         stems: Sequence[str],
         scores: Sequence[ImageScore],
+        not_applied: Sequence[str] = (),
     ) -> None:
         """Summary metrics, tags and artifacts; then the run is FINISHED. `model` holds the best epoch's weights.
 
         pictures: RGB, by the name of their file. scores: of these weights, on the validation images, whose names are
-        in `stems` by index.
+        in `stems` by index. not_applied: factors that the trial asked for and, read back, did not get.
         Raises LeaseLost when somebody took the run for dead meanwhile. What is sent twice counts once.
         """
         summary: dict[str, float] = {"seconds": seconds}
         tags = {"diverged": str(bool(reason_diverged)).lower(), "heartbeat": now()}
         tags["collapsed"] = str(self.collapsed).lower()
+        tags["applied"] = f"all but {', '.join(not_applied)}" if not_applied else "all"
         if reason_diverged:
             tags["failure"] = reason_diverged
         if self.epochs:

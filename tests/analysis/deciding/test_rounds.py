@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claims.verdicts import ERROR, assess_all
+from analysis.claims.verdicts import ERROR, assess, assess_all
 from analysis.deciding.outlook import foresee
 from analysis.deciding.rounds import Round, Wish, next_round, number_cells, open_claims, share_decided, wish
 from benchmarks import adaptive_seeds
@@ -50,7 +50,7 @@ def test_what_is_foreseen_comes_true_about_as_often() -> None:
         for claim in open_claims(other.claims, found):
             outlook = foresee(claim, found[claim.code], FIRST_SEEDS, 1.0, np.random.default_rng(0))
             hoped += outlook.chances[outlook.seeds.index(14)]
-            came += adaptive_seeds.assess(claim, later).p <= ERROR
+            came += assess(claim, later).p <= ERROR
     assert came == pytest.approx(hoped, rel=0.35)
 
 
