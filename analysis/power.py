@@ -33,7 +33,8 @@ def power(arguments: Sequence[str]) -> int:
     parser.add_argument("--data", type=user_path, required=True, help="a folder of images and masks, or a csv")
     parser.add_argument("--seeds", type=whole_number, default=1, help="that are planned, of every cell")
     options, _ = parser.parse_known(arguments)  # what else a plan was given says nothing here
-    print("", *describe(options.study, options.seeds, *_known(data_name(options.data))), sep="\n")
+    found, source = _known(data_name(options.data)) if options.seeds >= MIN_UNITS else ({}, "")
+    print("", *describe(options.study, options.seeds, found, source), sep="\n")
     return 0
 
 
@@ -60,11 +61,11 @@ def describe(study: str, seeds: int, found: "Assessments", source: str) -> list[
 def _known(data: str) -> "tuple[Assessments, str]":
     """What earlier runs decide, and which these are, in words."""
     from analysis.claims.claims import check_claims
-    from analysis.deciding.decision_run import newest_digest
     from analysis.evidence.evidence import from_store
+    from analysis.evidence.runs import newest_data_digest
     from analysis.evidence.snapshot import from_folders
 
-    digest = newest_digest(data)
+    digest = newest_data_digest(data)
     trials = from_store(digest, "").trials if digest else None
     if trials is not None and trials["seed"].nunique() >= MIN_UNITS:
         return check_claims(trials), f"the {len(trials)} trials of {data} in the store"

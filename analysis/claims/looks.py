@@ -55,10 +55,10 @@ def count_looks(table: pd.DataFrame, read: pd.DataFrame) -> dict[tuple[object, .
     read: its rows in the first look. A further seed counts when all of their cells have it: what the claim is about
     does not depend on which of them got more.
     """
-    found = {}
+    found, first_seeds = {}, _first_seeds(table)
     for place, rows in read.groupby(PLACE):
         found[place] = [int(rows["seed"].max()) + 1]
-        first = _first_seeds(table).loc[rows.index[0]]
+        first = first_seeds.loc[rows.index[0]]
         if math.isfinite(first):
             complete = int(first) + _count_further(table, rows, int(first))
             found[place] = up_to(complete, int(first))

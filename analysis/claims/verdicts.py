@@ -124,7 +124,7 @@ def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
     found = [_look_at(claim, look(table, counts, number), number) for number in range(1, looks + 1)]
     surest = min(found, key=lambda one: one.p if one.p <= ERROR else 1.0)
     shown = surest if surest.p <= ERROR else found[-1]
-    return replace(shown, p=min(one.p for one in found) if looks > 1 else shown.p, looks=looks)
+    return replace(shown, p=min(one.p for one in found), looks=looks)
 
 
 def _look_at(claim: Claim, table: pd.DataFrame, number: int = 0) -> Assessment:

@@ -19,6 +19,7 @@ class Budget:
     started: float = field(default_factory=time.monotonic)
     there: int = 0  # trials in the store
     seconds: float = 0.0  # that those trials took
+    waited: float = 0.0  # seconds, for trials that were not counted yet
     at_once: float = field(default_factory=lambda: float(os.cpu_count() or 1))  # trials, as measured in a round
 
     @property
@@ -40,9 +41,9 @@ class Budget:
             return f"{self.there} of {self.trials} trials"
         return f"{duration(self.total - self.left)} of {duration(self.total)}"
 
-    def count(self, kept_runs: pd.DataFrame, waited: float = 0.0) -> None:
-        """Look at what the store holds; waited: seconds, for what is new there."""
+    def count(self, kept_runs: pd.DataFrame) -> None:
+        """Look at what the store holds."""
         seconds = sum(json.loads(metrics).get("seconds", 0.0) for metrics in kept_runs["metrics"])
-        if waited and seconds > self.seconds:
-            self.at_once = (seconds - self.seconds) / waited
-        self.there, self.seconds = len(kept_runs), seconds
+        if self.waited and self.there and seconds > self.seconds:
+            self.at_once = (seconds - self.seconds) / self.waited
+        self.there, self.seconds, self.waited = len(kept_runs), seconds, 0.0

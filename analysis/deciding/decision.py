@@ -1,7 +1,7 @@
 """Rounds: what is there is looked at, what is open gets seeds, those are trained, and what is there is looked at again.
 
 Nothing is remembered but what the store holds, and in ROUNDS the round that is being trained: whoever starts again
-finishes it first, and so comes to the same verdicts.
+finishes it first.
 """
 
 import time
@@ -14,11 +14,12 @@ import pandas as pd
 from analysis.claims.claims import check_claims
 from analysis.claims.verdicts import Assessments, Claim
 from analysis.deciding.budget import Budget
-from analysis.deciding.decision_run import Describe, newest_digest
+from analysis.deciding.decision_run import Describe
 from analysis.deciding.rounds import NUMBER, Round, Wish, next_round, number_cells, open_claims, share_decided, wish
 from analysis.deciding.runner import call_runner
 from analysis.deciding.words import describe_end, describe_round
 from analysis.evidence.evidence import from_store
+from analysis.evidence.runs import newest_data_digest
 from training.study.further import Further
 from training.study.further import write as write_further
 from training.study.trial import Trial
@@ -44,7 +45,7 @@ class Decision:
 
     def run(self) -> int:
         """Round after round, until none is worth it or the budget is used up. The exit status."""
-        self.digest = newest_digest(self.data)
+        self.digest = newest_data_digest(self.data)
         if not self.digest:
             raise ValueError(f"data={self.data}: no study run of these images is in the store")
         kept = ROUNDS / f"{self.digest}-{self.fold}.json"
@@ -96,7 +97,7 @@ class Decision:
         status = call_runner([*self.arguments, "--further", str(kept)], self.budget.seconds_left)
         if status in (0, 1):
             kept.unlink()
-            self.budget.count(from_store(self.digest, "").kept_runs, time.monotonic() - started)
+            self.budget.waited = time.monotonic() - started
             return 0
         return status
 

@@ -3,10 +3,8 @@
 import functools
 from collections.abc import Callable
 
-from analysis.evidence import store
 from training.tracking import mlflow_run, runs
 from training.tracking.lease import Heartbeat
-from training.tracking.store import search_runs
 
 Describe = Callable[[str], object]  # with Markdown
 
@@ -23,12 +21,3 @@ def as_run(module: str, name: str, tags: dict[str, str], work: Callable[[Describ
     finally:
         runs.close_run(client, run_id, failed=status != 0)
     return status
-
-
-def newest_digest(data: str) -> str:
-    """Of the newest study run on images of this name; empty where there is none."""
-    client = store.connect()
-    for run in search_runs(client, "tags.role = 'study'", page=1000):
-        if run.data.tags.get("data") == data:
-            return str(run.data.tags.get("data_digest", ""))
-    return ""

@@ -31,10 +31,10 @@ KEPT_TAGS = (*TAGS, *EARLIER, *FLAGS, *POOLING_TAGS, PARENT, REUSED, "role")
 RENAMED = {metric: column for column, metric in SUMMARY.items()} | {PARENT: "parent_run_id", REUSED: "trained_run_id"}
 
 
-def newest_data_digest() -> str:
-    """The images of the newest study run; empty when no study was run yet."""
-    newest = next(search_runs(connect(), STUDY_RUNS, page=1), None)
-    return str(newest.data.tags.get("data_digest", "")) if newest else ""
+def newest_data_digest(name: str = "") -> str:
+    """The images of the newest study run, or of the newest on images of that name; empty when there is none."""
+    found = (run.data.tags for run in search_runs(connect(), STUDY_RUNS, page=PAGE if name else 1))
+    return next((str(tags.get("data_digest", "")) for tags in found if name in ("", tags.get("data"))), "")
 
 
 def known_data() -> dict[str, str]:
