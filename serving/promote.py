@@ -1,7 +1,8 @@
 """The best trial on a folder becomes models:/unet@champion: `python -m serving.promote --data FOLDER`.
 
 choose=winner takes the best run of the winning configuration; choose=consistent that of the configuration that varies
-least over its seeds, among those as good as the winner but for noise. What is done, and why the service needs neither
+least over its seeds, among those as good as the winner but for noise. A run that was restored from files has no
+weights: it is trained again first. What is done, and why the service needs neither
 torch nor MLflow, is in serving/promotion/promotion.py.
 """
 
@@ -27,14 +28,20 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     folder = options.data
     find_layout(open_archive(folder))
-    from serving.promotion.promotion import ExportDiffers, promote  # torch and MLflow take seconds to import
+    from serving.promotion.candidate import NoWeights  # torch and MLflow take seconds to import
+    from serving.promotion.promotion import ExportDiffers, promote
+    from training.execution.again import train_again
 
-    try:
-        promote(folder, MODULE, options.choose)
-    except ExportDiffers as error:
-        print(f"error: {error}; the champion stays where it was", file=sys.stderr)
-        return 1
-    return 0
+    while True:
+        try:
+            promote(folder, MODULE, options.choose)
+        except NoWeights as restored:
+            train_again(folder, restored.run_id)
+            continue
+        except ExportDiffers as error:
+            print(f"error: {error}; the champion stays where it was", file=sys.stderr)
+            return 1
+        return 0
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

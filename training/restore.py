@@ -1,8 +1,8 @@
 """Writes kept trials back into a store, so that studies reuse them: `mlflow run . -e restore -P tables=FOLDER`.
 
 The folder is what `mlflow run . -e report -P snapshot=FOLDER` wrote, as those in analysis/measured/ are. Whatever the
-store holds already stays as it is, and the command may be repeated. Weights do not travel: a trial that is to be
-promoted has to be trained again.
+store holds already stays as it is, and the command may be repeated. Weights do not travel: a promotion trains its
+trial again, and it must come to the kept score.
 """
 
 import argparse

@@ -27,7 +27,7 @@ from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
-from training.tracking.kept_runs import RESTORED
+from training.tracking.kept_runs import find_reusing, is_restored
 from training.tracking.runs import INCUMBENT
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 WINNER, CONSISTENT = "winner", "consistent"
+
+
+class NoWeights(Exception):
+    """The best run was restored from files, which hold no weights: it has to be trained again."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +84,8 @@ class Candidate:
 
 
 def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -> Candidate:
-    """The best trial of the cell that `choose` names, on these images. Raises ValueError, with the cure, for none.
+    """The best trial of the cell that `choose` names, on these images. Raises ValueError, with the cure, for none, and
+    NoWeights for one that was restored.
 
     Trials of any image size compete: a run's digest is that of the images as its study read and framed them.
     """
@@ -84,8 +93,9 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
     readings: dict[str, ReadOptions] = {}
 
     def study_of(run: "Run") -> str:
-        """Its study's run, of which it is known then how the folder was read."""
-        study = str(run.data.tags["mlflow.parentRunId"])
+        """The run of its study, or of one that reused it, of which it is known then how the folder was read."""
+        reusing = find_reusing(client, run.info.run_id)[:1] if is_restored(run) else []
+        study = str((*reusing, run)[0].data.tags["mlflow.parentRunId"])
         if study not in readings:
             readings[study] = ReadOptions(**_read_json(client, study, "data.json")["reading"])
         return study
@@ -95,8 +105,8 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
     judged = comparable(run for run in found if leaves_out_empty_images(run))
     ranked = rank_runs(judged)
     for run in ranked:
-        if RESTORED in run.data.tags:
-            raise ValueError(_no_weights(run))
+        if is_restored(run) and not find_reusing(client, run.info.run_id):
+            continue  # no study of this store knows how it was read and split
         made = (int(run.data.params["image_size"]), run.data.params["fit"], readings[study_of(run)])
         if made not in sets:
             sets[made] = load_folder(folder, *made)
@@ -106,6 +116,8 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
             continue
         same = [other for other in ranked if other.data.tags["data_digest"] == images.digest]
         chosen = most_consistent(same, judged) if choose == CONSISTENT else run
+        if is_restored(chosen):
+            raise NoWeights(chosen.info.run_id)
         study = study_of(chosen)
         split = _find_split(_read_json(client, study, "split.json"), images)
         if not any(has_foreground(images, index) for index in split["test"]):
@@ -131,6 +143,11 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
         )
     if seen:
         raise ValueError(_other_images(folder, seen, [images.digest for images in sets.values()]))
+    if any(is_restored(run) for run in ranked):
+        raise ValueError(
+            f"data={folder}: its trials were restored from files, and no study has reused them yet; start a study with "
+            "the same parameters, which trains only what is missing, and promote then"
+        )
     outdated = [run.info.run_id for run in found if run not in judged]
     raise ValueError(_why_none(folder, outdated, len(judged)))
 
@@ -151,10 +168,12 @@ def find_rivals(
     held_out: dict[str, bool] = {}
 
     def is_comparable(run: "Run") -> bool:
+        if not client.list_artifacts(run.info.run_id, "model"):
+            return False
         study = run.data.tags["mlflow.parentRunId"]
         if study not in held_out:
             held_out[study] = set(_read_json(client, study, "split.json")["test"]) == set(test)
-        return held_out[study] and bool(client.list_artifacts(run.info.run_id, "model"))
+        return held_out[study]
 
     rivals: list[Rival] = []
     for name, runs in (("full_width", wide), ("incumbent", settled), ("runner_up" if is_first else WINNER, others)):
@@ -197,14 +216,6 @@ def _find_split(stems: dict[str, list[str]], images: ImageSet) -> dict[str, tupl
 def _read_json(client: "MlflowClient", run_id: str, name: str) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
         return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text())
-
-
-def _no_weights(run: "Run") -> str:
-    return (
-        f"run {run.info.run_id} is the best, but it was restored from files, which hold no weights; delete it (`mlflow "
-        f"runs delete --run-id {run.info.run_id}`) and start its study ({run.data.tags.get('study', '')}) again with "
-        "the same parameters: that trains this trial alone"
-    )
 
 
 def _other_images(folder: Path, seen: set[str], digests: list[str]) -> str:

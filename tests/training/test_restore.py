@@ -5,23 +5,35 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from studies import Studies
+from studies import SCORES, Studies
 
 from analysis.report import main as report
 from serving.promote import main as promote
 from training.restore import main as restore
 from training.tracking.kept_runs import RESTORED, RUNS
+from training.tracking.lease import look_up
 
 pytestmark = pytest.mark.slow
 
-STUDY, TINY = "schedulers_by_data", ("--epochs", "2", "--rates", "own", "--val-percent", "20", "--test-percent", "20")
+STUDY = "schedulers_by_data"
 
 
 @pytest.fixture(scope="module")
-def trained(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
+def options(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Of the study: a few epochs, and a split that a file fixed."""
+    stems = sorted(path.stem for path in (discs / "images").iterdir())
+    table = tmp_path_factory.mktemp("split") / "split.csv"
+    table.write_text("\n".join(["stem,part", *(f"{s},{'test' if s < 'disc_04' else 'train'}" for s in stems)]))
+    return "--epochs", "2", "--rates", "own", "--val-percent", "20", "--split", str(table)
+
+
+@pytest.fixture(scope="module")
+def trained(discs: Path, options: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Studies:
     """A study with searches for its rows' own rates, and beside it the folder `kept`."""
     studies = Studies(tmp_path_factory.mktemp("trained"), discs)
-    assert studies.run(STUDY, *TINY)[0] == 0
+    status, said = studies.run(STUDY, *options)
+    assert status == 0
+    assert "split: 12 train, 4 validate, 4 test (split=FILE)" in said
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", studies.uri)
         folder = studies.folder
@@ -67,10 +79,18 @@ def test_what_is_there_already_is_not_written_again(
     assert len(restored.trained()) == count
 
 
-def test_the_study_trains_nothing_there_and_its_page_is_the_same(
-    trained: Studies, restored: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_restored_trial_is_not_promoted_before_a_study_has_reused_it(
+    restored: Studies, discs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, said = restored.run(STUDY, *TINY)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", restored.uri)
+    assert promote(["--data", str(discs)]) == 2
+    assert "restored from files, and no study has reused them yet; start a study" in capsys.readouterr().err
+
+
+def test_the_study_trains_nothing_there_and_its_page_is_the_same(
+    trained: Studies, restored: Studies, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, said = restored.run(STUDY, *options)
     assert status == 0
     assert set(restored.times_trained().values()) == {1}
     assert len(restored.trained()) == len(trained.trained()), said
@@ -84,13 +104,23 @@ def test_the_study_trains_nothing_there_and_its_page_is_the_same(
     assert sorted(again["run_id"]) == sorted(kept["run_id"]), "reused ones are kept as who trained them"
 
 
-def test_a_restored_trial_is_not_promoted_without_its_weights(
-    restored: Studies, discs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_restored_trial_is_trained_again_to_the_same_score_when_it_is_promoted(
+    restored: Studies, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", restored.uri)
-    assert promote(["--data", str(discs)]) == 2
-    said = capsys.readouterr().err
-    assert "restored from files, which hold no weights; delete it (`mlflow runs delete --run-id" in said
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    monkeypatch.chdir(tmp_path)
+    assert promote(["--data", str(discs)]) == 0
+    trained = next(run for run in restored.trained() if RESTORED not in run.data.tags)
+    assert f"promoted run {trained.info.run_id} to models:/unet@champion" in capsys.readouterr().out
+    (kept,) = restored.runs(f"tags.reused_from = '{trained.info.run_id}' and tags.restored_from != ''")
+    assert kept.data.params == trained.data.params
+    for name in SCORES:
+        assert trained.data.metrics[name] == pytest.approx(kept.data.metrics[name], rel=1e-4), name
+    found = look_up(MlflowClient(restored.uri), trained.data.tags["result_hash"]).finished
+    assert found
+    assert found.info.run_id == trained.info.run_id
+    assert len(restored.runs(f"tags.reused_from = '{trained.info.run_id}'")) == 2, "the study's run is told, too"
 
 
 def test_a_folder_without_kept_runs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

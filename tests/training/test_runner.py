@@ -155,6 +155,8 @@ def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
         (["losses", "--workers", "none"], "workers='none'; it must be auto or a whole number of at least 1"),
         (["losses", "--data", "nowhere"], "data=nowhere: there is no such folder"),
         (["losses", "--fit", "crop"], "fit='crop' is unknown; it must be one of resize, tile"),
+        (["losses", "--fold", "1", "--split", "x.csv"], "it goes with protocol=fixed and fold=0 alone; leave out fold"),
+        (["losses", "--split", "x.csv"], "x.csv: this is no csv that can be read"),
         (["losses", "--fold", "5"], "fold=5 is out of range; it must be between 0 and 4"),
         (["losses", "--group", r"patient(\d+)"], "the expression says nothing of disc_00, disc_01"),
         (["losses", "--mask_values", "cell"], "mask_values='cell' is no value of a mask"),

@@ -56,6 +56,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--val-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
     parser.add_argument("--test-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
     parser.add_argument("--fold", type=whole_number, default=0, help=f"0 to {FOLDS - 1}: which fifth is held out from")
+    parser.add_argument("--split", type=user_path, help="a csv with the columns stem and part (train, val, test)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--deterministic", default="false", help="true: the same bits every time, on a GPU too")
     parser.add_argument("--precision", default="auto", help=f"auto, {' or '.join(PRECISIONS)}")
@@ -78,6 +79,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse(arguments)
     if options.retries < 0:
         raise ValueError(f"retries={options.retries} is out of range; it must be at least 0")
+    if options.split and (options.protocol != "fixed" or options.fold):
+        raise ValueError(
+            f"split={options.split}: it says what tests, so it goes with protocol=fixed and fold=0 alone; leave out "
+            f"{'fold' if options.fold else 'protocol'}"
+        )
     if options.study not in (*STUDIES, ALL):
         raise ValueError(f"study={options.study!r} is unknown; it must be one of {', '.join(STUDIES)}, {ALL}")
     return options

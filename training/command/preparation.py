@@ -19,7 +19,8 @@ from training.data.checks.foreground import check_foreground
 from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.data.reading import detect_layout, load_detected
-from training.data.split import Split, make_split
+from training.data.split import Split, make_split, shares
+from training.data.split_file import read_parts
 from training.study.further import FurtherSeeds
 from training.study.further import read as read_further
 from training.study.plan import estimate_work, find_train_percents, find_widest
@@ -46,6 +47,7 @@ class Prepared:
     retries: int  # of a trial that failed
     executor: str  # one of options.EXECUTORS
     further: FurtherSeeds | None  # in place of the studies' own trials
+    parts: tuple[str, ...]  # of each image, where split=FILE fixed them; else empty
 
     @property
     def stems(self) -> dict[str, list[str]]:
@@ -53,8 +55,13 @@ class Prepared:
         parts = dataclasses.asdict(self.split).items()
         return {part: [self.images.stems[index] for index in indices] for part, indices in parts}
 
+    @property
+    def _origin(self) -> str:
+        """What decided which images train, validate and test."""
+        return "split=FILE" if self.parts else f"protocol={self.settings.protocol}, fold={self.settings.fold}"
+
     def split_for(self, train_percent: int) -> Split:
-        return _split(self.images, self.settings, train_percent)
+        return _split(self.images, self.settings, train_percent, self.parts)
 
     @property
     def text(self) -> list[str]:
@@ -68,7 +75,7 @@ class Prepared:
         return [
             *describe_data(self.images, self.reading.rule.text),
             *self.warnings,
-            f"split: {parts} (protocol={self.settings.protocol}, fold={self.settings.fold})",
+            f"split: {parts} ({self._origin})",
             self.switching_tau.text,
             f"{self.machine.workers} worker(s) on {self.machine.device}, {self.settings.precision}"
             + (", compiled" if self.machine.compiled else ""),
@@ -118,10 +125,14 @@ def prepare(options: argparse.Namespace) -> Prepared:
     workers = find_workers(options.workers, device, trial.batch_size * settings.pixels**2 * trial.width // Trial.width)
     deterministic = find_deterministic(options.deterministic)
     images = load_detected(found, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
-    split = _split(images, settings, settings.largest_train_percent)
+    parts = read_parts(options.split, images.stems) if options.split else ()
+    if parts:
+        val_percent, test_percent = shares(parts, settings.val_percent)
+        settings = dataclasses.replace(settings, val_percent=val_percent, test_percent=test_percent)
+    split = _split(images, settings, settings.largest_train_percent, parts)
     findings = find_problems(images, split)
     for percent in sorted(find_train_percents(studies, settings)):
-        smaller = dataclasses.replace(_split(images, settings, percent), val=(), test=())
+        smaller = dataclasses.replace(_split(images, settings, percent, parts), val=(), test=())
         findings += [one for one in check_foreground(images, smaller) if one not in findings]
     refuse_errors(images, findings)
     if tau.origin == AUTO:
@@ -142,10 +153,11 @@ def prepare(options: argparse.Namespace) -> Prepared:
         retries=options.retries,
         executor=options.executor,
         further=further,
+        parts=parts,
     )
 
 
-def _split(images: ImageSet, settings: Settings, train_percent: int) -> Split:
+def _split(images: ImageSet, settings: Settings, train_percent: int, parts: tuple[str, ...]) -> Split:
     foreground = [facts.foreground for facts in images.facts]
     held_out = (settings.val_percent, settings.test_percent)
-    return make_split(images.groups, foreground, settings.protocol, train_percent, settings.fold, *held_out)
+    return make_split(images.groups, foreground, settings.protocol, train_percent, settings.fold, *held_out, parts)

@@ -37,11 +37,14 @@ def make_split(
     fold: int = 0,
     val_percent: int = 10,
     test_percent: int = 10,
+    parts: Sequence[str] = (),
 ) -> Split:
     """Split images by their groups, stratified by their foreground shares.
 
     fixed: a test and a validation set held out for good; nested training subsets of the rest. The held-out sets of the
     five folds are disjoint, and with 10 % and 10 % they cover every image once.
+    parts: of each image, where a file fixed them (split_file.py); `fixed` then only takes from the training images what
+    validates, where none does yet, and nested subsets of the others.
     report: train on train_percent, "use other for validation"; at 100 validate on the training images.
     train_percent is a share of all images in both. Raises ValueError when a part would be empty.
     """
@@ -59,7 +62,9 @@ def make_split(
         unit = 2 * num_images * FOLDS
         return tuple(i for k in order if low * unit <= 100 * turned[k] < high * unit for i in ring[k])
 
-    if protocol == "report":
+    if parts:
+        split = _given_split(parts, [ring[k] for k in order], train_percent, val_percent, test_percent)
+    elif protocol == "report":
         train = arc(0, train_percent)
         split = Split(train=train, val=arc(train_percent, 100) or train, test=())
     else:
@@ -72,6 +77,35 @@ def make_split(
             "or raise val_percent and test_percent"
         )
     return split
+
+
+def _given_split(
+    parts: Sequence[str], ring: Sequence[list[int]], train_percent: int, val_percent: int, test_percent: int
+) -> Split:
+    """The split that a file fixed. `ring`: the images of each group; training subsets are whole groups of it."""
+    test, val = (tuple(index for index, part in enumerate(parts) if part == name) for name in ("test", "val"))
+    train = [group for group in ([index for index in group if parts[index] == "train"] for group in ring) if group]
+    if not val:
+        val = _first_groups(train, len(parts) * val_percent / 100)
+        train = [group for group in train if group[0] not in val]
+    whole = train_percent >= 100 - val_percent - test_percent
+    wanted = len(parts) if whole else len(parts) * train_percent / 100
+    return Split(train=_first_groups(train, wanted), val=val, test=test)
+
+
+def _first_groups(groups: Sequence[list[int]], count: float) -> tuple[int, ...]:
+    """The images of the first groups, so many that their number is as near to `count` as whole groups allow; of one
+    group at least.
+    """
+    sizes = np.cumsum([len(group) for group in groups])
+    number = int(np.argmin(np.abs(sizes - count))) + 1 if len(groups) else 0
+    return tuple(index for group in groups[:number] for index in group)
+
+
+def shares(parts: Sequence[str], val_percent: int) -> tuple[int, int]:
+    """val_percent and test_percent of a split that a file fixed, in whole percent of all images."""
+    val, test = (max(1, round(100 * list(parts).count(name) / len(parts))) for name in ("val", "test"))
+    return val if "val" in parts else val_percent, test
 
 
 def find_leaks(split: Split, labels: Sequence[str]) -> list[str]:

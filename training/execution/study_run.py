@@ -80,6 +80,7 @@ class Session:
             "data": self.prepared.images.name,
             "data_digest": self.prepared.images.digest,
             "split_digest": split_digest(self.prepared.stems),
+            "split": "file" if self.prepared.parts else "protocol",
             "results_version": results_version(),
             "device": str(self.prepared.machine.device),
             "deterministic": str(self.prepared.machine.deterministic).lower(),
@@ -133,7 +134,7 @@ def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Trial
     for trial, found in known.items():
         end_stale_runs(session.client, found.dead)
         if found.finished:
-            drop_checkpoint(_checkpoint(session.hash_of(trial)))  # its process may have died before it could
+            drop_checkpoint(checkpoint_of(session.hash_of(trial)))  # its process may have died before it could
             there[trial] = _outcome_of(trial, found.finished)
             if found.finished.data.tags.get(runs.PARENT) == parent:  # trained here, by a process that died after it
                 continue
@@ -204,11 +205,12 @@ def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> Job:
         tags=_tags(session, plan, trial),
         result_hash=digest,
         split=session.prepared.split_for(trial.train_percent),
-        checkpoint=_checkpoint(digest),
+        checkpoint=checkpoint_of(digest),
     )
 
 
-def _checkpoint(digest: str) -> Path:
+def checkpoint_of(digest: str) -> Path:
+    """Where the trial of this result hash is kept while it trains."""
     return CHECKPOINTS.resolve() / f"{digest}.safetensors"
 
 

@@ -91,13 +91,13 @@ def end_with(caller: str) -> None:
 
 def run(job: Job) -> Outcome:
     client = store.connect()
-    known = look_up(client, job.result_hash)
+    known = look_up(client, job.result_hash, job.in_place_of)
     end_stale_runs(client, known.dead)
     if known.finished or known.training:
         return Outcome.skip(job.trial)
     tags = job.tags | {"result_hash": job.result_hash}
     trial_run = TrialRun(client, job.experiment_id, job.name, job.trial, tags, job.parent)
-    if not claim(client, job.result_hash, trial_run.run_id):
+    if not claim(client, job.result_hash, trial_run.run_id, job.in_place_of):
         trial_run.withdraw()
         return Outcome.skip(job.trial)
     try:

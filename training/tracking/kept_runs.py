@@ -15,10 +15,12 @@ from mlflow.entities import Metric, Param, Run
 from training.tracking.lease import LEASE, look_up
 from training.tracking.provenance import provenance
 from training.tracking.runs import BATCH_METRICS, PARENT, close_run, open_run
+from training.tracking.store import search_runs
 
 RUNS = "runs.parquet"  # of a folder of tables
 COLUMNS = ("run_id", "name", "started", "ended", "params", "metrics", "tags")
 RESTORED = "restored_from"  # tag: the run that trained it, in another store
+REUSED = "reused_from"  # tag: the run that trained it, in this store
 NOT_KEPT = (LEASE, "process", "heartbeat", "artifacts", "resumed_after_epoch")  # of a process, or of files left behind
 
 
@@ -59,6 +61,23 @@ def restore(
             yield missing
     finally:
         close_run(client, parent)
+
+
+def is_restored(run: Run) -> bool:
+    """Whether a run has scores alone, and nobody trained its trial again."""
+    return RESTORED in run.data.tags and REUSED not in run.data.tags
+
+
+def find_reusing(client: MlflowClient, run_id: str) -> list[Run]:
+    """The runs of studies that took over what this run had trained, the newest first."""
+    return list(search_runs(client, f"tags.{REUSED} = '{run_id}'", "start_time DESC"))
+
+
+def replace_restored(client: MlflowClient, restored: Run, trained: str) -> None:
+    """Whoever reused the restored run reuses the one that trained its trial again, and it does so itself."""
+    for run in [*find_reusing(client, restored.info.run_id), restored]:
+        client.set_tag(run.info.run_id, REUSED, trained)
+    client.delete_tag(restored.info.run_id, "result_hash")
 
 
 def _restore_run(

@@ -44,9 +44,10 @@ class TrialRuns:
     failed: "list[Run]"
 
 
-def look_up(client: "MlflowClient", result_hash: str) -> TrialRuns:
-    """The runs of a trial, whichever study, experiment and machine they belong to."""
-    runs = list(search_runs(client, f"tags.result_hash = '{result_hash}'", "start_time ASC"))
+def look_up(client: "MlflowClient", result_hash: str, without: str = "") -> TrialRuns:
+    """The runs of a trial, of whichever study, experiment and machine; not the one with the id `without`."""
+    found = search_runs(client, f"tags.result_hash = '{result_hash}'", "start_time ASC")
+    runs = [run for run in found if run.info.run_id != without]
     finished = [run for run in runs if run.info.status == "FINISHED"]
     running = [run for run in runs if run.info.status == "RUNNING"]
     training = [run for run in running if is_alive(run.data.tags)]
@@ -55,7 +56,7 @@ def look_up(client: "MlflowClient", result_hash: str) -> TrialRuns:
     return TrialRuns(finished[0] if finished else None, training, dead, failed)
 
 
-def claim(client: "MlflowClient", result_hash: str, run_id: str) -> bool:
+def claim(client: "MlflowClient", result_hash: str, run_id: str, without: str = "") -> bool:
     """Whether this run, which was created with the tag lease=asked, may train. If not, it has to go.
 
     Lamport's bakery, with run ids for tickets: of those that ask, the smallest waits until the others have gone or
@@ -63,7 +64,7 @@ def claim(client: "MlflowClient", result_hash: str, run_id: str) -> bool:
     other runs of its own are what a lost answer of the store left behind.
     """
     while True:
-        known = look_up(client, result_hash)
+        known = look_up(client, result_hash, without)
         others = [run for run in known.training if run.data.tags["process"] != this_process()]
         if known.finished or any(run.data.tags.get(LEASE) == HELD for run in others):
             return False
