@@ -13,6 +13,9 @@ INSTALL = if command -v uv >/dev/null; then uv pip install --python $(BIN)/pytho
 LENIENT = $(foreach code,arg-type union-attr index operator call-overload untyped-decorator return-value type-var \
 	comparison-overlap func-returns-value var-annotated unused-ignore,--disable-error-code=$(code))
 
+# Tests wait for processes about as often as they compute, so there is one more of them than there are cores.
+TESTS = pytest -n $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))') --max-worker-restart 0
+
 .PHONY: help demo quick test check ui serve pins clean
 
 help:
@@ -28,11 +31,11 @@ demo: $(BIN)/installed demo_data
 
 ## make quick  set up, check format, lint and types, pass the tests that are not slow
 quick: $(BIN)/installed-dev check
-	pytest -m "not slow" -n auto --maxprocesses 4 --no-loadscope-reorder --durations=0 --durations-min=5
+	$(TESTS) -m "not slow" --no-loadscope-reorder --durations=0 --durations-min=5
 
 ## make test   set up, check format, lint and types, pass the tests
 test: $(BIN)/installed-dev check
-	pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(TESTS) --dist loadfile --no-loadscope-reorder
 
 check: $(BIN)/installed-dev
 	ruff format --check .

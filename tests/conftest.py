@@ -3,6 +3,7 @@
 import atexit
 import functools
 import os
+import pickle
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -57,6 +58,26 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> "Chain":
     from chain import make_chain  # which imports torch and MLflow
 
     return make_chain(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def judged_once() -> Iterator[None]:
+    """Verdicts take seconds, and the pages of a file are mostly of the same few tables: each table is judged once."""
+    import pandas as pd
+
+    from analysis.page import page
+
+    check, judged = page.check_claims, {}
+
+    def check_once(table: pd.DataFrame) -> object:
+        key = pickle.dumps(table)
+        if key not in judged:
+            judged[key] = check(table)
+        return dict(judged[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "check_claims", check_once)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -50,15 +49,13 @@ class Studies:
         self, study: str, *options: str, meanwhile: Callable[[Callable[[], str]], object] | None = None
     ) -> tuple[int, str]:
         """In this process: the exit status, and what was said, which `meanwhile`, called beside it, may ask for."""
-        said, handlers = io.StringIO(), {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        said = io.StringIO()
         beside = _Beside(meanwhile, said.getvalue)
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():
                 patch.setenv(name, value)
             patch.chdir(self.folder)
             try:
-                for number in handlers:
-                    signal.signal(number, _too_late)
                 with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                     beside.start()
                     status = main(self._arguments(study, options))
@@ -66,9 +63,7 @@ class Studies:
                 said.write(str(error))
                 status = 1
             finally:
-                beside.join()  # its signal must not come when the handlers are those from before
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
+                beside.join()
         assert not beside.failures, (beside.failures, said.getvalue())
         return status, said.getvalue()
 
@@ -94,10 +89,6 @@ class Studies:
 
     def times_trained(self) -> Counter[str]:
         return Counter(run.data.tags["result_hash"] for run in self.trained())
-
-
-def _too_late(number: int, frame: object) -> None:
-    """The study has ended, or not begun: the signal must not end this process, which has other tests to run."""
 
 
 class _Beside(threading.Thread):

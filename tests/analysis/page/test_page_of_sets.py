@@ -12,7 +12,7 @@ from analysis.evidence.schema import load_published, tidy
 from analysis.page import exports
 from analysis.page.page import compose
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("judged_once")]
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 

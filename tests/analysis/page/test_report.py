@@ -25,7 +25,7 @@ from analysis.page import chapters, exports
 from analysis.page.page import PROMOTE, compose
 from training.study.studies import STUDIES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("judged_once")]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from studies import Studies, wait_until, workers_of
+from studies import Studies, wait_until
 
 from training.execution.jobs import EpochDone, Job, Outcome
 from training.execution.pool import Pool
@@ -81,18 +81,12 @@ def test_a_long_trial_that_was_stopped_goes_on_from_its_checkpoint_to_the_same_e
     studies = Studies(tmp_path, discs, UNET_STUDIES_CHECKPOINT_SECONDS="0")
     checkpoints = tmp_path / "mlruns" / "checkpoints"
 
-    def stop(pid: int) -> None:
-        wait_until(lambda: any(checkpoints.glob("*.safetensors")))
-        os.kill(pid, number)
-
-    if number == signal.SIGKILL:
-        process = studies.start(STUDY, *LONG)
-        stop(process.pid)
-        process.communicate(timeout=300)
-        wait_until(lambda: not workers_of(process))
-    else:
-        status, said = studies.run(STUDY, *LONG, meanwhile=lambda _: stop(os.getpid()))
-        assert status == 130
+    process = studies.start(STUDY, *LONG)
+    wait_until(lambda: any(checkpoints.glob("*.safetensors")), process)
+    process.send_signal(number)
+    said = process.communicate(timeout=300)[0]
+    if number != signal.SIGKILL:
+        assert process.returncode == 130, said
         assert "resume with the same command" in said
         assert {run.info.status for run in studies.runs()} == {"KILLED"}
 
