@@ -16,7 +16,7 @@ LENIENT = $(foreach code,arg-type union-attr index operator call-overload untype
 # Tests wait for processes about as often as they compute, so there is one more of them than there are cores.
 TESTS = pytest -n $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))') --max-worker-restart 0
 
-.PHONY: help demo quick test check ui serve pins clean
+.PHONY: help demo quick test thorough check ui serve pins clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -35,7 +35,11 @@ quick: $(BIN)/installed-dev check
 
 ## make test   set up, check format, lint and types, pass the tests
 test: $(BIN)/installed-dev check
-	$(TESTS) --dist loadfile --no-loadscope-reorder
+	$(TESTS) -m "not thorough" --dist loadfile --no-loadscope-reorder
+
+## make thorough   all that, and the tests that take long: Ray, 50 kills, torch.compile, every kind of noise
+thorough: $(BIN)/installed-dev check
+	KILLS=50 $(TESTS) --dist loadfile --no-loadscope-reorder
 
 check: $(BIN)/installed-dev
 	ruff format --check .

@@ -1,6 +1,7 @@
 """Who may import whom, one rule for each folder, and how large a file may grow: held by reading the imports."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ ONLY = {
 ALSO = {"torch": ("serving.inference.torch_network",)}
 
 
+@functools.cache
 def imports(name: str) -> set[str]:
     """Every module that a file imports, inside functions too; but not what it only names for the type checker."""
     tree = ast.parse(FILES[name].read_text())

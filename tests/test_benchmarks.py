@@ -37,6 +37,7 @@ def test_a_peer_s_dice_is_ours() -> None:
 
 
 @pytest.mark.parametrize("system", ["plain", "lightning"])
+@pytest.mark.thorough
 def test_the_table_has_a_ratio_against_the_named_peer_of_the_same_run(system: str) -> None:
     if system == "lightning" and not importlib.util.find_spec("lightning"):
         pytest.skip("PyTorch Lightning is not installed (requirements-benchmark.txt): this peer was not tried")

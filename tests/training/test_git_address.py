@@ -42,6 +42,7 @@ def mlflow_run(repository: Path, folder: Path, *options: str) -> "subprocess.Com
     return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.thorough
 def test_data_pages_runs_and_checkpoints_of_a_git_address_land_where_it_was_typed(
     repository: Path, tmp_path: Path
 ) -> None:
@@ -60,6 +61,7 @@ def test_data_pages_runs_and_checkpoints_of_a_git_address_land_where_it_was_type
     assert written + [path for folder in fetched for path in folder.glob("cells")] == []
 
 
+@pytest.mark.thorough
 def test_what_is_wrong_is_refused_and_its_run_taken_away_in_the_store_that_was_meant(
     repository: Path, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def test_a_chance_grows_with_the_seeds_and_needs_those_that_are_named(wishes: li
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_what_is_foreseen_comes_true_about_as_often() -> None:
     """Of claims whose chance at the next look is given, the share that the seeds that are there really decide."""
     hoped, came = 0.0, 0

@@ -214,6 +214,7 @@ def test_a_name_that_was_never_given_is_no_job(client: TestClient) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read where Linux tells it")
 @pytest.mark.parametrize(("fit", "side"), [("resize", 10_000), ("tile", 2500)])
+@pytest.mark.thorough
 def test_memory_is_bounded_when_a_large_image_passes(stored: Path, fit: str, side: int) -> None:
     """The peak that the operating system saw. In tiles, 6 megapixels: 100 take minutes (benchmarks/large_image.py)."""
     arguments = ["--one", "--model", str(stored), "--fit", fit, "--outputs", "overlay", "--side", str(side)]

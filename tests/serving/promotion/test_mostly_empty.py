@@ -238,6 +238,7 @@ def test_test_images_are_listed_the_worst_first_and_those_without_foreground_hav
     assert lines[1:] == ['"b, ""c""",0.1,,4.0,0.5,0.25', "a,0.9,,0.0,1.0,1.0", "e,,true,,,", "d,,false,,,"]
 
 
+@pytest.mark.thorough
 def test_a_mostly_empty_folder_from_study_to_champion(tmp_path: Path) -> None:
     folder = CASE if CASE.is_dir() else write_discs(tmp_path / "discs", 60, 12)
     make_tables(tmp_path / "mlruns" / "mlflow.db")

@@ -45,6 +45,7 @@ print((int(peak.split()[1]) * 1024 - before) / (8 * 192 * 192))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc: the estimate was not tried here")
+@pytest.mark.thorough
 def test_the_estimate_of_a_training_step_holds_within_a_quarter() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PEAK], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True

@@ -440,7 +440,9 @@ REAL = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough) if name == "dsb2018_fluo" else name for name in REAL]
+)
 def test_real_folders_are_read_as_they_are(real_data: Path, name: str) -> None:
     num_images, num_groups, reading = REAL[name]
     images = load_checked(real_data / name, reading)

@@ -1,6 +1,6 @@
 """kill -9 at random moments, the runner and its workers: then the study is as if nothing had happened.
 
-Twelve times; as often as KILLS says, as in `KILLS=50 make test`.
+Twelve times; as often as KILLS says, fifty under `make thorough`.
 """
 
 import os

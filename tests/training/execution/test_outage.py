@@ -65,6 +65,7 @@ def test_a_server_that_was_away_misses_nothing(discs: Path, tmp_path: Path, monk
         assert every_epoch_is_there(studies)
 
 
+@pytest.mark.thorough
 def test_when_the_retries_are_over_what_was_trained_is_kept_and_sent_later(discs: Path, tmp_path: Path) -> None:
     make_tables(tmp_path / "server" / "server.db")
     with tracking_server(tmp_path / "server") as server:

@@ -33,6 +33,7 @@ def ray_workers() -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.thorough
 def test_the_same_study_gives_the_same_results_and_a_killed_worker_s_trial_is_taken_up(
     server: TrackingServer, discs: Path, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_only_what_is_missing_is_trained(undisturbed: Studies) -> None:
     assert sorted(seeds) == ["0", "0", "1", "1"]
 
 
+@pytest.mark.thorough
 def test_two_invocations_at_once_share_the_work(undisturbed: Studies, discs: Path, tmp_path: Path) -> None:
     studies = Studies(tmp_path, discs, f"sqlite:///{tmp_path}/mlflow.db")  # no tables yet: they meet in making them
     both = [studies.start(STUDY, *MANY) for _ in range(2)]
@@ -74,7 +75,9 @@ def test_two_invocations_at_once_share_the_work(undisturbed: Studies, discs: Pat
         assert len(studies.runs(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")) == 6
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)]
+)
 def test_a_long_trial_that_was_stopped_goes_on_from_its_checkpoint_to_the_same_end(
     number: signal.Signals, undisturbed: Studies, discs: Path, tmp_path: Path
 ) -> None:

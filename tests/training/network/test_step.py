@@ -31,11 +31,13 @@ def done(discs: Path) -> dict[str, Any]:
     return read
 
 
+@pytest.mark.thorough
 def test_one_compilation_serves_every_trial_of_a_loss(done: dict[str, Any]) -> None:
     assert done["compilations"] == {"one loss": 1, "two losses": 2}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.thorough
 def test_a_compiled_step_trains_as_the_eager_one_does(loss: str, done: dict[str, Any]) -> None:
     compiled, eager = done["trials"][loss]["compiled"], done["trials"][loss]["eager"]
     assert len(compiled) == 2
