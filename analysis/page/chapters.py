@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.claims import more_images
 from analysis.claims.claims import ALL_CLAIMS, CLAIMS
 from analysis.claims.comparisons import compare_with_reference
 from analysis.claims.labels import DASH, TIMES, cell_label, factor_label, number, signed, value_label
@@ -80,6 +81,7 @@ class Chapter:
     train_thumbnails: tuple[Thumbnail, ...]  # on training images, where the report shows them (Fig. 5)
     runs: str  # `12 runs on cells (protocol fixed, baseline report)`; empty without runs
     switched: str  # how often the switching loss led with Dice; empty where no curve says so
+    more_images: str  # what more of them would bring, in the chapter on training data; else empty
     short: str  # a warning, where the runs had far fewer epochs than the report's
     command: str
     claims: tuple[CheckedClaim, ...]
@@ -127,6 +129,7 @@ def make_chapters(
             ),
             runs=_runs(runs),
             switched=describe_switching(runs, curves) if study.name == "losses" else "",
+            more_images=more_images.describe(runs) if study.name == "training_data" else "",
             short=_short(study, runs),
             command=command(study.name, runs),
             claims=checked_claims(*verdicts, study.name),

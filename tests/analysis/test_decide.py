@@ -1,11 +1,18 @@
 """`-e decide` on real images and a real store: seeds come until the verdict does, and a stopped one goes on."""
 
+import contextlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
+from conftest import ROOT
 from mlflow import MlflowClient
-from studies import Studies
+from studies import Studies, wait_until
 
+from analysis.claims.verdicts import assess
 from analysis.decide import find_claims, find_studies, main
 from analysis.deciding import rounds
 from analysis.evidence import runs
@@ -14,6 +21,10 @@ from training.study.trial import Trial
 
 TINY = ("--preset", "demo", "--image-size", "32", "--epochs", "2", "--workers", "2", "--baseline", "report")
 CLAIM = "augmentation.1"
+DECIDE = (  # in a process of its own: so few seeds of so short trials decide nothing, and get more all the same
+    "import sys; from analysis import decide; from analysis.deciding import rounds; rounds.MIN_CHANCE = 0.0; "
+    "sys.exit(decide.main(sys.argv[1:]))"
+)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +111,34 @@ def test_started_again_it_trains_nothing_and_a_stopped_round_is_finished_first(
     assert "a round that was stopped is finished first" in capfd.readouterr().out
     assert not kept.exists()
     assert len({run.info.run_id for run in decided.trained()} - before) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_killed_and_started_again_it_comes_to_the_same_verdicts_from_the_same_trials(
+    decided: Studies, discs: Path, tmp_path: Path
+) -> None:
+    studies = Studies(tmp_path, discs)
+    command = [sys.executable, "-c", DECIDE, "--data", str(discs), "--trials", "18", "--claims", CLAIM, *TINY]
+    environment = {**os.environ, **studies.environment, "PYTHONPATH": str(ROOT)}
+    for trained in (2, 10):  # in the first pass, which has nine; in a round
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+        wait_until(lambda: len(studies.trained()) >= trained, process)  # noqa: B023
+        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait()
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False, timeout=800).returncode == 0
+    assert set(studies.times_trained().values()) == {1}
+    assert studies.scores() == decided.scores()
+    assert _assess(studies) == _assess(decided)
+
+
+def _assess(studies: Studies) -> tuple[str, str, int]:
+    """What the claim came to, in words, and over how many seeds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", studies.uri)
+        table = runs.load_trials(studies.trained()[0].data.tags["data_digest"])
+    (claim,) = find_claims(CLAIM)
+    found = assess(claim, table)
+    return found.verdict, found.text, found.units
