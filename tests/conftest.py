@@ -65,14 +65,15 @@ def judged_once() -> Iterator[None]:
     """Verdicts take seconds, and the pages of a file are mostly of the same few tables: each table is judged once."""
     import pandas as pd
 
+    from analysis.claims.claims import check_claims
     from analysis.page import page
 
-    check, judged = page.check_claims, {}
+    judged = {}
 
     def check_once(table: pd.DataFrame) -> object:
         key = pickle.dumps(table)
         if key not in judged:
-            judged[key] = check(table)
+            judged[key] = check_claims(table)
         return dict(judged[key])
 
     with pytest.MonkeyPatch.context() as patch:

@@ -122,7 +122,7 @@ def test_killed_and_started_again_it_comes_to_the_same_verdicts_from_the_same_tr
     command = [sys.executable, "-c", DECIDE, "--data", str(discs), "--trials", "18", "--claims", CLAIM, *TINY]
     environment = {**os.environ, **studies.environment, "PYTHONPATH": str(ROOT)}
     for trained in (2, 10):  # in the first pass, which has nine; in a round
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, text=True)
         wait_until(lambda: len(studies.trained()) >= trained, process)  # noqa: B023
         for one in [*psutil.Process(process.pid).children(recursive=True), process]:
             with contextlib.suppress(psutil.NoSuchProcess):
