@@ -56,6 +56,7 @@ ONLY = {
     "torch": ("training.network", "training.command", "training.tracking", "training.execution", "serving.promotion"),
     "mlflow": ("training.tracking", "analysis.evidence", "serving.promotion"),
     "bentoml": ("serving",),
+    "optuna": ("training.study.samplers",),
     "ray": ("training.execution.ray_pool",),
     "matplotlib": ("analysis.page", "training.tracking.learning_curve"),
     "openvino": ("serving.inference.openvino_network", "serving.promotion"),

@@ -15,6 +15,7 @@ from analysis.evidence.failures import forget_old_scores, mark_collapsed
 from analysis.evidence.provenance import provenance, provenance_by_set
 from analysis.evidence.schema import tidy
 from analysis.evidence.thumbnails import Thumbnails, make_thumbnails
+from analysis.evidence.tuned import Tuned, load_tuned
 from training.study.words import shorten
 
 NO_CURVES = ("run_id", "epoch", "val_dice")
@@ -30,6 +31,7 @@ class Evidence:
     server: str  # address of the tracking server; empty where it is not known
     provenance: Mapping[str, str]  # of the trials; empty without any
     sets: tuple[Mapping[str, str], ...] = ()  # the provenance of each data set, in the order they were named
+    tuned: tuple[Tuned, ...] = ()  # what `tune` found, the best first
     other_champions: tuple[store.Champion, ...] = ()  # of sets after the first, where several folders are shown
 
     def link(self, experiment_id: str, run_id: str) -> str:
@@ -54,7 +56,8 @@ def nothing() -> Evidence:
 def from_store(data_digests: str, server: str) -> Evidence:
     """What is shown of these images (digests, separated by commas); without any, of those of the newest study."""
     digests = list(dict.fromkeys(digest.strip() for digest in data_digests.split(",") if digest.strip()))
-    found = runs.load_pool(digests or [runs.newest_data_digest()])
+    shown = digests or [runs.newest_data_digest()]
+    found, tuned = runs.load_pool(shown), load_tuned(shown)
     trials = found.trials
     for digest in digests:
         if not (trials["data_digest"] == digest).any():
@@ -73,6 +76,7 @@ def from_store(data_digests: str, server: str) -> Evidence:
         server=server or store.tracking_server(),
         provenance=provenance(trials, images, found.notes),
         sets=provenance_by_set(trials, images),
+        tuned=tuned,
     )
 
 

@@ -61,9 +61,9 @@ def load_pool(data_digests: Sequence[str]) -> Loaded:
     parents: dict[tuple[str, str], list[str]] = {(name, data): [] for name in STUDIES for data in data_digests}
     for run in search_runs(client, STUDY_RUNS, page=PAGE):
         data = run.data.tags.get("data_digest", "")  # a person's text: no filter of MLflow takes any quote
-        if data in data_digests:
-            study = run.data.tags["study"]
-            parents[EARLIER_VALUES["study"].get(study, study), data].append(run.info.run_id)
+        study = EARLIER_VALUES["study"].get(run.data.tags["study"], run.data.tags["study"])
+        if (study, data) in parents:  # what `tune` tried is no row of a study: tuned.py
+            parents[study, data].append(run.info.run_id)
     newest_first = [parent for runs in parents.values() for parent in runs]
     with ThreadPoolExecutor(MAX_CONCURRENT) as pool_of_threads:
         found = pool_of_threads.map(functools.partial(_trials_of, client), newest_first)

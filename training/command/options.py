@@ -4,6 +4,7 @@ Imports nothing heavy, so that --help answers at once.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 
 from training.command.entry import Parser, user_path, whole_number
@@ -12,8 +13,10 @@ from training.data.read_options import ReadOptions
 from training.study.intervals import MIN_UNITS
 from training.study.search import SEARCHES
 from training.study.settings import BASELINES, BUDGETS, PRESETS
+from training.study.strategies import STRATEGIES
 from training.study.studies import STUDIES
 from training.study.trial import FOLDS, PRECISIONS, PROTOCOLS
+from training.study.tuning import TUNE
 
 ALL = "all"  # the report's strategy: every study in order, each building on the winners before it
 EXECUTORS = ("processes", "ray")
@@ -32,7 +35,7 @@ DESCRIPTION = "Run one study, or all of them: every trial becomes an MLflow run.
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line of a study. Raises ValueError with value, rule and cure."""
     parser = Parser("training.runner", DESCRIPTION)
-    parser.add_argument("study", help=f"{', '.join(STUDIES)}, or {ALL} of them in the report's order")
+    parser.add_argument("study", help=f"{', '.join(STUDIES)}, {TUNE.name}, or {ALL} of the report's in order")
     add_reading(parser)
     parser.add_argument("--preset", default="small", help="; ".join(f"{k}: {v.meant_for}" for k, v in PRESETS.items()))
     parser.add_argument(
@@ -74,6 +77,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="ray: trials as tasks of a Ray cluster (docs/scale.md)",
     )
     parser.add_argument(
+        "--strategy", default="tpe", help=f"of {TUNE.name}: {', '.join(STRATEGIES)}, or FILE.py:Class (docs/tuning.md)"
+    )
+    parser.add_argument("--trials", type=whole_number, default=60, help=f"that {TUNE.name} may cost, in full ones")
+    parser.add_argument("--hours", type=float, default=math.inf, help=f"after which {TUNE.name} asks for nothing more")
+    parser.add_argument(
         "--further", type=user_path, help="train the trials of this file alone: what -e decide asks for"
     )
     options = parser.parse(arguments)
@@ -84,8 +92,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             f"split={options.split}: it says what tests, so it goes with protocol=fixed and fold=0 alone; leave out "
             f"{'fold' if options.fold else 'protocol'}"
         )
-    if options.study not in (*STUDIES, ALL):
-        raise ValueError(f"study={options.study!r} is unknown; it must be one of {', '.join(STUDIES)}, {ALL}")
+    if options.study not in (*STUDIES, TUNE.name, ALL):
+        known = ", ".join((*STUDIES, TUNE.name, ALL))
+        raise ValueError(f"study={options.study!r} is unknown; it must be one of {known}")
     return options
 
 

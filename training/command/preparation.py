@@ -25,8 +25,10 @@ from training.study.further import FurtherSeeds
 from training.study.further import read as read_further
 from training.study.plan import estimate_work, find_train_percents, find_widest
 from training.study.settings import Settings
+from training.study.strategies import make_strategy
 from training.study.studies import REPORT_STUDIES, STUDIES, Study
 from training.study.trial import Trial
+from training.study.tuning import TUNE
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without
     from training.command.machine import Machine
@@ -84,7 +86,7 @@ class Prepared:
 
 def prepare(options: argparse.Namespace) -> Prepared:
     """Cheap checks first, then torch, then the images. Raises ValueError."""
-    tau = read_tau(options.switching_tau, options.protocol)
+    tau, tunes = read_tau(options.switching_tau, options.protocol), options.study == TUNE.name
     settings = Settings(
         preset=options.preset,
         epochs=options.epochs,
@@ -101,7 +103,10 @@ def prepare(options: argparse.Namespace) -> Prepared:
         val_percent=options.val_percent,
         test_percent=options.test_percent,
         fold=options.fold,
+        **({"strategy": options.strategy, "trials": options.trials, "hours": options.hours} if tunes else {}),
     )
+    if tunes:
+        make_strategy(options.strategy, settings.plain_trial(TUNE.epochs), 1)  # raises for what is no strategy
     further = read_further(options.further) if options.further else None
     reading = read_options(options)
     found = detect_layout(options.data, reading)
@@ -118,7 +123,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
 
     device = find_device(options.device)
     settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
-    studies = list(REPORT_STUDIES) if options.study == ALL else [STUDIES[options.study]]
+    studies = list(REPORT_STUDIES) if options.study == ALL else [{**STUDIES, TUNE.name: TUNE}[options.study]]
     if further:
         studies = [STUDIES[name] for name in further.studies]
     trial = find_widest(studies, settings)

@@ -18,6 +18,7 @@ from training.execution.summary import NO_WINNER, describe_outcome, describe_stu
 from training.study.plan import describe, estimate_work, make_plan, trial_work
 from training.study.studies import Baseline, Study, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
+from training.study.tuning import TUNE, Tuning
 from training.study.winning import mean_score
 from training.tracking import mlflow_run, runs, store
 from training.tracking.lease import Heartbeat
@@ -140,11 +141,19 @@ def run_study(
     session: Session, study: Study, baseline: Baseline, parent: str, where: str
 ) -> tuple[list[Trial], list[Outcome]]:
     """Run one study to its end. Its winners, one for each of its searches, and the trials that failed."""
-    plan = make_plan(study, baseline, session.settings)
+    tags = session.tags | {"role": "study", "study": study.name, "section": study.section}
+    known: dict[Trial, float] = {}
+    if study is TUNE:
+        tags |= {"strategy": session.settings.strategy, "trials": str(session.settings.trials)}
+        known = runs.load_finished(session.client, tags, session.settings.strategy)
+    plan = make_plan(study, baseline, session.settings, known)
     session.progress.begin_study(where, study.name, study.question, plan.num_trials)
+    for search in plan.searches:
+        if isinstance(search, Tuning) and search.known:
+            told = f"{len(search.known)} finished trial(s) of earlier studies"
+            session.progress.say(f"  {told} are told to {search.strategy_name} first")
     for reason in plan.left_out:
         session.progress.say(f"  left out: {reason}")
-    tags = session.tags | {"role": "study", "study": study.name, "section": study.section}
     if parent:
         run_id = runs.begin_run(session.client, session.experiment_id, study.name, tags, parent)
     else:
@@ -154,6 +163,9 @@ def run_study(
     runs.log_reading(session.client, run_id, prepared.images, prepared.reading, prepared.warnings, prepared.stems)
     with Heartbeat(session.client, run_id):
         outcomes = run_trials(session, plan, run_id)
+    for search in plan.searches:
+        if isinstance(search, Tuning):
+            runs.log_best(session.client, run_id, search.best_so_far({one.trial: one.score for one in outcomes}))
     winners = find_winners(plan, outcomes)
     for trial in winners:
         dice = mean_score([outcome.score for outcome in outcomes if outcome.trial.replace(seed=0) == trial])

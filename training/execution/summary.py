@@ -63,7 +63,9 @@ def _false_alarms(outcome: Outcome) -> str:
 def describe_study(plan: Plan, outcomes: list[Outcome], winners: list[Trial], seeds: int) -> str:
     """The parent run's description in MLflow, in Markdown."""
     factors = [*plan.study.scientific, *(["seed"] if seeds > 1 else [])]
-    lines = [f"**{plan.study.question}** (report, Section {plan.study.section}, Figure {plan.study.figure})", ""]
+    study = plan.study
+    source = f" (report, Section {study.section}, Figure {study.figure})" if study.section else ""
+    lines = [f"**{study.question}**{source}", ""]
     lines += [f"- left out: {reason}" for reason in plan.left_out]
     lines += [f"- winner: {describe(trial, plan.study.scientific, 1)}" for trial in winners]
     lines += [f"- no winner: {what}: {NO_WINNER}" for what in find_undecided(plan, outcomes)]

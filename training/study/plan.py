@@ -4,14 +4,18 @@ Pure: no data is read and nothing is run.
 """
 
 import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from training.study.search import DECADES, DecadeSearch, Grid, Search, TunedGrid
 from training.study.settings import PRESETS, RATE_SEED, SEARCH_ROW, Settings
 from training.study.studies import Baseline, Row, Study, baseline_from_report
 from training.study.trial import Trial
+from training.study.tuning import TUNE, Tuning
+from training.study.winning import Results
 
 EVALUATION_COST = 0.35  # of a training image's; for estimates of the time left only
 WIDTH_COST = 1.5  # the power of the width that a step takes, likewise; between memory traffic (1) and arithmetic (2)
@@ -54,8 +58,16 @@ class Plan:
         return max(same, key=lambda trial: trial.train_percent, default=None)
 
 
-def make_plan(study: Study, baseline: Baseline, settings: Settings) -> Plan:
-    """The study's searches under these settings, from a baseline."""
+def make_plan(study: Study, baseline: Baseline, settings: Settings, known: Results = MappingProxyType({})) -> Plan:
+    """The study's searches under these settings, from a baseline.
+
+    known: results of earlier studies on the same images, which `tune` is told first.
+    """
+    if study is TUNE:
+        start = _start(study, Row({"loss": baseline.loss, "optimizer": baseline.optimizer, "lr": DECADES[0]}), settings)
+        deadline = time.monotonic() + 3600 * settings.hours
+        tuning = Tuning(start, settings.strategy, settings.trials, known, deadline)
+        return Plan(study=study, rates=[], cells=[(Row({}, extra=True), tuning)], left_out=[], settled={})
     room = settings.largest_train_percent
     rows = list(study.rows(baseline))
     fitting = [row for row in rows if row.factors.get("train_percent", 0) <= room]  # the others take what there is

@@ -3,6 +3,7 @@
 Nothing here knows a study; what its rows become under these settings: plan.py.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,9 @@ class Settings:
     val_percent: int
     test_percent: int
     fold: int
+    strategy: str = ""  # of `tune`
+    trials: int = 0  # that `tune` may cost, in full trials
+    hours: float = math.inf  # that `tune` may take
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -81,6 +85,11 @@ class Settings:
             raise ValueError(
                 f"val_percent={self.val_percent} and test_percent={self.test_percent} leave too little; "
                 "each must be at least 1, and together at most 90"
+            )
+        if self.strategy and (self.trials < 1 or not self.hours > 0 or self.seeds != 1):
+            raise ValueError(
+                f"trials={self.trials}, hours={self.hours:g} and seeds={self.seeds}: trials must be at least 1, hours "
+                "above 0 and seeds 1, because tune trains one seed of a configuration; a study repeats what it found"
             )
         self.base(epochs=1)  # raises for what Trial does not take
 
@@ -112,6 +121,10 @@ class Settings:
         }
         Trial(loss="bce", optimizer="adam", lr=1e-3, **base)
         return base
+
+    def plain_trial(self, epochs: int) -> Trial:
+        """The trial that knows of nothing but these settings; epochs are those the report gives its row."""
+        return Trial(loss="bce", optimizer="adam", lr=1e-3, **self.base(epochs))
 
     def _scale(self, epochs: int) -> int:
         if self.epochs == "preset":

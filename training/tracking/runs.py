@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
 from training.data.image_set import ImageSet, data_name
 from training.data.read_options import ReadOptions
 from training.study.trial import Trial
+from training.study.winning import score_of
 from training.tracking import store
 from training.tracking.lease import end_stale_runs
 from training.tracking.mlflow_run import adopt, own_run
@@ -173,6 +175,33 @@ def log_note(name: str, role: str, markdown: str, module: str) -> str:
     if run_id:
         adopt(client, run_id, name, {"role": role, "mlflow.note.content": markdown})
     return run_id
+
+
+def load_finished(client: MlflowClient, tags: Tags, strategy: str) -> dict[Trial, float]:
+    """Scores of the trials that were finished on these images before `tune` was first started with this strategy.
+
+    `tags`: those of the study, as data_digest, protocol and split_digest. What was finished later is left out, so that
+    a study that goes on is told what it was told at its start.
+    """
+    same = " and ".join(f"tags.{key} = '{tags[key]}'" for key in ("data_digest", "protocol", "split_digest"))
+    mine = f"{same} and tags.role = 'study' and tags.study = 'tune' and tags.strategy = '{strategy}'"
+    first = next(store.search_runs(client, mine, "start_time ASC", page=1), None)
+    found: dict[Trial, float] = {}
+    for run in store.search_runs(client, f"{same} and tags.role = 'trial' and status = 'FINISHED'", "start_time ASC"):
+        late = first and run.info.end_time > first.info.start_time
+        if not late and "reused_from" not in run.data.tags and "own_val_dice" in run.data.metrics:
+            collapsed, diverged = (run.data.tags.get(name) == "true" for name in ("collapsed", "diverged"))
+            dice = run.data.metrics["own_val_dice"]
+            found[Trial.from_params(run.data.params)] = score_of(dice, collapsed=collapsed, diverged=diverged)
+    return found
+
+
+def log_best(client: MlflowClient, run_id: str, scores: Sequence[float]) -> None:
+    """The best score after each trial, as a curve of the study's run."""
+    stamp = int(time.time() * 1000)
+    metrics = [Metric("best_so_far", score, stamp, number) for number, score in enumerate(scores, start=1)]
+    for start in range(0, len(metrics), BATCH_METRICS):
+        client.log_batch(run_id, metrics[start : start + BATCH_METRICS])
 
 
 def load_winners(

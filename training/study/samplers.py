@@ -1,0 +1,67 @@
+"""Optuna's samplers, asked for one trial after the other.
+
+Told are all results at once, before each question; the sampler's own seed is the number of the trial. So a study in
+memory is enough: MLflow's storage for Optuna reads every trial again at each suggestion.
+"""
+
+import warnings
+from typing import Any
+
+import optuna
+
+from training.study.space import SPACE, Rate, applicable, point_of
+from training.study.trial import Trial
+from training.study.winning import Results, mean_score
+
+STARTUP = 10  # random trials before the first that is chosen
+
+_DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
+    factor.name: optuna.distributions.FloatDistribution(factor.low, factor.high, log=True)
+    if isinstance(factor, Rate)
+    else optuna.distributions.CategoricalDistribution(factor.values)
+    for factor in SPACE
+}
+
+
+class Sampled:
+    """tpe: tree-structured Parzen estimators (Bergstra et al. 2011; multivariate, Falkner et al. 2018). gp: a Gaussian
+    process. Both try STARTUP random trials first, unless earlier studies told as much.
+    """
+
+    def __init__(self, name: str, base: Trial, trials: int) -> None:  # noqa: ARG002
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.name, self.base = name, base
+        self.study = optuna.create_study(direction="maximize")
+        self.told: set[Trial] = set()
+
+    def suggest(self, number: int, results: Results) -> Trial | None:
+        for trial, score in results.items():
+            if trial not in self.told:
+                self.told.add(trial)
+                self.study.add_trial(_finished(trial, score))
+        self.study.sampler = self._sampler(number)
+        asked = self.study.ask()
+        chosen: dict[str, Any] = {}
+        for factor in applicable(chosen):
+            if isinstance(factor, Rate):
+                chosen[factor.name] = float(
+                    f"{asked.suggest_float(factor.name, factor.low, factor.high, log=True):.3g}"
+                )
+            else:
+                chosen[factor.name] = asked.suggest_categorical(factor.name, factor.values)
+        self.study.tell(asked, state=optuna.trial.TrialState.FAIL)  # it is told, finished, with its result
+        return self.base.replace(**chosen)
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            if self.name == "gp":
+                return optuna.samplers.GPSampler(seed=number, n_startup_trials=STARTUP)
+            return optuna.samplers.TPESampler(seed=number, n_startup_trials=STARTUP, multivariate=True, group=True)
+
+
+def _finished(trial: Trial, score: float) -> optuna.trial.FrozenTrial:
+    point = point_of(trial)
+    return optuna.trial.create_trial(
+        params=point, distributions={name: _DISTRIBUTIONS[name] for name in point}, value=mean_score([score])
+    )

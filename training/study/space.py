@@ -1,0 +1,85 @@
+"""What `tune` chooses from: every factor it may set, declared once, whatever the strategy."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from training.study.trial import LOSSES, OPTIMIZERS, Trial
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values; only where another factor has a certain value, if `only_if` names one."""
+
+    name: str
+    values: tuple[Any, ...]
+    only_if: tuple[str, Any] | None = None
+
+    def at(self, share: float) -> Any:
+        """The value at a share (0 to below 1) of the range."""
+        return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
+
+    def holds(self, value: Any) -> bool:
+        return value in self.values
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A number whose logarithm is spread evenly."""
+
+    name: str
+    low: float
+    high: float
+    only_if: None = None
+
+    def at(self, share: float) -> float:
+        """The value at a share of the range, to three digits."""
+        return float(f"{10 ** (math.log10(self.low) + share * math.log10(self.high / self.low)):.3g}")
+
+    def holds(self, value: Any) -> bool:
+        return self.low <= value <= self.high
+
+
+Factor = Choice | Rate
+SPACE: tuple[Factor, ...] = (
+    Choice("loss", LOSSES),
+    Choice("optimizer", OPTIMIZERS),
+    Rate("lr", 1e-5, 1.0),
+    Choice("scheduler", ("none", "step", "plateau", "cosine", "onecycle")),
+    Choice("weight_decay", (0.0, 0.001, 0.01, 0.1)),
+    Choice("dropout", (0.0, 0.1, 0.2, 0.5)),
+    Choice("augment", ("none", "train")),
+    Choice("sgd_momentum", (0.9, 0.0, 0.99), only_if=("optimizer", "sgd")),
+)
+FACTORS = tuple(factor.name for factor in SPACE)
+
+
+def applicable(chosen: Mapping[str, Any]) -> Iterator[Factor]:
+    """The factors, one after the other; conditional ones where what is chosen so far lets them apply."""
+    for factor in SPACE:
+        if factor.only_if is None or chosen.get(factor.only_if[0]) == factor.only_if[1]:
+            yield factor
+
+
+def from_shares(base: Trial, shares: Sequence[float]) -> Trial:
+    """The trial at a point of the unit cube: a share (0 to below 1) for each factor of SPACE, in its order."""
+    chosen: dict[str, Any] = {}
+    for factor in applicable(chosen):
+        chosen[factor.name] = factor.at(shares[SPACE.index(factor)])
+    return base.replace(**chosen)
+
+
+def point_of(trial: Trial) -> dict[str, Any]:
+    """The factors of SPACE that apply to a trial, and their values."""
+    chosen: dict[str, Any] = {}
+    for factor in applicable(chosen):
+        chosen[factor.name] = getattr(trial, factor.name)
+    return chosen
+
+
+def holds(base: Trial, trial: Trial) -> bool:
+    """Whether a trial differs from `base` only by what SPACE may set, and by its seed."""
+    point = point_of(trial)
+    inside = all(factor.holds(point[factor.name]) for factor in SPACE if factor.name in point)
+    return inside and base.replace(**point, seed=trial.seed) == trial

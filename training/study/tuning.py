@@ -1,0 +1,90 @@
+"""`tune`: the search that any strategy is behind, and its study."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from training.study.space import FACTORS, holds
+from training.study.strategies import Strategy, make_strategy
+from training.study.studies import Study
+from training.study.trial import Trial
+from training.study.winning import Results, mean_score
+
+BATCH = 4  # trials that are asked for at once: as many workers have work, and what is asked depends on none of them
+REPEATS = 200  # suggestions in a row that bring nothing new: then the strategy is done
+TUNE = Study(
+    name="tune",
+    section="",
+    figure="",
+    question="Which configuration segments best, of all that a strategy tries?",
+    scientific=FACTORS,
+    rows=lambda baseline: (),
+    epochs=150,
+)
+
+
+@dataclass
+class Tuning:
+    """Trials that a strategy suggests, batch by batch, until they cost as much as `trials` in full.
+
+    What it asks for follows from `known` and from the results of its own trials alone, so it is the same after a stop.
+    """
+
+    start: Trial  # the factors that no strategy sets, and those of the first stage of `staged`
+    strategy_name: str
+    trials: int
+    known: Mapping[Trial, float] = field(default_factory=dict)  # of earlier studies: those of the space are told first
+    deadline: float = float("inf")  # of time.monotonic(); nothing more is asked for after it
+
+    def __post_init__(self) -> None:
+        self.asked: list[Trial] = []
+        self._strategy: Strategy | None = None
+        self.known = {trial: score for trial, score in self.known.items() if holds(self.start, trial)}
+        self._told = dict(self.known)
+
+    def propose(self, results: Results) -> list[Trial]:
+        while True:
+            if missing := [trial for trial in dict.fromkeys(self.asked) if trial not in results]:
+                return missing
+            self._told |= {trial: results[trial] for trial in self.asked}
+            batch = self._next_batch()
+            if not batch:
+                return []
+            self.asked += batch
+
+    def _next_batch(self) -> list[Trial]:
+        if self._strategy is None:
+            self._strategy = make_strategy(self.strategy_name, self.start, self.trials)
+        batch: list[Trial] = []
+        tried, full, fresh = dict.fromkeys(self.asked), self.start.epochs, 0
+        for number in range(len(self.asked), len(self.asked) + REPEATS):
+            if fresh == BATCH or time.monotonic() > self.deadline:
+                break
+            trial = self._strategy.suggest(number, self._told)
+            if trial is None:
+                break
+            if not holds(self.start, trial.replace(epochs=full)) or trial.epochs > full:
+                raise ValueError(
+                    f"strategy={self.strategy_name}: it suggests {trial}, which differs from `base` in more than the "
+                    "factors of training/study/space.py, or has more epochs"
+                )
+            if trial not in tried:
+                if sum(one.epochs for one in [*tried, trial]) > self.trials * full:
+                    break
+                tried[trial] = None
+                fresh += 1
+            batch.append(trial)
+        return batch if fresh else []
+
+    @property
+    def num_trials(self) -> int:
+        return self.trials
+
+    def holds(self, trial: Trial) -> bool:
+        return trial in self.asked
+
+    def best_so_far(self, results: Results) -> list[float]:
+        """After each of its trials in full, in the order asked: the best score until then."""
+        full = [trial for trial in dict.fromkeys(self.asked) if trial.epochs == self.start.epochs and trial in results]
+        scores = [mean_score([results[trial]]) for trial in full]
+        return [max(scores[: count + 1]) for count in range(len(scores))]
