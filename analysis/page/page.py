@@ -17,6 +17,7 @@ from analysis.evidence.published import read_notes
 from analysis.evidence.schema import load_published
 from analysis.page import chapters, exports, panels, pictures, power, sets
 from analysis.page.champion import compared, describe_reads, describe_rule, describe_test, more_scores
+from analysis.page.tuned import describe_tuned
 
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
 
@@ -89,15 +90,7 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         "champion_factors": chapters.describe_params(champion.params) if champion else "",
         "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
         **pictures.champion_pictures(champion),
-        "tuned": [
-            (one, chapters.describe_params(one.winner), found.link(one.experiment_id, one.run_id))
-            for one in found.tuned
-        ],
-        "best_so_far": panels.render(
-            lambda: panels.best_so_far_figure({one.strategy: one.best for one in found.tuned}), "The best so far"
-        )
-        if found.tuned
-        else "",
+        **describe_tuned(found),
         "cost": panels.render(
             lambda: panels.cost_figure(drawn.drop_duplicates("trained_run_id")), "Quality against cost"
         )
