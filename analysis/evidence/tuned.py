@@ -16,7 +16,7 @@ class Tuned:
 
     strategy: str
     trials: str  # that it might cost, in full ones
-    best: tuple[float, ...]  # validation Dice at the images' own size, the best so far after each full trial
+    best: Mapping[int, float]  # validation Dice at the images' own size, the best so far, by the full trials spent
     winner: Mapping[str, str]  # its factors, as params; empty where none predicts anything
     experiment_id: str
     run_id: str  # of the study
@@ -35,9 +35,9 @@ def load_tuned(data_digests: Sequence[str]) -> tuple[Tuned, ...]:
         found[tags["strategy"]] = Tuned(
             strategy=tags["strategy"],
             trials=tags["trials"],
-            best=tuple(point.value for point in history),
+            best={point.step: point.value for point in history},
             winner={key: str(value) for key, value in winners[0].items()} if winners else {},
             experiment_id=run.info.experiment_id,
             run_id=run.info.run_id,
         )
-    return tuple(sorted((one for one in found.values() if one.best), key=lambda one: -one.best[-1]))
+    return tuple(sorted((one for one in found.values() if one.best), key=lambda one: -max(one.best.values())))

@@ -22,15 +22,15 @@ def describe_tuned(found: Evidence) -> dict[str, Any]:
 
 
 def best_so_far_figure(tuned: Sequence[Tuned]) -> Figure:
-    """The best validation Dice after so many full trials: a line per strategy, and where it ends."""
+    """The best validation Dice by what was spent, in full trials: a line per strategy, and where it ends."""
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     axes = figure.subplots()
     for place, one in enumerate(tuned):
         colour, line = RAMP[place % len(RAMP)], LINES[place // len(RAMP) % len(LINES)]
-        counts = [*range(1, len(one.best) + 1)]
-        axes.step(counts, one.best, where="post", color=colour, linestyle=line, label=one.strategy)
-        axes.plot(counts[-1:], one.best[-1:], "o", color=colour, ms=4)
-    axes.set(xlabel="full trials", ylabel="best validation Dice so far")
+        spent, best = list(one.best), list(one.best.values())
+        axes.step(spent, best, where="post", color=colour, linestyle=line, label=one.strategy)
+        axes.plot(spent[-1:], best[-1:], "o", color=colour, ms=4)
+    axes.set(xlabel="spent, in full trials", ylabel="best validation Dice so far")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     figure.legend(loc="outside upper left", ncols=min(len(tuned), 7))
     return figure

@@ -94,8 +94,9 @@ def make_plan(study: Study, baseline: Baseline, settings: Settings, known: Resul
 
 def estimate_work(study: Study, settings: Settings) -> float:
     """Image passes of all the study's trials, in percent of the data set; the baseline does not change it."""
-    plan = make_plan(study, baseline_from_report(study), settings)
-    return sum(search.num_trials * trial_work(search.start) for search in plan.searches)
+    searches = make_plan(study, baseline_from_report(study), settings).searches
+    counts = [search.trials if isinstance(search, Tuning) else search.num_trials for search in searches]
+    return sum(count * trial_work(search.start) for count, search in zip(counts, searches, strict=True))
 
 
 def trial_work(trial: Trial) -> float:

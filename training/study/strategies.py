@@ -106,7 +106,9 @@ class OneEpoch(_InStages):
 
     def __init__(self, base: Trial, trials: int) -> None:
         self.epochs = base.epochs
-        super().__init__(_draw(base.replace(epochs=1), max(1, round(SCREENED * trials * base.epochs))))
+        screened = max(1, round(SCREENED * trials * base.epochs))
+        self.num_trials = screened + trials - round(SCREENED * trials)
+        super().__init__(_draw(base.replace(epochs=1), screened))
 
     def _go_on(self) -> Iterator[list[Trial]]:
         yield [trial.replace(epochs=self.epochs) for trial in self._ranked()]
@@ -121,6 +123,7 @@ class Halving(_InStages):
     def __init__(self, base: Trial, trials: int) -> None:
         epochs = sorted({max(1, round(base.epochs / REDUCTION**k)) for k in range(RUNGS)})
         self.rungs = [(number, max(1, int(trials * base.epochs / len(epochs) / number))) for number in epochs]
+        self.num_trials = sum(count for _, count in self.rungs)
         super().__init__(_draw(base.replace(epochs=epochs[0]), self.rungs[0][1]))
 
     def _go_on(self) -> Iterator[list[Trial]]:

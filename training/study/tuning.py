@@ -1,5 +1,6 @@
 """`tune`: the search that any strategy is behind, and its study."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,14 +54,13 @@ class Tuning:
             self.asked += batch
 
     def _next_batch(self) -> list[Trial]:
-        if self._strategy is None:
-            self._strategy = make_strategy(self.strategy_name, self.start, self.trials)
+        strategy = self._made()
         batch: list[Trial] = []
         tried, full, fresh = dict.fromkeys(self.asked), self.start.epochs, 0
         for number in range(len(self.asked), len(self.asked) + REPEATS):
             if fresh == BATCH or time.monotonic() > self.deadline:
                 break
-            trial = self._strategy.suggest(number, self._told)
+            trial = strategy.suggest(number, self._told)
             if trial is None:
                 break
             if not holds(self.start, trial.replace(epochs=full)) or trial.epochs > full:
@@ -78,13 +78,23 @@ class Tuning:
 
     @property
     def num_trials(self) -> int:
-        return self.trials
+        """As many as the budget pays for; more where the strategy begins with short ones and says how many."""
+        return int(getattr(self._made(), "num_trials", self.trials))
+
+    def _made(self) -> Strategy:
+        if self._strategy is None:
+            self._strategy = make_strategy(self.strategy_name, self.start, self.trials)
+        return self._strategy
 
     def holds(self, trial: Trial) -> bool:
         return trial in self.asked
 
-    def best_so_far(self, results: Results) -> list[float]:
-        """After each of its trials in full, in the order asked: the best score until then."""
-        full = [trial for trial in dict.fromkeys(self.asked) if trial.epochs == self.start.epochs and trial in results]
-        scores = [mean_score([results[trial]]) for trial in full]
-        return [max(scores[: count + 1]) for count in range(len(scores))]
+    def best_so_far(self, results: Results) -> dict[int, float]:
+        """The best score of its trials in full, by what had been spent until then, in full trials (rounded up)."""
+        found: dict[int, float] = {}
+        spent, full = 0, self.start.epochs
+        for trial in dict.fromkeys(self.asked):
+            spent += trial.epochs
+            if trial.epochs == full and trial in results:
+                found[math.ceil(spent / full)] = max([mean_score([results[trial]]), *found.values()])
+        return found

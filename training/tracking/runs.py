@@ -196,10 +196,10 @@ def load_finished(client: MlflowClient, tags: Tags, strategy: str) -> dict[Trial
     return found
 
 
-def log_best(client: MlflowClient, run_id: str, scores: Sequence[float]) -> None:
-    """The best score after each trial, as a curve of the study's run."""
+def log_best(client: MlflowClient, run_id: str, scores: Mapping[int, float]) -> None:
+    """The best score by what was spent until then, as a curve of the study's run."""
     stamp = int(time.time() * 1000)
-    metrics = [Metric("best_so_far", score, stamp, number) for number, score in enumerate(scores, start=1)]
+    metrics = [Metric("best_so_far", score, stamp, number) for number, score in scores.items()]
     for start in range(0, len(metrics), BATCH_METRICS):
         client.log_batch(run_id, metrics[start : start + BATCH_METRICS])
 

@@ -55,7 +55,10 @@ def test_a_strategy_keeps_its_budget_and_stays_in_the_space(name: str) -> None:
     assert BUDGET * 0.8 <= cost <= BUDGET
     assert all(holds(BASE, trial.replace(epochs=BASE.epochs)) for trial in results)
     assert all(tuning.holds(trial) for trial in results)
-    best = tuning.best_so_far(results)
+    found = tuning.best_so_far(results)
+    assert list(found) == sorted(found)
+    assert max(found) <= BUDGET
+    best = list(found.values())
     assert best == sorted(best)
     assert best[-1] == max(results[trial] for trial in results if trial.epochs == BASE.epochs)
 
@@ -96,6 +99,7 @@ def test_halving_takes_the_best_third_three_times_as_long() -> None:
     results, _ = play("halving")
     rungs = [[trial for trial in results if trial.epochs == epochs] for epochs in (1, 3, 9)]
     assert [len(rung) for rung in rungs] == [60, 20, 6]
+    assert Tuning(BASE, "halving", BUDGET).num_trials == 86
     kept = sorted(rungs[0], key=lambda trial: -results[trial])[:20]
     assert {trial.replace(epochs=1) for trial in rungs[1]} == set(kept)
 
