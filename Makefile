@@ -49,6 +49,8 @@ check: $(BIN)/installed-dev
 
 ## make ui     the MLflow UI on the runs in mlruns/
 ui: $(BIN)/installed
+	@python -c 'from training.tracking import runs, saved_view; \
+		print("trials by study: http://127.0.0.1:5000/" + saved_view.view_link(runs.connect()[1]))'
 	mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI)
 
 ## make serve  the promoted model at http://127.0.0.1:3000

@@ -17,6 +17,7 @@ from analysis.evidence.schema import tidy
 from analysis.evidence.thumbnails import Thumbnails, make_thumbnails
 from analysis.evidence.tuned import Tuned, load_tuned
 from training.study.words import shorten
+from training.tracking.store import UI_MODE
 
 NO_CURVES = ("run_id", "epoch", "val_dice")
 
@@ -37,7 +38,7 @@ class Evidence:
     def link(self, experiment_id: str, run_id: str) -> str:
         """A run's page in the MLflow UI; empty where that is not known."""
         known = self.server and isinstance(run_id, str) and isinstance(experiment_id, str)
-        return f"{self.server.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}" if known else ""
+        return f"{self.server.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{UI_MODE}" if known else ""
 
 
 def nothing() -> Evidence:

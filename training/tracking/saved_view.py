@@ -9,6 +9,8 @@ import json
 import zlib
 from typing import Any
 
+from training.tracking.store import UI_MODE
+
 KEY = "studies"
 TAG = f"mlflow.sharedViewState.{KEY}"
 COLUMNS = (
@@ -51,7 +53,7 @@ def saved_view() -> str:
 
 def view_link(experiment_id: str) -> str:
     """Where the UI shows it; to be put behind the address of the tracking server."""
-    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={KEY}"
+    return f"#/experiments/{experiment_id}/runs?{UI_MODE}&viewStateShareKey={KEY}"
 
 
 def _chart(name: str, kind: str, **settings: Any) -> dict[str, Any]:

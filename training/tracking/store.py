@@ -29,6 +29,7 @@ from training.tracking.retry import is_transient, reason_of, shown, with_retries
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 EXPERIMENT = "unet-studies"
+UI_MODE = "workflowType=machine_learning"  # in a link: a fresh browser opens the MLflow UI in its GenAI mode otherwise
 FIRST_SECONDS = 6.0  # of trying, before a store that was never reached is given up
 ANSWER_SECONDS = 4  # for one answer meanwhile
 SEARCH = "/api/2.0/mlflow/experiments/search"

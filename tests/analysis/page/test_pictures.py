@@ -111,7 +111,10 @@ def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked
     assert "best" in loaded
     assert "3" not in loaded
     (best,) = (thumbnail for thumbnail in thumbnails if thumbnail.best)
-    assert (best.dice, best.link) == ("0.900", "http://mlflow.example/#/experiments/1/runs/best")
+    assert (best.dice, best.link) == (
+        "0.900",
+        "http://mlflow.example/#/experiments/1/runs/best?workflowType=machine_learning",
+    )
     shape = cv2.imdecode(np.frombuffer(base64.b64decode(best.image), np.uint8), cv2.IMREAD_COLOR).shape
     assert shape == (120, 2 * 120 + 6, 3)
 

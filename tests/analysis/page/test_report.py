@@ -296,7 +296,7 @@ def test_every_measured_number_links_to_its_run_where_the_server_is_known(
     found = evidence.from_store("", "http://mlflow.example:5000/")
     html = exports.render("report.html", compose(load_published(), found))
     (parent,) = found.trials[found.trials["study"] == "losses"]["parent_run_id"].unique()
-    link = f"http://mlflow.example:5000/#/experiments/{experiment()}/runs/{parent}"
+    link = f"http://mlflow.example:5000/#/experiments/{experiment()}/runs/{parent}?workflowType=machine_learning"
     assert html.count(f'href="{link}"') == 12 + 1, "12 cells of two seeds each, and the study itself"
 
 
