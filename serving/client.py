@@ -25,8 +25,8 @@ Image.MAX_IMAGE_PIXELS = None  # what the server read, we read
 
 
 def segment(path: str | Path, url: str = URL, **options: Any) -> NDArray[np.bool_]:
-    """(h, w): where the foreground is. Options as of POST /segment: threshold, min_size, tta, page, image_max,
-    channels.
+    """(h, w): where the foreground is. Options as of POST /segment: threshold, min_size, split, tta, page,
+    image_max, channels.
 
     The token is taken from SEGMENT_TOKEN, where it is set. Raises ValueError with the server's reason.
     """

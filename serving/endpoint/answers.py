@@ -87,7 +87,10 @@ class Request:
         """(h, w) of 0 and 1."""
         given = self.options.threshold
         threshold = self.serving.segmenter.threshold if given is None else given
-        mask = threshold_mask(probability, threshold, self.options.min_size)
+        try:
+            mask = threshold_mask(probability, threshold, self.options.min_size, split=self.options.split)
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
         FOREGROUND.observe(cv2.countNonZero(mask) / mask.size)
         return mask
 

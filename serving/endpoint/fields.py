@@ -19,6 +19,7 @@ Threshold = Annotated[
     float | None, Form(ge=0, le=1, description="foreground is above it; the model's own if left out", examples=[0.5])
 ]
 MinSize = Annotated[int, Form(ge=0, le=10**9, description="objects of fewer pixels are dropped", examples=[50])]
+Split = Annotated[bool, Form(description="objects that touch are parted, by a line of background")]
 Tta = Annotated[bool, Form(description="test-time augmentation: the mean over four mirror images; four times the work")]
 Page = Annotated[
     int | None,
@@ -55,6 +56,7 @@ class Options:
 
     threshold: Threshold = None
     min_size: MinSize = 0
+    split: Split = False
     tta: Tta = False
     page: Page = None
     image_max: ImageMax = None

@@ -13,6 +13,7 @@ from training.data.images import Pixels
 Format = Literal["geojson", "coco"]
 FOREGROUND = 1  # COCO's category
 MAX_OBJECTS = 20_000
+MAX_SPLIT = 2**24  # pixels: a watershed takes some 40 bytes for each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +29,63 @@ class Object:
     rle: dict[str, Any]  # COCO's compressed run lengths
 
 
-def threshold_mask(probability: NDArray[np.float32], threshold: float, min_size: int) -> Pixels:
-    """(h, w) of 0 and 1: above the threshold, without objects of fewer than `min_size` pixels."""
+def threshold_mask(probability: NDArray[np.float32], threshold: float, min_size: int, *, split: bool = False) -> Pixels:
+    """(h, w) of 0 and 1: above the threshold, without objects of fewer than `min_size` pixels.
+
+    split: objects that touch are parted first. Raises ValueError for an image of more than MAX_SPLIT pixels.
+    """
     mask = (probability > threshold).astype(np.uint8)
+    if split:
+        if mask.size > MAX_SPLIT:
+            raise ValueError(
+                f"split='true': the image has {mask.size:,} pixels; at most {MAX_SPLIT:,} are split at once, so send "
+                "parts of it"
+            )
+        mask = split_touching(mask)
     if min_size > 1:
         _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         keep = stats[:, cv2.CC_STAT_AREA] >= min_size
         keep[0] = False
         mask = keep[labels].astype(np.uint8)
     return mask
+
+
+def split_touching(mask: Pixels) -> Pixels:
+    """(h, w) of 0 and 1: the same, with a line of background where objects touch.
+
+    Marker-controlled watershed (Meyer and Beucher 1990) on the distance to the background: an object has one marker for
+    each place that is thicker than all around it, within half of how thick objects usually are.
+    """
+    mask = np.pad(mask, 1)  # OpenCV's watershed takes the border of an image for a line
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    count, components = cv2.connectedComponents(mask, connectivity=8)
+    if count == 1:
+        return mask[1:-1, 1:-1]
+    thickest = np.zeros(count, np.float32)
+    np.maximum.at(thickest, components.ravel().astype(np.intp), distance.ravel())
+    usual = float(np.median(thickest[1:]))
+    smooth = cv2.GaussianBlur(distance, (0, 0), max(1.0, usual / 4))
+    reach = 2 * max(1, round(usual / 2)) + 1
+    around = cv2.dilate(smooth, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    peaks = ((smooth >= around) & (mask > 0)).astype(np.uint8)
+    number, markers = cv2.connectedComponents(peaks, connectivity=8)
+    background = number  # a marker of its own, so that no object grows over it
+    flooded = np.where(mask > 0, markers, background).astype(np.int32)
+    relief = cv2.normalize(smooth.max() - smooth, np.empty(0), 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    labels = cv2.watershed(cv2.cvtColor(relief, cv2.COLOR_GRAY2BGR), flooded)
+    inside = np.where((mask > 0) & (labels > 0) & (labels != background), labels, 0).astype(np.float32)
+    inside = _fill(inside, mask)
+    higher = cv2.dilate(inside, np.ones((3, 3), np.uint8))
+    return (mask * (higher == inside)).astype(np.uint8)[1:-1, 1:-1]
+
+
+def _fill(labels: NDArray[np.float32], mask: Pixels) -> NDArray[np.float32]:
+    """Labels for the pixels of a mask that have none, such as the lines of a watershed: a neighbour's."""
+    while True:
+        grown = np.where((mask > 0) & (labels == 0), cv2.dilate(labels, np.ones((3, 3), np.uint8)), labels)
+        if np.array_equal(grown, labels):
+            return grown
+        labels = grown
 
 
 def find_objects(mask: Pixels, probability: NDArray[np.float32]) -> list[Object]:

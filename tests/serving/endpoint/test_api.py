@@ -98,6 +98,14 @@ def test_objects_are_those_of_the_mask_in_both_formats(client: TestClient) -> No
     assert len(areas) == count - 1
 
 
+def test_objects_that_touch_are_parted_on_request(client: TestClient) -> None:
+    whole, parted = (pixels(ask(client, split=split)) > 0 for split in (False, True))
+    assert parted.sum() <= whole.sum()
+    assert not (parted & ~whole).any()
+    found = [ask(client, "/objects", split=split).json()["features"] for split in (False, True)]
+    assert len(found[1]) == cv2.connectedComponents(parted.astype(np.uint8), connectivity=8)[0] - 1 >= len(found[0])
+
+
 def test_a_batch_is_a_zip_that_says_what_it_could_not_read(client: TestClient) -> None:
     files = [("images", ("a b/c.tif", IMAGE)), ("images", ("c.png", b"words")), ("images", ("../../c.png", IMAGE))]
     response = client.post("/segment_batch", files=files)

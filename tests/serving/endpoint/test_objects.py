@@ -2,6 +2,7 @@
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as coco
 
-from serving.endpoint.objects import find_objects, threshold_mask, to_coco, to_geojson
+from serving.endpoint import objects
+from serving.endpoint.objects import find_objects, split_touching, threshold_mask, to_coco, to_geojson
 from training.data.images import Pixels
 
 RING = np.array([[1, 1, 1, 1, 0], [1, 0, 0, 1, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 1]], np.uint8)
@@ -75,3 +77,34 @@ def test_more_objects_than_are_listed_are_refused_with_their_number() -> None:
         ValueError, match="40000 objects; at most 20000 are listed: give a larger min_size or threshold"
     ):
         find_objects(mask, mask.astype(np.float32))
+
+
+def count(mask: Pixels) -> int:
+    return int(cv2.connectedComponents(mask, connectivity=8)[0]) - 1
+
+
+def test_discs_that_touch_are_parted_and_a_long_one_stays_whole() -> None:
+    mask = np.zeros((100, 160), np.uint8)
+    cv2.circle(mask, (40, 50), 22, 1, -1)
+    cv2.circle(mask, (76, 50), 20, 1, -1)
+    cv2.ellipse(mask, (125, 50), (28, 10), 30, 0, 360, 1, -1)
+    parted = split_touching(mask)
+    assert (count(mask), count(parted)) == (2, 3)
+    assert mask.sum() - parted.sum() < 100, "a line is lost, no more"
+    assert len(find_objects(threshold_mask(mask.astype(np.float32), 0.5, 0, split=True), mask.astype(np.float32))) == 3
+
+
+@given(MASKS)
+@settings(max_examples=200, deadline=None)
+def test_what_is_parted_lies_in_the_mask_and_no_object_is_lost(mask: Pixels) -> None:
+    parted = split_touching(mask)
+    assert parted.dtype == np.uint8
+    assert (parted <= mask).all()
+    _, labels = cv2.connectedComponents(mask, connectivity=8)
+    assert set(np.unique(labels[parted > 0])) == set(np.unique(labels)) - {0}
+
+
+def test_an_image_too_large_to_part_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "MAX_SPLIT", 15)
+    with pytest.raises(ValueError, match="split='true': the image has 20 pixels; at most 15"):
+        threshold_mask(RING.astype(np.float32), 0.5, 0, split=True)

@@ -29,7 +29,7 @@ def refusal(response: Any) -> str:
 def test_a_misspelt_option_is_refused_with_the_one_that_was_meant(client: TestClient, path: str) -> None:
     said = refusal(post(client, IMAGE, path, treshold=0.1))
     assert said.startswith(f"treshold='0.1': there is no such field; did you mean threshold? POST {path} has image")
-    for name in ("threshold", "min_size", "tta", "page", "image_max", "channels"):
+    for name in ("threshold", "min_size", "split", "tta", "page", "image_max", "channels"):
         assert f", {name}" in said
     assert "did you mean min_size?" in refusal(post(client, IMAGE, path, **{"Min-Size": 5}))
     assert "did you mean" not in refusal(post(client, IMAGE, path, colour="red"))

@@ -1,0 +1,74 @@
+"""What split=true is worth: true masks with their objects run together, and how many objects are found again.
+
+`python -m benchmarks.split_touching --data FOLDER`: the folder is stage1_train of the Data Science Bowl 2018, whose
+images have one file per object (docs/data.md). Printed: F1 of objects at IoU above 0.5, with and without, by kind.
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from serving.endpoint.objects import split_touching
+from training.data.images import Pixels
+
+FOUND = 0.5  # IoU
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    folders = sorted(path for path in parser.parse_args().data.iterdir() if (path / "masks").is_dir())
+    scores: dict[str, list[tuple[float, float, int, int, int]]] = {}
+    for folder in tqdm(folders, unit="image"):
+        truth = read_objects(folder / "masks")
+        mask = (truth > 0).astype(np.uint8)
+        image = cv2.imread(str(next((folder / "images").iterdir())), cv2.IMREAD_COLOR)
+        assert image is not None
+        is_grey = np.ptp(image, axis=2).max() == 0
+        kind = "stained tissue" if not is_grey else "fluorescence" if image.mean() < 128 else "brightfield"
+        together, apart = (_label(one) for one in (mask, split_touching(mask)))
+        counts = int(truth.max()), int(together.max()), int(apart.max())
+        scores.setdefault(kind, []).append((f1(truth, together), f1(truth, apart), *counts))
+    print(
+        "| images | n | true objects | connected parts | F1 | after split | F1 |\n|---|---:|---:|---:|---:|---:|---:|"
+    )
+    for kind, known in scores.items():
+        before, after, true, parts, pieces = np.array(known).T
+        print(
+            f"| {kind} | {len(known)} | {true.sum():.0f} | {parts.sum():.0f} | {before.mean():.3f} "
+            f"| {pieces.sum():.0f} | {after.mean():.3f} |"
+        )
+
+
+def read_objects(folder: Path) -> NDArray[np.int32]:
+    """(h, w) of 0 and the number of each object; where files overlap, the last."""
+    found: NDArray[np.int32] | None = None
+    for number, path in enumerate(sorted(folder.glob("*.png")), start=1):
+        one = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        assert one is not None
+        found = np.zeros(one.shape, np.int32) if found is None else found
+        found[one > 0] = number
+    assert found is not None
+    return found
+
+
+def f1(truth: NDArray[np.int32], labels: NDArray[np.int32]) -> float:
+    """2 tp / (objects of both): an object is found where one of the labels has an IoU above FOUND with it."""
+    pairs, counts = np.unique(np.stack([truth.ravel(), labels.ravel()]), axis=1, return_counts=True)
+    areas = [np.bincount(one.ravel()) for one in (truth, labels)]
+    inside = (pairs > 0).all(axis=0)
+    union = areas[0][pairs[0]] + areas[1][pairs[1]] - counts
+    hits = int((counts[inside] > FOUND * union[inside]).sum())
+    return 2 * hits / (len(np.unique(truth)) + len(np.unique(labels)) - 2)
+
+
+def _label(mask: Pixels) -> NDArray[np.int32]:
+    return cv2.connectedComponents(mask, connectivity=8)[1].astype(np.int32)
+
+
+if __name__ == "__main__":
+    main()
