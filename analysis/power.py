@@ -13,6 +13,7 @@ from training.command.options import ALL
 from training.data.image_set import data_name
 from training.study.intervals import MIN_UNITS
 from training.study.studies import STUDIES
+from training.study.tuning import TUNE
 
 if TYPE_CHECKING:  # pandas and MLflow take seconds to import, and --help does without
     from analysis.claims.verdicts import Assessments
@@ -43,6 +44,8 @@ def describe(study: str, seeds: int, found: "Assessments", source: str) -> list[
     from analysis.claims.claims import ALL_CLAIMS
     from analysis.claims.contrasts import detectable
 
+    if study == TUNE.name:
+        return [f"{study} tries one seed of a configuration, so it decides no claim"]
     if seeds < MIN_UNITS:
         return [f"with {seeds} of every cell no verdict is decided: give at least -P seeds={MIN_UNITS}"]
     claims = [claim for claim in ALL_CLAIMS if study in (ALL, claim.study) and claim.unit == "Dice"]

@@ -13,7 +13,7 @@ from training.command.options import parse
 from training.command.preparation import Prepared, prepare
 from training.command.progress import duration, leave
 from training.execution.jobs import Timing
-from training.study.plan import make_plan
+from training.study.plan import cost_in_trials, make_plan
 from training.study.settings import Settings
 from training.study.studies import Study, baseline_from_report
 from training.study.trial import Trial
@@ -94,7 +94,7 @@ def describe(forecasts: Sequence[Forecast], prepared: Prepared) -> list[str]:
 def _trials(study: Study, settings: Settings) -> list[Trial]:
     """As many trials as the study will have; a search's later ones are unknown, and its first stand for them."""
     searches = make_plan(study, baseline_from_report(study), settings).searches
-    return [search.start for search in searches for _ in range(search.num_trials)]
+    return [search.start for search in searches for _ in range(cost_in_trials(search))]
 
 
 if __name__ == "__main__":

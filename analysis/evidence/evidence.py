@@ -61,7 +61,7 @@ def from_store(data_digests: str, server: str) -> Evidence:
     found, tuned = runs.load_pool(shown), load_tuned(shown)
     trials = found.trials
     for digest in digests:
-        if not (trials["data_digest"] == digest).any():
+        if not (trials["data_digest"] == digest).any() and not tuned:
             raise ValueError(_unknown(digest))
     champion = store.load_champion()
     if champion and len(trials) and champion.tags.get("data_digest") not in set(trials["data_digest"]):

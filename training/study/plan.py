@@ -95,8 +95,12 @@ def make_plan(study: Study, baseline: Baseline, settings: Settings, known: Resul
 def estimate_work(study: Study, settings: Settings) -> float:
     """Image passes of all the study's trials, in percent of the data set; the baseline does not change it."""
     searches = make_plan(study, baseline_from_report(study), settings).searches
-    counts = [search.trials if isinstance(search, Tuning) else search.num_trials for search in searches]
-    return sum(count * trial_work(search.start) for count, search in zip(counts, searches, strict=True))
+    return sum(cost_in_trials(search) * trial_work(search.start) for search in searches)
+
+
+def cost_in_trials(search: Search) -> int:
+    """How many trials like its first it costs: as many as it takes, but where short ones count with their share."""
+    return search.trials if isinstance(search, Tuning) else search.num_trials
 
 
 def trial_work(trial: Trial) -> float:
