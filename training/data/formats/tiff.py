@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.data.formats.jpeg import frame_pixels, has_end
+from training.data.formats.lzw import is_sound
 from training.data.formats.stored import (
     QUARTER_TURNS,
     Header,
@@ -42,7 +43,10 @@ ORIENTATION = 274
 MAX_TAGS = (341, 281)  # SMaxSampleValue, MaxSampleValue
 ALPHA = (1, 2)  # ExtraSamples: associated, unassociated
 UNCOMPRESSED = 1
+LZW = 5
 OLD_JPEG, NEW_JPEG = 6, 7
+LOWEST_FIRST = 2  # FillOrder
+REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 MAX_TILE_SHARE, MAX_TILE = 4, 2**22  # of the image's pixels, and pixels: a small image may lie in one usual tile
 
 
@@ -190,6 +194,9 @@ def _check_segments(page: Page, data: bytes, name: str) -> None:
         whole = all(has_end(data[begin : begin + count]) for begin, count in segments)
         if any(frame_pixels(data[begin : begin + count]) > 2 * largest + MAX_TILE for begin, count in segments):
             raise damaged(name, "a JPEG in it is larger than its tile or strip")
+    if whole and page.compression == LZW:
+        parts = (data[begin : begin + count] for begin, count in segments)
+        whole = all(is_sound(part.translate(REVERSED) if page.fillorder == LOWEST_FIRST else part) for part in parts)
     if not whole or sum(count for _, count in segments) < needed:
         raise damaged(name, "a part of its pixels is missing")
 
