@@ -2,8 +2,8 @@
 
 choose=winner takes the best run of the winning configuration; choose=consistent that of the configuration that varies
 least over its seeds, among those as good as the winner but for noise. A run that was restored from files has no
-weights: it is trained again first. What is done, and why the service needs neither
-torch nor MLflow, is in serving/promotion/promotion.py.
+weights: it is trained again first. What is done, and why the service needs neither torch nor MLflow, is in
+serving/promotion/promotion.py.
 """
 
 import argparse

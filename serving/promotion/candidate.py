@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from serving.promotion.ranking import (
     REPEATED,
@@ -28,7 +28,7 @@ from training.data.reading import load_folder
 from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
 from training.tracking.kept_runs import find_reusing, is_restored
-from training.tracking.runs import INCUMBENT
+from training.tracking.runs import INCUMBENT, read_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -93,11 +93,13 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
     readings: dict[str, ReadOptions] = {}
 
     def study_of(run: "Run") -> str:
-        """The run of its study, or of one that reused it, of which it is known then how the folder was read."""
-        reusing = find_reusing(client, run.info.run_id)[:1] if is_restored(run) else []
-        study = str((*reusing, run)[0].data.tags["mlflow.parentRunId"])
-        if study not in readings:
-            readings[study] = ReadOptions(**_read_json(client, study, "data.json")["reading"])
+        """The run of its study, of which it is known then how the folder was read; of a restored one that of a study
+        which reused it, empty where none did.
+        """
+        taken = find_reusing(client, run.info.run_id) if is_restored(run) else [run]
+        study = str(taken[0].data.tags["mlflow.parentRunId"]) if taken else ""
+        if study and study not in readings:
+            readings[study] = ReadOptions(**read_json(client, study, "data.json")["reading"])
         return study
 
     seen = set()
@@ -105,9 +107,10 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
     judged = comparable(run for run in found if leaves_out_empty_images(run))
     ranked = rank_runs(judged)
     for run in ranked:
-        if is_restored(run) and not find_reusing(client, run.info.run_id):
-            continue  # no study of this store knows how it was read and split
-        made = (int(run.data.params["image_size"]), run.data.params["fit"], readings[study_of(run)])
+        study = study_of(run)
+        if not study:
+            continue  # nobody in this store knows how its folder was read and split
+        made = (int(run.data.params["image_size"]), run.data.params["fit"], readings[study])
         if made not in sets:
             sets[made] = load_folder(folder, *made)
         images = sets[made]
@@ -119,7 +122,7 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
         if is_restored(chosen):
             raise NoWeights(chosen.info.run_id)
         study = study_of(chosen)
-        split = _find_split(_read_json(client, study, "split.json"), images)
+        split = _find_split(read_json(client, study, "split.json"), images)
         if not any(has_foreground(images, index) for index in split["test"]):
             raise ValueError(
                 f"data={folder}: none of the {len(split['test'])} test images has foreground, so nothing can be said "
@@ -172,7 +175,7 @@ def find_rivals(
             return False
         study = run.data.tags["mlflow.parentRunId"]
         if study not in held_out:
-            held_out[study] = set(_read_json(client, study, "split.json")["test"]) == set(test)
+            held_out[study] = set(read_json(client, study, "split.json")["test"]) == set(test)
         return held_out[study]
 
     rivals: list[Rival] = []
@@ -211,11 +214,6 @@ def _find_split(stems: dict[str, list[str]], images: ImageSet) -> dict[str, tupl
     """Indices of the images that train, validate and test."""
     index_of = {stem: index for index, stem in enumerate(images.stems)}
     return {part: tuple(index_of[stem] for stem in stems[part]) for part in ("train", "val", "test")}
-
-
-def _read_json(client: "MlflowClient", run_id: str, name: str) -> Any:
-    with tempfile.TemporaryDirectory() as scratch:
-        return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text())
 
 
 def _other_images(folder: Path, seen: set[str], digests: list[str]) -> str:

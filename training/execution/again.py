@@ -4,11 +4,9 @@ It must come to the kept score. Then the runs that reused the restored one reuse
 one, which stays.
 """
 
-import json
 import os
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -48,7 +46,7 @@ def train_again(folder: Path, run_id: str) -> None:
         )
     trial, tags = Trial.from_params(restored.data.params), reusing.data.tags
     study_run = str(tags[runs.PARENT])
-    reading = ReadOptions(**_read_json(client, study_run, "data.json")["reading"])
+    reading = ReadOptions(**runs.read_json(client, study_run, "data.json")["reading"])
     images = load_folder(folder, trial.image_size, trial.fit, reading)
     if images.digest != tags["data_digest"]:
         raise ValueError(
@@ -75,7 +73,7 @@ def train_again(folder: Path, run_id: str) -> None:
             trial.fold,
             int(tags["val_percent"]),
             int(tags["test_percent"]),
-            _parts(images, _read_json(client, study_run, "split.json")) if tags.get("split") == "file" else (),
+            _parts(images, runs.read_json(client, study_run, "split.json")) if tags.get("split") == "file" else (),
         ),
         checkpoint=checkpoint_of(result_hash),
         in_place_of=run_id,
@@ -84,11 +82,6 @@ def train_again(folder: Path, run_id: str) -> None:
     if outcome.skipped or outcome.failure:
         raise ValueError(f"run {run_id} could not be trained again: {outcome.failure or 'another process does'}")
     _compare(client, restored, result_hash, outcome)
-
-
-def _read_json(client: "MlflowClient", run_id: str, name: str) -> Any:
-    with tempfile.TemporaryDirectory() as scratch:
-        return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text())
 
 
 def _parts(images: ImageSet, split: dict[str, list[str]]) -> tuple[str, ...]:

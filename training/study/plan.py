@@ -4,7 +4,6 @@ Pure: no data is read and nothing is run.
 """
 
 import math
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -65,8 +64,7 @@ def make_plan(study: Study, baseline: Baseline, settings: Settings, known: Resul
     """
     if study is TUNE:
         start = _start(study, Row({"loss": baseline.loss, "optimizer": baseline.optimizer, "lr": DECADES[0]}), settings)
-        deadline = time.monotonic() + 3600 * settings.hours
-        tuning = Tuning(start, settings.strategy, settings.trials, known, deadline)
+        tuning = Tuning(start, settings.strategy, settings.trials, known, settings.hours)
         return Plan(study=study, rates=[], cells=[(Row({}, extra=True), tuning)], left_out=[], settled={})
     room = settings.largest_train_percent
     rows = list(study.rows(baseline))

@@ -4,12 +4,13 @@ Told are all results at once, before each question; the sampler's own seed is th
 memory is enough: MLflow's storage for Optuna reads every trial again at each suggestion.
 """
 
+import functools
 import warnings
 from typing import Any
 
 import optuna
 
-from training.study.space import SPACE, Rate, applicable, point_of
+from training.study.space import SPACE, Factor, Rate, choose, point_of, to_digits
 from training.study.trial import Trial
 from training.study.winning import Results, mean_score
 
@@ -41,14 +42,7 @@ class Sampled:
                 self.study.add_trial(_finished(trial, score))
         self.study.sampler = self._sampler(number)
         asked = self.study.ask()
-        chosen: dict[str, Any] = {}
-        for factor in applicable(chosen):
-            if isinstance(factor, Rate):
-                chosen[factor.name] = float(
-                    f"{asked.suggest_float(factor.name, factor.low, factor.high, log=True):.3g}"
-                )
-            else:
-                chosen[factor.name] = asked.suggest_categorical(factor.name, factor.values)
+        chosen = choose(functools.partial(_ask, asked))
         self.study.tell(asked, state=optuna.trial.TrialState.FAIL)  # it is told, finished, with its result
         return self.base.replace(**chosen)
 
@@ -58,6 +52,12 @@ class Sampled:
             if self.name == "gp":
                 return optuna.samplers.GPSampler(seed=number, n_startup_trials=STARTUP)
             return optuna.samplers.TPESampler(seed=number, n_startup_trials=STARTUP, multivariate=True, group=True)
+
+
+def _ask(asked: optuna.Trial, factor: Factor) -> Any:
+    if isinstance(factor, Rate):
+        return to_digits(asked.suggest_float(factor.name, factor.low, factor.high, log=True))
+    return asked.suggest_categorical(factor.name, factor.values)
 
 
 def _finished(trial: Trial, score: float) -> optuna.trial.FrozenTrial:

@@ -91,7 +91,7 @@ class Settings:
                 f"trials={self.trials}, hours={self.hours:g} and seeds={self.seeds}: trials must be at least 1, hours "
                 "above 0 and seeds 1, because tune trains one seed of a configuration; a study repeats what it found"
             )
-        self.base(epochs=1)  # raises for what Trial does not take
+        self.plain_trial(epochs=1)  # raises for what Trial does not take
 
     @property
     def pixels(self) -> int:
@@ -109,7 +109,7 @@ class Settings:
 
     def base(self, epochs: int) -> dict[str, Any]:
         """The factors every trial starts from; epochs are those the report gives its row."""
-        base: dict[str, Any] = {
+        return {
             "epochs": self._scale(epochs),
             "image_size": self.pixels,
             "fit": self.fit,
@@ -119,8 +119,6 @@ class Settings:
             "fold": self.fold,
             **(KERAS if self.protocol == "report" else {}),
         }
-        Trial(loss="bce", optimizer="adam", lr=1e-3, **base)
-        return base
 
     def plain_trial(self, epochs: int) -> Trial:
         """The trial that knows of nothing but these settings; epochs are those the report gives its row."""

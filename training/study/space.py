@@ -1,11 +1,16 @@
 """What `tune` chooses from: every factor it may set, declared once, whatever the strategy."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from training.study.trial import LOSSES, OPTIMIZERS, Trial
+
+
+def to_digits(rate: float) -> float:
+    """A rate as it is named: to three digits."""
+    return float(f"{rate:.3g}")
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Rate:
 
     def at(self, share: float) -> float:
         """The value at a share of the range, to three digits."""
-        return float(f"{10 ** (math.log10(self.low) + share * math.log10(self.high / self.low)):.3g}")
+        return to_digits(10 ** (math.log10(self.low) + share * math.log10(self.high / self.low)))
 
     def holds(self, value: Any) -> bool:
         return self.low <= value <= self.high
@@ -55,27 +60,23 @@ SPACE: tuple[Factor, ...] = (
 FACTORS = tuple(factor.name for factor in SPACE)
 
 
-def applicable(chosen: Mapping[str, Any]) -> Iterator[Factor]:
-    """The factors, one after the other; conditional ones where what is chosen so far lets them apply."""
+def choose(value_of: Callable[[Factor], Any]) -> dict[str, Any]:
+    """A value for each factor, in order; for a conditional one only where what was chosen before lets it apply."""
+    chosen: dict[str, Any] = {}
     for factor in SPACE:
         if factor.only_if is None or chosen.get(factor.only_if[0]) == factor.only_if[1]:
-            yield factor
+            chosen[factor.name] = value_of(factor)
+    return chosen
 
 
 def from_shares(base: Trial, shares: Sequence[float]) -> Trial:
     """The trial at a point of the unit cube: a share (0 to below 1) for each factor of SPACE, in its order."""
-    chosen: dict[str, Any] = {}
-    for factor in applicable(chosen):
-        chosen[factor.name] = factor.at(shares[SPACE.index(factor)])
-    return base.replace(**chosen)
+    return base.replace(**choose(lambda factor: factor.at(shares[SPACE.index(factor)])))
 
 
 def point_of(trial: Trial) -> dict[str, Any]:
     """The factors of SPACE that apply to a trial, and their values."""
-    chosen: dict[str, Any] = {}
-    for factor in applicable(chosen):
-        chosen[factor.name] = getattr(trial, factor.name)
-    return chosen
+    return choose(lambda factor: getattr(trial, factor.name))
 
 
 def holds(base: Trial, trial: Trial) -> bool:

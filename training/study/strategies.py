@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from training.study.search import DECADES
-from training.study.space import SPACE, Choice, from_shares
+from training.study.space import SPACE, Choice, from_shares, to_digits
 from training.study.trial import OPTIMIZERS, Trial
 from training.study.winning import Results, mean_score
 
@@ -39,7 +39,7 @@ class Random:
         self.base = base
 
     def suggest(self, number: int, results: Results) -> Trial | None:  # noqa: ARG002
-        return from_shares(self.base, np.random.default_rng(number).random(len(SPACE)).tolist())
+        return _draw(self.base, number)
 
 
 class Sobol:
@@ -98,7 +98,7 @@ class Staged(_InStages):
                     best = self._ranked()[0]
                     yield [best, *(best.replace(**{factor.name: value}) for value in factor.values)]
             best = self._ranked()[0]
-            yield [best, *(best.replace(lr=float(f"{best.lr * step:.3g}")) for step in (10**-0.5, 10**0.5))]
+            yield [best, *(best.replace(lr=to_digits(best.lr * step)) for step in (10**-0.5, 10**0.5))]
 
 
 class OneEpoch(_InStages):
@@ -108,7 +108,7 @@ class OneEpoch(_InStages):
         self.epochs = base.epochs
         screened = max(1, round(SCREENED * trials * base.epochs))
         self.num_trials = screened + trials - round(SCREENED * trials)
-        super().__init__(_draw(base.replace(epochs=1), screened))
+        super().__init__([_draw(base.replace(epochs=1), number) for number in range(screened)])
 
     def _go_on(self) -> Iterator[list[Trial]]:
         yield [trial.replace(epochs=self.epochs) for trial in self._ranked()]
@@ -124,16 +124,17 @@ class Halving(_InStages):
         epochs = sorted({max(1, round(base.epochs / REDUCTION**k)) for k in range(RUNGS)})
         self.rungs = [(number, max(1, int(trials * base.epochs / len(epochs) / number))) for number in epochs]
         self.num_trials = sum(count for _, count in self.rungs)
-        super().__init__(_draw(base.replace(epochs=epochs[0]), self.rungs[0][1]))
+        shortest, count = self.rungs[0]
+        super().__init__([_draw(base.replace(epochs=shortest), number) for number in range(count)])
 
     def _go_on(self) -> Iterator[list[Trial]]:
         for epochs, count in self.rungs[1:]:
             yield [trial.replace(epochs=epochs) for trial in self._ranked()[:count]]
 
 
-def _draw(base: Trial, count: int) -> list[Trial]:
-    """Random trials."""
-    return [from_shares(base, np.random.default_rng(number).random(len(SPACE)).tolist()) for number in range(count)]
+def _draw(base: Trial, number: int) -> Trial:
+    """The random trial of this number."""
+    return from_shares(base, np.random.default_rng(number).random(len(SPACE)).tolist())
 
 
 def _sampled(name: str) -> Callable[[Trial, int], Strategy]:

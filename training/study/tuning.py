@@ -35,32 +35,31 @@ class Tuning:
     strategy_name: str
     trials: int
     known: Mapping[Trial, float] = field(default_factory=dict)  # of earlier studies: those of the space are told first
-    deadline: float = float("inf")  # of time.monotonic(); nothing more is asked for after it
+    hours: float = math.inf  # after which nothing more is asked for
 
     def __post_init__(self) -> None:
         self.asked: list[Trial] = []
         self._strategy: Strategy | None = None
         self.known = {trial: score for trial, score in self.known.items() if holds(self.start, trial)}
-        self._told = dict(self.known)
+        self._deadline = time.monotonic() + 3600 * self.hours
 
     def propose(self, results: Results) -> list[Trial]:
         while True:
             if missing := [trial for trial in dict.fromkeys(self.asked) if trial not in results]:
                 return missing
-            self._told |= {trial: results[trial] for trial in self.asked}
-            batch = self._next_batch()
+            batch = self._next_batch({**self.known, **{trial: results[trial] for trial in self.asked}})
             if not batch:
                 return []
             self.asked += batch
 
-    def _next_batch(self) -> list[Trial]:
+    def _next_batch(self, told: Results) -> list[Trial]:
         strategy = self._made()
         batch: list[Trial] = []
         tried, full, fresh = dict.fromkeys(self.asked), self.start.epochs, 0
         for number in range(len(self.asked), len(self.asked) + REPEATS):
-            if fresh == BATCH or time.monotonic() > self.deadline:
+            if fresh == BATCH or time.monotonic() > self._deadline:
                 break
-            trial = strategy.suggest(number, self._told)
+            trial = strategy.suggest(number, told)
             if trial is None:
                 break
             if not holds(self.start, trial.replace(epochs=full)) or trial.epochs > full:

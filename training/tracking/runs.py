@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.data.dataset_source_registry import get_registered_sources, resolve_dataset_source
@@ -177,6 +178,12 @@ def log_note(name: str, role: str, markdown: str, module: str) -> str:
     return run_id
 
 
+def read_json(client: MlflowClient, run_id: str, name: str) -> Any:
+    """What a file among a run's artifacts holds."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text())
+
+
 def load_finished(client: MlflowClient, tags: Tags, strategy: str) -> dict[Trial, float]:
     """Scores of the trials that were finished on these images before `tune` was first started with this strategy.
 
@@ -222,9 +229,8 @@ def load_winners(
                 f"protocol={protocol} with the same fold and images held out; run `mlflow run . -e {name} ...` first, "
                 "or use baseline=report"
             )
-        with tempfile.TemporaryDirectory() as folder:
-            path = client.download_artifacts(found.info.run_id, "winners.json", folder)
-            winners[name] = [Trial(**fields) for fields in json.loads(Path(path).read_text())["winners"]]
+        known = read_json(client, found.info.run_id, "winners.json")["winners"]
+        winners[name] = [Trial(**fields) for fields in known]
         if not winners[name]:
             raise ValueError(
                 f"baseline=measured: study {name} has no winner on these images, because none of its trials predicts "
