@@ -1,12 +1,13 @@
 """Decides what can be decided within a budget: `python -m analysis.decide --data FOLDER --hours 8`.
 
-After one pass of the studies, seeds go where verdicts are open: in rounds, to the rows that an undecided claim reads,
-most decisions per trial first (deciding/rounds.py). Every look is paid for (claims/looks.py). What the first pass found
-best stays the baseline. Trials are trained by `training.runner`, which takes whatever it takes: any option of it may
-be given. Stopped and started again, it goes on with what the store holds.
+After one pass of the studies, on each of the folds, seeds go where verdicts are open: in rounds, to the rows that an
+undecided claim reads, most decisions per trial first (deciding/rounds.py). Every look is paid for (claims/looks.py).
+What the first pass found best stays the baseline. Trials are trained by `training.runner`, which takes whatever it
+takes: any option of it may be given. Stopped and started again, it goes on with what the store holds.
 """
 
 import argparse
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from training.data.image_set import data_name
 from training.study.intervals import MIN_UNITS
 from training.study.settings import BASELINES
 from training.study.studies import STUDIES
+from training.study.trial import FOLDS
 
 if TYPE_CHECKING:  # pandas and MLflow take seconds to import, and --help does without
     from analysis.claims.verdicts import Claim
@@ -39,6 +41,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--trials", type=whole_number, default=0, help="in all, in place of hours; 0: hours count")
     parser.add_argument("--claims", default=ALL, help="codes, as losses.1,schedulers.6; all: of the report's studies")
     parser.add_argument("--seeds", type=whole_number, default=MIN_UNITS, help="of every cell, in the first pass")
+    parser.add_argument("--folds", type=whole_number, default=1, help=f"1 to {FOLDS}: on each of so many, from 0 on")
     parser.add_argument("--baseline", default="measured", help=f"{' or '.join(BASELINES)}: whose fixed factors")
     options, further = parser.parse_known(arguments)
     if options.hours <= 0 or options.trials < 0:
@@ -47,7 +50,13 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         raise ValueError(f"seeds={options.seeds}: below {MIN_UNITS} no verdict is decided, and none can be foreseen")
     known = {"--data": options.data, "--seeds": options.seeds, "--baseline": options.baseline}
     rest = [*(str(word) for pair in known.items() for word in pair), *further]
-    options.fold = parse_runner([ALL, *rest]).fold
+    runner = parse_runner([ALL, *rest])
+    if not 1 <= options.folds <= FOLDS:
+        raise ValueError(f"folds={options.folds} is out of range; it must be from 1 to {FOLDS}")
+    if options.folds > 1 and (runner.fold or runner.split):
+        other = f"fold={runner.fold}" if runner.fold else f"split={runner.split}"
+        raise ValueError(f"folds={options.folds} and {other} contradict each other; leave one of them out")
+    options.places = list(range(options.folds)) if options.folds > 1 else [runner.fold]
     return options, rest
 
 
@@ -65,14 +74,14 @@ def decide(arguments: Sequence[str]) -> int:
     def work(describe: Describe) -> int:
         decision = Decision(
             data=name,
-            fold=options.fold,
+            folds=options.places,
             seeds=options.seeds,
             arguments=[studies[0], *rest],
             claims=claims,
             budget=budget,
             describe=describe,
         )
-        return first_pass(studies, rest, budget) or decision.run()
+        return first_pass(studies, options.places, rest, budget) or decision.run()
 
     return as_run(MODULE, f"decide {name}", {"data": name, "claims": options.claims}, work)
 
@@ -103,13 +112,13 @@ def find_studies(codes: str, claims: "Iterable[Claim]", baseline: str) -> list[s
     return [study for study in STUDIES if study in named]
 
 
-def first_pass(studies: Iterable[str], rest: Sequence[str], budget: "Budget") -> int:
-    """Every study with the same seeds of every cell; an exit status other than 0 ends everything."""
+def first_pass(studies: Iterable[str], folds: Sequence[int], rest: Sequence[str], budget: "Budget") -> int:
+    """Every study with the same seeds of every cell on every fold; an exit status other than 0 ends everything."""
     from analysis.deciding.runner import STOPPED, call_runner
 
-    for study in studies:
-        print(f"\nfirst pass: {study}", flush=True)
-        status = call_runner([study, *rest], budget.seconds_left)
+    for fold, study in itertools.product(folds, studies):
+        print(f"\nfirst pass: {study}" + (f", fold {fold}" if len(folds) > 1 else ""), flush=True)
+        status = call_runner([study, *rest, "--fold", str(fold)], budget.seconds_left)
         if status == STOPPED and budget.left <= 0:
             print("\nthe first pass takes longer than that; the same command goes on with it", flush=True)
         if status not in (0, 1):

@@ -33,7 +33,7 @@ class Decision:
     """The rounds after the first pass."""
 
     data: str  # name of the images
-    fold: int
+    folds: list[int]
     seeds: int  # of the first pass
     arguments: list[str]  # of the runner
     claims: list[Claim]  # that are to be decided
@@ -48,10 +48,9 @@ class Decision:
         self.digest = newest_data_digest(self.data)
         if not self.digest:
             raise ValueError(f"data={self.data}: no study run of these images is in the store")
-        kept = ROUNDS / f"{self.digest}-{self.fold}.json"
-        if kept.is_file():
+        if any(self.round_of(fold).is_file() for fold in self.folds):
             self.say("a round that was stopped is finished first")
-            if status := self.train(kept):
+            if status := self.train():
                 return status
         while True:
             table, found = self.look()
@@ -60,9 +59,8 @@ class Decision:
                 self.say(*describe_end(self.claims, found, wishes, self.budget))
                 return 0
             self.say(*describe_round(self.claims, found, chosen, self.budget))
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_further(kept, self.seeds, to_further(chosen.rows, table))
-            if status := self.train(kept):
+            self.keep(to_further(chosen.rows, table))
+            if status := self.train():
                 return status
             self.asked |= {(one.claim.code, one.outlook.seeds[0]) for one in chosen.wishes}
 
@@ -74,7 +72,7 @@ class Decision:
     def load(self) -> pd.DataFrame:
         found = from_store(self.digest, "")
         self.budget.count(found.kept_runs)
-        return number_cells(found.trials[found.trials["fold"] == self.fold])
+        return number_cells(found.trials[found.trials["fold"].isin(self.folds)])
 
     def choose(self, table: pd.DataFrame, found: Assessments) -> tuple[Round | None, list[Wish]]:
         seconds = table.groupby(NUMBER)["seconds"].mean()
@@ -91,15 +89,31 @@ class Decision:
         able = [one for one in wishes if (one.claim.code, *one.outlook.seeds[:1]) not in self.asked]
         return next_round(able, self.budget.left, self.budget.total, cost), wishes
 
-    def train(self, kept: Path) -> int:
-        """The trials of a round; its exit status, where that ends everything."""
+    def round_of(self, fold: int) -> Path:
+        """Where a round's trials on a fold are kept until they are trained."""
+        return ROUNDS / f"{self.digest}-{fold}.json"
+
+    def keep(self, trials: list[Further]) -> None:
+        ROUNDS.mkdir(parents=True, exist_ok=True)
+        for fold in self.folds:
+            if own := [one for one in trials if one.trial.fold == fold]:
+                write_further(self.round_of(fold), self.seeds, own)
+
+    def train(self) -> int:
+        """The trials of a round that are kept; the exit status of the runner, where that ends everything."""
         started = time.monotonic()
-        status = call_runner([*self.arguments, "--further", str(kept)], self.budget.seconds_left)
-        if status in (0, 1):
+        for fold in self.folds:
+            kept = self.round_of(fold)
+            if not kept.is_file():
+                continue
+            status = call_runner(
+                [*self.arguments, "--fold", str(fold), "--further", str(kept)], self.budget.seconds_left
+            )
+            if status not in (0, 1):
+                return status
             kept.unlink()
-            self.budget.waited = time.monotonic() - started
-            return 0
-        return status
+        self.budget.waited = time.monotonic() - started
+        return 0
 
     def say(self, *lines: str) -> None:
         """On the screen, and in the run's description."""

@@ -23,7 +23,7 @@ MAX_SEEDS = 150  # beyond these, nobody trains a cell
 
 @dataclass(frozen=True)
 class Outlook:
-    """Of an undecided claim, at each look to come: with how many seeds, and how likely it is decided by then."""
+    """Of an undecided claim, at each look to come: with how many seeds (on each fold), and how likely it is decided."""
 
     seeds: tuple[int, ...]
     chances: tuple[float, ...]
@@ -35,18 +35,20 @@ class Outlook:
         return next(likely, None)
 
 
-def foresee(claim: Claim, found: Assessment, first: int, decided: float, rng: np.random.Generator) -> Outlook:
-    """first: seeds of the first pass; decided: the share of the page's claims that are decided already, this one
-    counted, on which its p has to rank (Benjamini and Hochberg).
+def foresee(
+    claim: Claim, found: Assessment, first: int, decided: float, rng: np.random.Generator, folds: int = 1
+) -> Outlook:
+    """first: seeds of the first pass, on each of the folds; decided: the share of the page's claims that are decided
+    already, this one counted, on which its p has to rank (Benjamini and Hochberg).
     """
     ahead = [(number, seeds) for number, seeds in enumerate(up_to(MAX_SEEDS, first), start=1) if number > found.looks]
     known = pd.concat([one.contrast.per_unit for one in found.findings], axis="columns", join="inner").to_numpy()
     if len(known) < MIN_UNITS or not ahead:
         return Outlook((), ())
-    drawn = _draw(known, ahead[-1][1] - len(known), rng)
+    drawn = _draw(known, ahead[-1][1] * folds - len(known), rng)
     is_decided, chances = np.zeros(DRAWS, dtype=bool), []
     for number, seeds in ahead:
-        p = _judge(claim, found.findings, drawn[:, :seeds]) / share_of(number)
+        p = _judge(claim, found.findings, drawn[:, : seeds * folds]) / share_of(number)
         is_decided |= p <= ERROR * decided
         chances.append(float(is_decided.mean()))
     return Outlook(tuple(seeds for _, seeds in ahead), tuple(chances))

@@ -66,11 +66,12 @@ def number_cells(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def wish(claim: Claim, found: Assessment, table: pd.DataFrame, first: int, decided: float, cost: Cost) -> Wish:
-    """Of an undecided claim. The table is one place's, a fold of a data set, its cells numbered; first: the seeds of
-    the first pass; decided: what `share_decided` says.
+    """Of an undecided claim. The table is one data set's, on one fold or several, its cells numbered; first: the seeds
+    of the first pass, on each fold; decided: what `share_decided` says.
     """
-    outlook = foresee(claim, found, first, decided, np.random.default_rng(0))
-    cells = read_rows(claim, first_look(table))[NUMBER].unique()
+    read = read_rows(claim, first_look(table))
+    outlook = foresee(claim, found, first, decided, np.random.default_rng(0), read["fold"].nunique())
+    cells = read[NUMBER].unique()
     there = set(zip(table[NUMBER], table["seed"], strict=True))
     wanted = [[(cell, seed) for cell in cells for seed in range(first, seeds)] for seeds in outlook.seeds]
     missing = tuple(

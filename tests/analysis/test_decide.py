@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -33,6 +34,8 @@ DECIDE = (  # in a process of its own: so few seeds of so short trials decide no
         (["--hours", "0"], "must be above 0"),
         (["--trials", "-1"], "must be above 0"),
         (["--seeds", "2"], "below 3 no verdict"),
+        (["--folds", "6"], "folds=6 is out of range; it must be from 1 to 5"),
+        (["--folds", "2", "--fold", "1"], "folds=2 and fold=1 contradict each other"),
         (["--claims", "losses.99"], "claims='losses.99' is unknown"),
         (["--epoch", "3"], "no such parameter"),
     ],
@@ -120,7 +123,7 @@ def test_killed_and_started_again_it_comes_to_the_same_verdicts_from_the_same_tr
 ) -> None:
     studies = Studies(tmp_path, discs)
     command = [sys.executable, "-c", DECIDE, "--data", str(discs), "--trials", "18", "--claims", CLAIM, *TINY]
-    environment = {**os.environ, **studies.environment, "PYTHONPATH": str(ROOT)}
+    environment = _environment(studies)
     for trained in (2, 10):  # in the first pass, which has nine; in a round
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, text=True)
         wait_until(lambda: len(studies.trained()) >= trained, process)  # noqa: B023
@@ -132,6 +135,24 @@ def test_killed_and_started_again_it_comes_to_the_same_verdicts_from_the_same_tr
     assert set(studies.times_trained().values()) == {1}
     assert studies.scores() == decided.scores()
     assert _assess(studies) == _assess(decided)
+
+
+@pytest.mark.slow
+def test_on_several_folds_seeds_are_added_to_each_and_units_are_seeds_on_folds(decided: Studies, discs: Path) -> None:
+    before = decided.scores()
+    given = [*("--data", str(discs)), *("--trials", "30"), *("--claims", CLAIM), *("--folds", "2"), *TINY]
+    run = subprocess.run(
+        [sys.executable, "-c", DECIDE, *given], cwd=decided.folder, env=_environment(decided), check=False
+    )
+    assert run.returncode == 0
+    seeds = Counter((run.data.params["fold"], run.data.params["seed"]) for run in decided.trained())
+    assert seeds == {(fold, str(seed)): 3 for fold in "01" for seed in range(5)}
+    assert decided.scores().items() > before.items()  # fold 0 is trained as without the other, and only once
+    assert _assess(decided)[2] == 10
+
+
+def _environment(studies: Studies) -> dict[str, str]:
+    return {**os.environ, **studies.environment, "PYTHONPATH": str(ROOT)}
 
 
 def _assess(studies: Studies) -> tuple[str, str, int]:
