@@ -5,6 +5,8 @@ What is drawn is said in `figures`; this file knows layout and SVG only.
 
 import io
 import re
+import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -68,10 +70,30 @@ def render(make: Callable[[], Figure], title: str) -> str:
     svg = re.sub(
         r'(<svg [^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', r'\1style="max-width:\2pt" role="img"', svg, count=1
     )
-    svg = svg.replace("'DejaVu Sans', ", "")
     for colour, name in CSS_COLOURS.items():
         svg = svg.replace(colour, f"var(--{name}, {colour})")
-    return svg.replace(">", f"><title>{title}</title>", 1)
+    return _slim(svg).replace(">", f"><title>{title}</title>", 1)
+
+
+def _slim(svg: str) -> str:
+    """The same picture in half the bytes: hundredths of a point, styles that recur as classes, no empty groups."""
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)  # the page's own
+    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", svg)
+    svg = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", svg)
+    svg = re.sub(r"\s+", " ", svg).replace("> <", "><")
+    mark = r"<(?:path|use|text)\b[^>]*(?:/>|>[^<]*</text>)"
+    count = 1
+    while count:
+        svg, count = re.subn(rf"<g>((?:{mark})*)</g>", r"\1", svg)
+    styles = Counter(re.findall(r' style="([^"]*)"', svg))
+    rules = {style: f"s{zlib.crc32(style.encode()):08x}" for style, count in styles.items() if count > 1}
+    svg = re.sub(r' style="([^"]*)"', lambda found: _as_class(found[0], rules.get(found[1])), svg)
+    sheet = "".join(f".{name}{{{style}}}" for style, name in rules.items())
+    return svg.replace("<defs>", f"<defs><style>{sheet}</style>", 1)
+
+
+def _as_class(style: str, name: str | None) -> str:
+    return f' class="{name}"' if name else style
 
 
 def curves_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, score: str) -> Figure:
