@@ -16,7 +16,7 @@ LENIENT = $(foreach code,arg-type union-attr index operator call-overload untype
 # Tests wait for processes about as often as they compute, so there is one more of them than there are cores.
 TESTS = pytest -n $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))') --max-worker-restart 0
 
-.PHONY: help demo quick test thorough check ui serve pins clean
+.PHONY: help demo quick test thorough check ui serve gallery pins clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -56,6 +56,13 @@ ui: $(BIN)/installed
 ## make serve  the promoted model at http://127.0.0.1:3000
 serve: $(BIN)/installed
 	BENTOML_HOME=$${BENTOML_HOME:-mlruns/bentoml} bentoml serve serving.service:Segmentation --host 127.0.0.1 --port 3000
+
+## make gallery  docs/gallery: the pages of all tables that are kept in analysis/measured
+gallery: $(BIN)/installed
+	@mkdir -p docs/gallery
+	@for kept in $(dir $(wildcard analysis/measured/*/trials.parquet)); do name=$$(basename $$kept); \
+		python -m analysis --tables $$kept --out report/gallery/$$name && \
+		cp report/gallery/$$name/index.html docs/gallery/$$name.html || exit 1; done
 
 ## make pins   resolve requirements.in into requirements.txt anew
 pins:
