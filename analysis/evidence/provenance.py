@@ -12,7 +12,7 @@ from training.study.settings import PRESETS, scale_epochs, usual_rates
 from training.study.studies import STUDIES
 from training.study.words import pluralize
 
-USUAL = {  # a study's defaults
+DEFAULTS = {  # a study's defaults
     "preset": "small",
     "baseline": "report",
     "search": "geometric",
@@ -46,19 +46,19 @@ def provenance(trials: pd.DataFrame, images: Mapping[Any, int], notes: Sequence[
     """
     if trials.empty:
         return {}
-    told = {name: _values(trials[column]) for column, name in LABELS.items()}
-    told["images"] = " + ".join(str(images[data]) for data in trials["data_digest"].unique() if images.get(data))
+    facts = {name: _values(trials[column]) for column, name in LABELS.items()}
+    facts["images"] = " + ".join(str(images[data]) for data in trials["data_digest"].unique() if images.get(data))
     trained = trials["trained_run_id"].nunique()
-    told["trials"] = f"{pluralize(len(trials), 'trial')} in {_studies(trials)}"
+    facts["trials"] = f"{pluralize(len(trials), 'trial')} in {_studies(trials)}"
     if trained < len(trials):
-        told["trials"] += f", {trained} of them trained and the rest reused"
+        facts["trials"] += f", {trained} of them trained and the rest reused"
     started = trials["started"].dropna()
-    told["started"] = f"{started.min()} to {started.max()} UTC" if len(started) else ""
-    told["left out"] = "; ".join(notes)
-    told["factors read back"] = _applied(trials)
+    facts["started"] = f"{started.min()} to {started.max()} UTC" if len(started) else ""
+    facts["left out"] = "; ".join(notes)
+    facts["factors read back"] = _applied(trials)
     sets = [own for _, own in trials.groupby("data_digest", sort=False, dropna=False)]
-    told["command"] = "; ".join(one for own in sets for one in commands(own))
-    return {name: value for name, value in told.items() if value}
+    facts["command"] = "; ".join(one for own in sets for one in commands(own))
+    return {name: value for name, value in facts.items() if value}
 
 
 def provenance_by_set(trials: pd.DataFrame, images: Mapping[Any, int]) -> tuple[dict[str, str], ...]:
@@ -90,22 +90,22 @@ def command(name: str, trials: pd.DataFrame) -> str:
         return f"{words[0]} -P data=FOLDER"
     first = trials.iloc[0]
     folds = [f"{fold:g}" for fold in sorted(trials["fold"].dropna().unique())]
-    told: dict[str, Any] = {"data": f"path/to/{first['data']}"}
-    for key, usual in USUAL.items():
+    parameters: dict[str, Any] = {"data": f"path/to/{first['data']}"}
+    for key, default in DEFAULTS.items():
         if key == "baseline" and not name:
             continue  # `main` always measures
         if key == "fold" and len(folds) > 1:
-            told[key] = "$fold"
-        elif pd.notna(first[key]) and first[key] != usual:
-            told[key] = f"{first[key]:g}" if isinstance(first[key], float) else first[key]
+            parameters[key] = "$fold"
+        elif pd.notna(first[key]) and first[key] != default:
+            parameters[key] = f"{first[key]:g}" if isinstance(first[key], float) else first[key]
     if pd.notna(first["rates"]) and first["rates"] != usual_rates(first["baseline"], trials["seed"].nunique()):
-        told["rates"] = first["rates"]
+        parameters["rates"] = first["rates"]
     if first["switching_tau_origin"] == "given":
-        told["switching_tau"] = f"{first['switching_tau']:g}"
-    told |= _beside_preset(trials)
+        parameters["switching_tau"] = f"{first['switching_tau']:g}"
+    parameters |= _beside_preset(trials)
     if (seeds := trials[trials["first_seeds"].isna()]["seed"].nunique()) > 1:
-        told["seeds"] = seeds
-    one = " ".join([*words, *(f"-P {key}={value}" for key, value in told.items())])
+        parameters["seeds"] = seeds
+    one = " ".join([*words, *(f"-P {key}={value}" for key, value in parameters.items())])
     return f"for fold in {' '.join(folds)}; do {one}; done" if len(folds) > 1 else one
 
 
@@ -114,16 +114,16 @@ def _beside_preset(trials: pd.DataFrame) -> dict[str, Any]:
     preset = PRESETS.get(str(trials["preset"].iloc[0]))
     if preset is None:
         return {}
-    told = {}
+    parameters = {}
     if (pixels := trials["image_size"].iloc[0]) != preset.image_size:
-        told["image_size"] = f"{pixels:.0f}"
+        parameters["image_size"] = f"{pixels:.0f}"
     on_most_data = trials[~(trials["train_percent"] < trials["train_percent"].max())]
     epochs = {str(name): float(own.min()) for name, own in on_most_data.groupby("study")["epochs"]}
     if not _is_share(preset.epoch_share, epochs):
         percent = next((percent for percent in range(1, 1000) if _is_share(percent / 100, epochs)), None)
         is_same = percent is None or len(set(epochs.values())) == 1
-        told["epochs"] = f"{min(epochs.values()):.0f}" if is_same else f"{percent}%"
-    return told
+        parameters["epochs"] = f"{min(epochs.values()):.0f}" if is_same else f"{percent}%"
+    return parameters
 
 
 def _is_share(share: float, epochs: Mapping[str, float]) -> bool:

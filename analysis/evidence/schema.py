@@ -61,7 +61,7 @@ SCHEMA: dict[str, str] = {
 def modernize(table: pd.DataFrame) -> pd.DataFrame:
     """A table that an earlier version wrote, or whose runs it logged, under today's names and with today's factors.
 
-    A run that has no value of a factor of LATER had Trial's default; of what was printed nothing is known.
+    A run that has no value of a factor of LATER had Trial's default; of what was published nothing is known.
     """
     for factor in LATER if "run_id" in table else ():
         known = table[factor] if factor in table else pd.Series(math.nan, table.index)
@@ -85,5 +85,5 @@ def tidy(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
 
 
 def load_published() -> pd.DataFrame:
-    """The report's printed tables, one row per published row."""
+    """The report's tables, one row per published row."""
     return tidy(read_published())

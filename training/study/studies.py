@@ -43,7 +43,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Row:
-    """One cell of a study: Trial fields that differ from the defaults, and whether the report printed it."""
+    """One cell of a study: Trial fields that differ from the defaults, and whether the report published it."""
 
     factors: Mapping[str, Any]
     extra: bool = False
@@ -59,7 +59,7 @@ class Study:
     scientific: tuple[str, ...]  # the factors it varies, in table order (the tuning playbook's word)
     rows: Callable[[Baseline], Iterable[Row]]
     epochs: int  # the report's; a row may say otherwise
-    report_lrs: LearningRates = field(default_factory=dict)  # printed beside the figure
+    report_lrs: LearningRates = field(default_factory=dict)  # published beside the figure
     needs: tuple[str, ...] = ()  # the studies whose winners baseline=measured takes, in order
     fixes: tuple[str, ...] = ()  # the fields that later studies take from its winner
     search_lr: bool = False  # each row is the start of a DecadeSearch

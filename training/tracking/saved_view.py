@@ -13,12 +13,11 @@ from training.tracking.store import UI_MODE
 
 KEY = "studies"
 TAG = f"mlflow.sharedViewState.{KEY}"
-COLUMNS = (
-    *("metrics.`own_val_dice`", "metrics.`best_val_dice`", "metrics.`best_val_false_alarms`"),
-    *("metrics.`val_empty_images`", "metrics.`best_epoch`", "metrics.`epochs_to_converge`", "metrics.`seconds`"),
+COLUMNS = (  # those whose maximum over a study says something: MLflow shows it in the row of the group
+    *("metrics.`own_val_dice`", "metrics.`best_val_dice`", "metrics.`seconds`"),
     *("params.`loss`", "params.`optimizer`", "params.`lr`", "params.`scheduler`", "params.`weight_decay`"),
     *("params.`dropout`", "params.`train_percent`", "params.`augment`", "params.`seed`"),
-    *("tags.`study`", "tags.`collapsed`", "tags.`diverged`"),
+    *("tags.`collapsed`", "tags.`diverged`"),
 )
 SECTION = "studies"
 
