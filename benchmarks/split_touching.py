@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from serving.endpoint.objects import split_touching
-from training.data.images import Pixels
-
-FOUND = 0.5  # IoU
+from serving.promotion.contours import number_objects, object_f1
 
 
 def main() -> None:
@@ -30,9 +28,9 @@ def main() -> None:
         assert image is not None
         is_grey = np.ptp(image, axis=2).max() == 0
         kind = "stained tissue" if not is_grey else "fluorescence" if image.mean() < 128 else "brightfield"
-        together, apart = (_label(one) for one in (mask, split_touching(mask)))
+        together, apart = (number_objects(one) for one in (mask, split_touching(mask)))
         counts = int(truth.max()), int(together.max()), int(apart.max())
-        scores.setdefault(kind, []).append((f1(truth, together), f1(truth, apart), *counts))
+        scores.setdefault(kind, []).append((object_f1(together, truth), object_f1(apart, truth), *counts))
     print(
         "| images | n | true objects | connected parts | F1 | after split | F1 |\n|---|---:|---:|---:|---:|---:|---:|"
     )
@@ -54,20 +52,6 @@ def read_objects(folder: Path) -> NDArray[np.int32]:
         found[one > 0] = number
     assert found is not None
     return found
-
-
-def f1(truth: NDArray[np.int32], labels: NDArray[np.int32]) -> float:
-    """2 tp / (objects of both): an object is found where one of the labels has an IoU above FOUND with it."""
-    pairs, counts = np.unique(np.stack([truth.ravel(), labels.ravel()]), axis=1, return_counts=True)
-    areas = [np.bincount(one.ravel()) for one in (truth, labels)]
-    inside = (pairs > 0).all(axis=0)
-    union = areas[0][pairs[0]] + areas[1][pairs[1]] - counts
-    hits = int((counts[inside] > FOUND * union[inside]).sum())
-    return 2 * hits / (len(np.unique(truth)) + len(np.unique(labels)) - 2)
-
-
-def _label(mask: Pixels) -> NDArray[np.int32]:
-    return cv2.connectedComponents(mask, connectivity=8)[1].astype(np.int32)
 
 
 if __name__ == "__main__":

@@ -87,19 +87,15 @@ class Request:
         """(h, w) of 0 and 1."""
         given = self.options.threshold
         threshold = self.serving.segmenter.threshold if given is None else given
-        try:
+        with answered_400():
             mask = threshold_mask(probability, threshold, self.options.min_size, split=self.options.split)
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from None
         FOREGROUND.observe(cv2.countNonZero(mask) / mask.size)
         return mask
 
     def _list(self, probability: NDArray[np.float32]) -> bytes:
         mask = self._mask(probability)
-        try:
+        with answered_400():
             found = find_objects(mask, probability)
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from None
         written = (to_geojson if self.output == "geojson" else to_coco)(found, *mask.shape)
         return json.dumps(written, separators=(",", ":")).encode()
 
@@ -108,6 +104,15 @@ class Request:
             return png(cv2.convertScaleAbs(probability, alpha=255))
         mask = self._mask(probability)
         return png(mask * 255, one_bit=True) if output == "mask" else png(overlay(pixels, mask))
+
+
+@contextmanager
+def answered_400() -> Iterator[None]:
+    """What objects refuse, as an answer: a ValueError says value, rule and cure."""
+    try:
+        yield
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
 
 
 def overlay(pixels: Pixels, mask: Pixels) -> Pixels:

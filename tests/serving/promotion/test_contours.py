@@ -4,9 +4,15 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from pycocotools import mask as coco
 
-from serving.promotion.contours import compare_contours
+from serving.promotion.contours import compare_contours, number_objects, object_f1
 from training.data.framing import OUTSIDE
+
+LABELS = arrays.arrays(np.int32, (6, 7), elements=st.integers(0, 3))
 
 
 def squares(*places: tuple[int, int], side: int = 10, shape: tuple[int, int] = (60, 80)) -> np.ndarray:
@@ -46,6 +52,25 @@ def test_objects_count_alike_whatever_their_size() -> None:
     """Two of three are found and one is made up: 2 * 2 / (3 + 3)."""
     truth = squares((2, 2), (2, 30), (30, 30))
     assert compare_contours(squares((2, 2), (2, 31), (40, 60)), truth).object_f1 == pytest.approx(2 / 3)
+
+
+@given(LABELS, LABELS)
+@settings(max_examples=200, deadline=None)
+def test_objects_are_found_as_pycocotools_iou_says(predicted: np.ndarray, truth: np.ndarray) -> None:
+    truth[0, 0] = 1  # one object at least
+    one, other = (
+        [coco.encode(np.asfortranarray(labels == number, np.uint8)) for number in np.unique(labels[labels > 0])]
+        for labels in (predicted, truth)
+    )
+    found = np.count_nonzero(np.array(coco.iou(one, other, [0] * len(other))) > 0.5) if one else 0
+    assert object_f1(predicted, truth) == pytest.approx(2 * found / (len(one) + len(other)))
+
+
+def test_objects_that_touch_are_two_where_their_numbers_say_so() -> None:
+    truth = np.zeros((20, 20), np.int32)
+    truth[:, :10], truth[:, 10:] = 1, 2
+    assert object_f1(truth, truth) == 1
+    assert object_f1(number_objects((truth > 0).astype(np.uint8)), truth) == 0
 
 
 def test_two_objects_that_are_predicted_as_one_are_not_found() -> None:
