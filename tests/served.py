@@ -27,6 +27,15 @@ def make_image(height: int, width: int, channels: int) -> Pixels:
     return (ground + disc * np.linspace(1, 0.8, channels)).clip(0, 255).astype(np.uint8)
 
 
+def make_touching() -> Pixels:
+    """Two bright discs that touch, on a dark noisy ground: (64, 64, 1)."""
+    mask = np.zeros((64, 64), np.uint8)
+    for centre in ((20, 32), (43, 32)):
+        cv2.circle(mask, centre, 12, 255, -1)
+    noisy = np.random.default_rng(0).normal(60, 12, mask.shape) + 0.4 * mask
+    return noisy.clip(0, 255).astype(np.uint8)[..., None]
+
+
 def encode(image: Pixels, suffix: str) -> bytes:
     colours = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.shape[2] == 3 else image
     lossless = [cv2.IMWRITE_WEBP_QUALITY, 101] if suffix == ".webp" else []

@@ -20,6 +20,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette import requests
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from serving.endpoint import job_routes, monai_label
 from serving.endpoint.answers import Request, ServerTiming, Serving, stream
 from serving.endpoint.fields import (
     CARD,
@@ -34,7 +35,6 @@ from serving.endpoint.fields import (
     Kind,
     errors,
 )
-from serving.endpoint.job_routes import make_routes
 from serving.endpoint.limits import token_wanted
 from serving.endpoint.metrics import exposition
 from serving.endpoint.objects import Format
@@ -76,8 +76,12 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
     @app.exception_handler(RequestValidationError)
     async def explain(request: requests.Request, error: RequestValidationError) -> JSONResponse:
         found = error.errors()[0]
-        name = ".".join(str(part) for part in found["loc"] if part != "body") or "body"
-        given = f"{name}={str(found.get('input'))[:80]!r}: " if name not in ("image", "images", "body") else f"{name}: "
+        name = ".".join(str(part) for part in found["loc"] if part not in ("body", "path", "query")) or "body"
+        given = (
+            f"{name}={str(found.get('input'))[:80]!r}: "
+            if name not in ("image", "images", "file", "body")
+            else f"{name}: "
+        )
         said = "this is text, where a file belongs" if "UploadFile" in found["msg"] else found["msg"]
         how = f"; {UPLOAD_HINT}" if name == "image" else ""
         return JSONResponse({"detail": f"{given}{said}{how}"}, 400)
@@ -137,7 +141,8 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         content, media_type = exposition()
         return Response(content, media_type=media_type)
 
-    app.include_router(make_routes(current, gate))
+    app.include_router(job_routes.make_routes(current, gate))
+    app.include_router(monai_label.make_routes(current, work))
     describe_strictly(app)
     return app
 

@@ -88,6 +88,18 @@ CARD = {
         }
     }
 }
+ASAP = {"content": {"application/xml": {"schema": {"type": "string"}}}}
+INFO = {
+    "content": {
+        "application/json": {
+            "example": {
+                "models": {"unet": {"type": "segmentation", "dimension": 2, "labels": {"foreground": 1}}},
+                "strategies": {},
+                "trainers": {},
+            }
+        }
+    }
+}
 JOB = {"id": "Kq3v8T0m1uYw5sZr", "state": "running", "tiles_done": 120, "tiles": 729, "detail": None}
 REASONS = {
     400: ("a value that cannot be used; `detail` says value, rule and cure", "threshold='7': Input should be less ..."),

@@ -12,7 +12,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 
 from serving.endpoint.limits import App, Message, Receive, Send
 
-ENDPOINTS = ("/", "/model", "/segment", "/objects", "/segment_batch", "/jobs", "/openapi.json")
+ENDPOINTS = (
+    *("/", "/model", "/segment", "/objects", "/segment_batch", "/jobs", "/openapi.json"),
+    *("/info/", "/infer/wsi_v2/unet", "/infer/wsi_v2/unet_split"),
+)
 UNCOUNTED = ("/metrics", "/healthz", "/livez", "/readyz")
 BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 

@@ -23,7 +23,10 @@ async def check_options(request: Request) -> None:
         return
     fields = dict(find_fields(route.dependant))
     endpoint = f"{request.method} {route.path}"
+    in_address = {field.alias for field in route.dependant.query_params}
     for name, text in request.query_params.multi_items():
+        if name in in_address:
+            continue
         if name in fields:
             cure = f"options are fields of the form, such as `curl -F image=@photo.png -F {name}={text[:SHOWN]} URL`"
             raise HTTPException(400, f"{said(name, text)} is part of the address, where it is not read; {cure}")

@@ -222,8 +222,10 @@ def test_the_description_is_complete_and_nothing_it_allows_breaks_the_service(cl
         "/jobs",
         "/jobs/{name}",
         "/jobs/{name}/result",
+        "/info/",
+        "/infer/wsi_v2/{model}",
     }
-    for path in ("/segment", "/objects", "/segment_batch", "/jobs"):
+    for path in ("/segment", "/objects", "/segment_batch", "/jobs", "/infer/wsi_v2/{model}"):
         assert {"202" if path == "/jobs" else "200", "400", "401", "408", "413", "415", "429"} <= set(
             described["paths"][path]["post"]["responses"]
         )

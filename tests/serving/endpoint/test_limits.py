@@ -92,6 +92,7 @@ def test_a_client_that_stops_sending_is_answered_408(app: Any, monkeypatch: pyte
         ({"Authorization": "bearer secret"}, "/metrics", 200),
         ({}, "/metrics", 401),
         ({}, "/openapi.json", 401),
+        ({}, "/info/", 401),
         ({}, "/healthz", 200),
         ({}, "/readyz", 200),
         ({}, "/", 200),
@@ -185,6 +186,9 @@ def test_a_404_of_plain_text_becomes_json() -> None:
         ("/segment", "/segment"),
         ("/jobs/abc", "/jobs/{name}"),
         ("/jobs/a/result", "/jobs/{name}/result"),
+        ("/info/", "/info/"),
+        ("/infer/wsi_v2/unet", "/infer/wsi_v2/unet"),
+        ("/infer/wsi_v2/another", "other"),
         ("/x", "other"),
     ],
 )
