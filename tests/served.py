@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import uvicorn
 from chain import make_chain
 from starlette.testclient import TestClient
 
@@ -56,6 +60,21 @@ def make_serving(tmp_path_factory: pytest.TempPathFactory, **facts: object) -> S
 def asking(serving: Serving) -> Iterator[TestClient]:
     with TestClient(make_app(lambda: serving), raise_server_exceptions=False) as client:
         yield client
+
+
+@contextmanager
+def listening(app: Any, **config: Any) -> Iterator[str]:
+    """A real server of this process: its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", **config))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
 
 
 def post(client: Any, data: bytes, path: str = "/segment", name: str = "a.png", **fields: object) -> Any:

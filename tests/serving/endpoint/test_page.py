@@ -3,9 +3,6 @@
 import json
 import re
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +11,11 @@ import httpx
 import numpy as np
 import pytest
 import tifffile
-import uvicorn
 from chain import Chain
 from playwright.sync_api import ConsoleMessage, Error, Page, Route, expect, sync_playwright
-from served import strip
+from served import encode, listening, make_touching, strip
 
+from serving.endpoint import objects
 from serving.endpoint.answers import Serving, card_of
 from serving.endpoint.api import make_app
 from serving.inference.segmenter import Segmenter
@@ -34,16 +31,8 @@ def address(chain: Chain) -> Iterator[str]:
     (folder,) = (path for path in (chain.bentoml_home / "models" / "unet").iterdir() if path.is_dir())
     segmenter = Segmenter(folder)
     current = Serving(segmenter, card_of(folder, segmenter))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(strip(make_app(lambda: current)), port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    with listening(strip(make_app(lambda: current))) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +95,49 @@ def test_mask_and_objects_are_downloaded(page: Page, chain: Chain) -> None:
         page.click("#png")
     assert mask.value.suggested_filename == "00_mask.png"
     assert cv2.imread(str(mask.value.path()), cv2.IMREAD_GRAYSCALE).shape == (64, 64)
-    with page.expect_download() as objects:
+    with page.expect_download() as listed:
         page.click("#geojson")
-    found = json.loads(Path(objects.value.path()).read_text())
+    found = json.loads(Path(listed.value.path()).read_text())
     assert found["type"] == "FeatureCollection"
     shown = page.locator("#rows tr").count()
     assert len(found["features"]) == shown
+
+
+def test_touching_objects_are_parted_by_the_server_and_downloaded_so(page: Page, address: str, tmp_path: Path) -> None:
+    image = encode(make_touching(), ".png")
+    (tmp_path / "touching.png").write_bytes(image)
+
+    def on_server(threshold: str) -> re.Pattern[str]:
+        fields = {"threshold": threshold, "split": "true"}
+        listed = httpx.post(f"{address}/objects", files={"image": image}, data=fields).json()
+        return re.compile(f"^{len(listed['features'])} objects?,")
+
+    upload(page, tmp_path / "touching.png")
+    together = page.inner_text("#count")
+    page.get_by_label("Part objects that touch").check()
+    expect(page.locator("#count")).to_have_text(on_server("0.5"))
+    assert page.inner_text("#count") != together
+    with page.expect_download() as listed:
+        page.click("#geojson")
+    found = json.loads(Path(listed.value.path()).read_text())
+    assert len(found["features"]) == page.locator("#rows tr").count()
+    for percent in ("40", "50"):  # a new threshold is parted anew
+        page.locator("#threshold").fill(percent)
+        expect(page.locator("#count")).to_have_text(on_server(f"0.{percent}"))
+    page.get_by_label("Part objects that touch").uncheck()
+    expect(page.locator("#count")).to_have_text(together)
+
+
+def test_an_image_too_large_to_part_stays_as_it_is_and_the_reason_is_said(
+    page: Page, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(page, chain.data / "images" / "00.png")
+    together = page.inner_text("#count")
+    monkeypatch.setattr(objects, "MAX_SPLIT", 1000)
+    page.get_by_label("Part objects that touch").click()
+    expect(page.locator("#say")).to_contain_text("the image has 4,096 pixels; at most 1,000 are split at once")
+    expect(page.get_by_label("Part objects that touch")).not_to_be_checked()
+    expect(page.locator("#count")).to_have_text(together)
 
 
 def is_look(route: Route) -> bool:
@@ -221,6 +247,7 @@ def test_every_control_has_a_name_for_those_who_do_not_see_it(page: Page) -> Non
     page.locator("#reading").evaluate("fold => fold.open = true")
     for role, names in {
         "slider": ["Opacity", "Threshold", "Smallest object"],
+        "checkbox": ["Part objects that touch"],
         "textbox": ["Page of a stack", "Value that stands for white", "Channels"],
         "button": ["Read it so", "Take a sample", "Mask, PNG", "Overlay, PNG", "Objects, GeoJSON"],
     }.items():

@@ -1,8 +1,5 @@
 """Behind a reverse proxy that serves the endpoint under a path of its own: every address that is given leads back."""
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +7,7 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
-import uvicorn
-from served import encode, make_image, make_serving, strip
+from served import encode, listening, make_image, make_serving, strip
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -31,17 +27,8 @@ def mount(app: Any) -> Any:
 @pytest.fixture(scope="module", params=[strip, mount])
 def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     current = make_serving(tmp_path_factory)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    app = request.param(make_app(lambda: current))
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/seg"
-    server.should_exit = True
-    thread.join()
+    with listening(request.param(make_app(lambda: current)), lifespan="off") as url:
+        yield f"{url}/seg"
 
 
 def test_the_location_of_a_job_leads_to_it(address: str) -> None:
