@@ -30,7 +30,11 @@ install_import_hook(
 ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("UNET_STUDIES_REAL_DATA", ROOT.parent / "shared" / "data"))
 CASES = REAL_DATA.parent / "cases"  # small folders as people have them, with the truth beside
-EXPECTED_SKIPS = ("no CUDA device", "PyTorch Lightning is not installed")  # and, where they are missing, data and cases
+EXPECTED_SKIPS = (
+    "no CUDA device",
+    "PyTorch Lightning is not installed",
+    "napari is not installed",
+)  # and, where they are missing, data and cases
 
 
 def pytest_configure(config: pytest.Config) -> None:
