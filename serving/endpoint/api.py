@@ -16,7 +16,7 @@ from typing import Annotated, Any, BinaryIO, cast
 
 from fastapi import Depends, FastAPI, Form, HTTPException, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette import requests
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -39,6 +39,7 @@ from serving.endpoint.limits import token_wanted
 from serving.endpoint.metrics import exposition
 from serving.endpoint.objects import Format
 from serving.endpoint.strict import UPLOAD_HINT, check_options, describe_strictly
+from serving.inference.network import PACKAGE
 
 PAGE = Path(__file__).with_name("page.html")
 MAX_CONCURRENT = 2  # requests that decode, compute or encode; the others wait
@@ -103,6 +104,14 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
     async def model() -> dict[str, Any]:
         """The model card: run, trial, data, validation and test Dice with interval, threshold, precision."""
         return current().card
+
+    @app.get("/model.zip", response_class=FileResponse, responses={200: ZIP, **errors(400, 401, 404, 429)})
+    async def package() -> FileResponse:
+        """The model as a bioimage.io package: for Fiji, QuPath, napari and ilastik."""
+        path = current().segmenter.folder / PACKAGE
+        if not path.is_file():
+            raise HTTPException(404, "this model was promoted without a package; promote it again, which makes one")
+        return FileResponse(path, media_type="application/zip", filename=path.name)
 
     @app.post("/segment", response_class=Response, responses={200: PNG, **ERRORS})
     async def segment(image: Image, options: Asked, output: Kind = "mask") -> Response:

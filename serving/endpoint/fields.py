@@ -104,7 +104,7 @@ JOB = {"id": "Kq3v8T0m1uYw5sZr", "state": "running", "tiles_done": 120, "tiles":
 REASONS = {
     400: ("a value that cannot be used; `detail` says value, rule and cure", "threshold='7': Input should be less ..."),
     401: ("the token is missing or wrong", "this server asks for a token; send the header `Authorization: Bearer ...`"),
-    404: ("no such job; its result may have expired", "no job of this name; ..."),
+    404: ("it is not there: no such job, or no package of this model", "no job of this name; ..."),
     408: ("the client stopped sending", "nothing came for 20 s; send the request again, without a pause"),
     409: ("the job is not done", "the job is running; ask again when its state is done"),
     413: ("the request or the image is too large", "the request is longer than 320 MiB; send a smaller image, ..."),

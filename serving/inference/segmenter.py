@@ -35,6 +35,7 @@ class Segmenter:
     """
 
     def __init__(self, folder: Path, device: str = "") -> None:
+        self.folder = folder
         facts = json.loads((folder / FACTS).read_text())
         self.frame, self.channels, self.threshold = Frame(**facts["frame"]), facts["channels"], facts["threshold"]
         self.image_max: float = facts["image_max"]  # of the training images; 0: theirs had 8 bits

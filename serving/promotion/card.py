@@ -68,15 +68,15 @@ def card_json(trial: Trial, scores: ModelScores, val_dice: Mapping[str, float], 
     """The same for programs: what GET /model answers."""
     facts = {"model": "unet", "version": version, "threshold": THRESHOLD, "val_dice_by_precision": dict(val_dice)}
     known = {**facts, **dataclasses.asdict(scores), "trial": dataclasses.asdict(trial)}
-    return json.dumps(_finite(known), indent=2)
+    return json.dumps(finite(known), indent=2)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no nan: null."""
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return None if value != value else value
 
 

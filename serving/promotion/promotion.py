@@ -33,6 +33,7 @@ from serving.promotion.model_scores import (
     describe_scored,
     name_of,
 )
+from serving.promotion.package import write_package
 from serving.promotion.precision import choose, predict_served
 from serving.promotion.publishing import ALIAS, MODEL, log_model, publish, register
 from serving.promotion.reads import count_read
@@ -124,7 +125,8 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
         _log_scores(client, run_id, scores)
         (scratch / CARD).write_text(model_card(trial, scores))
         client.log_artifact(run_id, str(scratch / CARD))
-        files = [scratch / name for name in (ONNX, PREPROCESSING, CARD)]
+        package = write_package(scratch, exported, candidate, scores)
+        files = [*(scratch / name for name in (ONNX, PREPROCESSING, CARD)), package]
         if choice.precision == "int8":
             files += [(scratch / QUANTIZED).with_suffix(suffix) for suffix in (".xml", ".bin")]
         model_uri = log_model(client, run_id, exported, images.channels, files)

@@ -216,6 +216,7 @@ def test_the_description_is_complete_and_nothing_it_allows_breaks_the_service(cl
     described = client.get("/openapi.json").json()
     assert set(described["paths"]) == {
         "/model",
+        "/model.zip",
         "/segment",
         "/objects",
         "/segment_batch",
