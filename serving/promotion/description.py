@@ -24,6 +24,8 @@ from training import ROOT
 from training.data.checks.foreground import has_foreground
 from training.data.framing import STRIDE, Frame
 from training.data.own_size import THRESHOLD
+from training.data.public.catalogue import CATALOGUE, PublicSet
+from training.data.public.unpack import read_source
 from training.network.unet import LEVELS
 from training.study.words import pluralize
 from training.tracking.provenance import now, version
@@ -50,7 +52,8 @@ Fields = dict[str, Any]  # of YAML
 
 def describe_model(candidate: Candidate, scores: ModelScores) -> Fields:
     """The whole description, of a package with the files named above."""
-    images, trial = candidate.images, candidate.trial
+    images, trial, public = candidate.images, candidate.trial, find_public(candidate)
+    evaluations = describe_evaluations(candidate, scores)
     return {
         "type": "model",
         "format_version": FORMAT,
@@ -85,8 +88,19 @@ def describe_model(candidate: Candidate, scores: ModelScores) -> Fields:
                     "optimizer": trial.optimizer,
                     "regularization": f"weight_decay={trial.weight_decay} dropout={trial.dropout}",
                 },
+                "evaluations": [
+                    {**one, "dataset_id": public.name, "dataset_source": public.home} for one in evaluations if public
+                ],
             },
-            "unet_studies": describe_run(candidate, scores),
+            "unet_studies": finite(
+                {
+                    "trial": asdict(trial),
+                    "frame": asdict(images.frame),
+                    "threshold": THRESHOLD,
+                    "scores": asdict(scores),
+                    "evaluations": evaluations,
+                }
+            ),
         },
     }
 
@@ -125,6 +139,12 @@ def describe_output(frame: Frame) -> Fields:
     }
 
 
+def find_public(candidate: Candidate) -> PublicSet | None:
+    """The public set that `download` put into the folder; None for a folder of one's own."""
+    record = read_source(candidate.images.path)
+    return CATALOGUE.get(record.name) if record else None
+
+
 def how_framed(frame: Frame) -> str:
     return HOW_FRAMED[frame.fit].replace("frame.image_size", f"{frame.image_size} pixels")
 
@@ -138,13 +158,9 @@ def halo_of(frame: Frame) -> int:
     return half * -(-frame.image_size // (2 * OVERLAP * half))
 
 
-def describe_run(candidate: Candidate, scores: ModelScores) -> Fields:
-    """Trial, scores and evaluations.
-
-    The latter have the form of config.bioimageio.evaluations. That field wants the address of the data set, which a
-    folder has not.
-    """
-    evaluations = [
+def describe_evaluations(candidate: Candidate, scores: ModelScores) -> list[Fields]:
+    """As of config.bioimageio, but for the address of the data set, which a folder of one's own has not."""
+    return [
         {
             "dataset_id": candidate.images.name,
             "dataset_role": role,
@@ -158,15 +174,6 @@ def describe_run(candidate: Candidate, scores: ModelScores) -> Fields:
         }
         for role, count, dice, said in evaluate(candidate, scores)
     ]
-    known = {
-        "trial": asdict(candidate.trial),
-        "frame": asdict(candidate.images.frame),
-        "threshold": THRESHOLD,
-        "scores": asdict(scores),
-        "evaluations": evaluations,
-    }
-    found: Fields = finite(known)
-    return found
 
 
 def evaluate(candidate: Candidate, scores: ModelScores) -> list[tuple[str, int, float, str]]:
@@ -185,6 +192,10 @@ def describe_usage(candidate: Candidate, scores: ModelScores) -> str:
     rows = "\n".join(
         f"| {role} | {dice:.3f} | {pluralize(count, 'image')} | {note} |"
         for role, count, dice, note in evaluate(candidate, scores)
+    )
+    public = find_public(candidate)
+    source = (
+        f"{public.title}, {public.home}. Licence: {public.licence}. {public.citation}" if public else "not published"
     )
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     authors = ", ".join(author["name"] for author in cited["authors"])
@@ -205,6 +216,10 @@ To validate it on your images: draw masks of some, predict the same images, and 
 2 |A and B| / (|A| + |B|). Count the images on which it finds what is not there, too. A few images say little.
 
 {model_card(candidate.trial, scores).replace("# ", "## ")}
+## Source of the images, one of which is in this package
+
+{source}
+
 ## Made by
 
 {authors}: {cited["title"]} Version {cited["version"]}, {cited["license"]}.

@@ -18,8 +18,9 @@ import pytest
 import torch
 import yaml
 from bioimageio.core.prediction import create_prediction_pipeline, create_sample_for_model
+from bioimageio.spec import ValidationContext
 from bioimageio.spec._internal import io_packaging
-from bioimageio.spec.model import v0_4
+from bioimageio.spec.model import v0_4, v0_5
 from chain import Chain, make_chain
 from conftest import ROOT
 from numpy.typing import NDArray
@@ -30,12 +31,14 @@ from serving.inference.network import FACTS, PACKAGE
 from serving.inference.segmenter import Segmenter
 from serving.promotion.candidate import Candidate, find_candidate
 from serving.promotion.card import preprocessing_json
-from serving.promotion.description import halo_of
+from serving.promotion.description import describe_model, describe_usage, halo_of
 from serving.promotion.export import ExportedModel, export_onnx
 from serving.promotion.model_scores import ModelScores
 from serving.promotion.package import write_package
 from training.data.framing import Frame, frame_image, join
 from training.data.images import Pixels
+from training.data.public.catalogue import CATALOGUE
+from training.data.public.unpack import write_source
 from training.data.reading import load_folder
 from training.network.unet import UNet
 
@@ -78,11 +81,19 @@ def scores(stored: Path) -> ModelScores:
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory, stored: Path, scores: ModelScores) -> dict[str, Path]:
+def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    """What was promoted."""
+    chain: Chain = make_chain(tmp_path_factory)
+    return find_candidate(chain.client, chain.data)
+
+
+@pytest.fixture(scope="module")
+def packages(
+    tmp_path_factory: pytest.TempPathFactory, stored: Path, candidate: Candidate, scores: ModelScores
+) -> dict[str, Path]:
     """By name, folders as a promotion leaves them: the promoted one; its network on tiles; one of colours that learned
     nothing, of wide images in a folder with an odd name."""
     chain: Chain = make_chain(tmp_path_factory)
-    candidate = find_candidate(chain.client, chain.data)
     tiled = dataclasses.replace(
         candidate,
         images=load_folder(chain.data, 32, "tile"),
@@ -193,6 +204,23 @@ def test_it_says_what_the_run_knows(packages: dict[str, Path], scores: ModelScor
     assert f"| test | {scores.test_dice:.3f} | 2 images |" in readme
     assert "## Validation" in readme
     assert "whole image, scaled and framed to 64 x 64 pixels" in readme
+
+
+def test_a_public_set_is_named_with_address_and_licence(
+    candidate: Candidate, scores: ModelScores, tmp_path: Path
+) -> None:
+    public = CATALOGUE["chase_db1"]
+    write_source(dataclasses.replace(public, files=()), tmp_path, [])
+    downloaded = dataclasses.replace(candidate, images=dataclasses.replace(candidate.images, path=tmp_path))
+    with ValidationContext(perform_io_checks=False):  # which would ask that address
+        known = describe_model(downloaded, scores)["config"]["bioimageio"]["evaluations"]
+        found = [v0_5.Evaluation(**one) for one in known]
+    assert [(one.dataset_role, one.results) for one in found] == [
+        ("validation", [[scores.val_dice]]),
+        ("test", [[scores.test_dice]]),
+    ]
+    assert {(one.dataset_id, str(one.dataset_source)) for one in found} == {("chase_db1", public.home)}
+    assert f"Licence: {public.licence}. {public.citation}" in describe_usage(downloaded, scores)
 
 
 def read(package: Path) -> tuple[dict[str, Any], str]:
