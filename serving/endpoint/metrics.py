@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from serving.endpoint.limits import App, Message, Receive, Send
 
 ENDPOINTS = (
-    *("/", "/model", "/segment", "/objects", "/segment_batch", "/jobs", "/openapi.json"),
+    *("/", "/model", "/model.zip", "/segment", "/objects", "/segment_batch", "/jobs", "/openapi.json"),
     *("/info/", "/infer/wsi_v2/unet", "/infer/wsi_v2/unet_split"),
 )
 UNCOUNTED = ("/metrics", "/healthz", "/livez", "/readyz")

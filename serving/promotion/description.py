@@ -197,8 +197,6 @@ def describe_usage(candidate: Candidate, scores: ModelScores) -> str:
     source = (
         f"{public.title}, {public.home}. Licence: {public.licence}. {public.citation}" if public else "not published"
     )
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    authors = ", ".join(author["name"] for author in cited["authors"])
     return f"""# How to use it
 
 {USE[frame.fit].format(**facts)}
@@ -222,5 +220,15 @@ To validate it on your images: draw masks of some, predict the same images, and 
 
 ## Made by
 
-{authors}: {cited["title"]} Version {cited["version"]}, {cited["license"]}.
+{describe_software()}
 """
+
+
+def describe_software() -> str:
+    """As CITATION.cff has it; installed as a package, the project is without that file."""
+    file = ROOT / "CITATION.cff"
+    if not file.is_file():
+        return "unet-studies"
+    cited = yaml.safe_load(file.read_text(encoding="utf-8"))
+    authors = ", ".join(author["name"] for author in cited["authors"])
+    return f"{authors}: {cited['title']} Version {cited['version']}, {cited['license']}."

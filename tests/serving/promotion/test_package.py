@@ -204,6 +204,7 @@ def test_it_says_what_the_run_knows(packages: dict[str, Path], scores: ModelScor
     assert f"| test | {scores.test_dice:.3f} | 2 images |" in readme
     assert "## Validation" in readme
     assert "whole image, scaled and framed to 64 x 64 pixels" in readme
+    assert "The unet-studies authors: unet-studies: which hyper-parameters" in readme
 
 
 def test_a_public_set_is_named_with_address_and_licence(
