@@ -56,7 +56,7 @@ ONLY = {
     "torch": ("training.network", "training.command", "training.tracking", "training.execution", "serving.promotion"),
     "mlflow": ("training.tracking", "analysis.evidence", "serving.promotion"),
     "bentoml": ("serving",),
-    "optuna": ("training.study.samplers",),
+    "optuna": ("training.study.samplers", "training.study.importance"),
     "ray": ("training.execution.ray_pool",),
     "matplotlib": ("analysis.page", "training.tracking.learning_curve"),
     "openvino": ("serving.inference.openvino_network", "serving.promotion"),

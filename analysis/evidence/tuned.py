@@ -4,7 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlflow import MlflowClient
+
 from analysis.evidence.store import connect, fetch
+from training.study.trial import Trial
+from training.study.winning import score_of
 from training.tracking.store import search_runs
 
 TUNE_RUNS = "tags.role = 'study' and tags.study = 'tune' and attributes.status = 'FINISHED'"
@@ -17,6 +21,7 @@ class Tuned:
     strategy: str
     trials: str  # that it might cost, in full ones
     best: Mapping[int, float]  # validation Dice at the images' own size, the best so far, by the full trials spent
+    tried: Mapping[Trial, float]  # the trials in full, with their Dice: 0 predicts nothing, nan diverged
     winner: Mapping[str, str]  # its factors, as params; empty where none predicts anything
     experiment_id: str
     run_id: str  # of the study
@@ -36,8 +41,20 @@ def load_tuned(data_digests: Sequence[str]) -> tuple[Tuned, ...]:
             strategy=tags["strategy"],
             trials=tags["trials"],
             best={point.step: point.value for point in history},
+            tried=_tried(client, run.info.run_id),
             winner={key: str(value) for key, value in winners[0].items()} if winners else {},
             experiment_id=run.info.experiment_id,
             run_id=run.info.run_id,
         )
     return tuple(sorted((one for one in found.values() if one.best), key=lambda one: -max(one.best.values())))
+
+
+def _tried(client: MlflowClient, study: str) -> dict[Trial, float]:
+    query = f"tags.role = 'trial' and tags.`mlflow.parentRunId` = '{study}' and attributes.status = 'FINISHED'"
+    found = {}
+    for run in search_runs(client, query, "start_time ASC"):
+        collapsed, diverged = (run.data.tags.get(name) == "true" for name in ("collapsed", "diverged"))
+        dice = run.data.metrics.get("own_val_dice", 0.0)
+        found[Trial.from_params(run.data.params)] = score_of(dice, collapsed=collapsed, diverged=diverged)
+    most = max((trial.epochs for trial in found), default=0)
+    return {trial: score for trial, score in found.items() if trial.epochs == most}

@@ -67,6 +67,9 @@ def test_a_page_with_tuned_trials_can_be_made(
     best = study.data.metrics["best_so_far"]
     assert f'<td class="num">{best:.3f}</td>' in section
     assert "spent, in full trials" in section.split("</svg>")[0]
+    full = len(trials_of(tuned))
+    assert f"Every full trial, {full} in all" in section
+    assert "not said of fewer than 20 full trials" in section
 
 
 @pytest.mark.parametrize(

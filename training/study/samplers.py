@@ -39,7 +39,7 @@ class Sampled:
         for trial, score in results.items():
             if trial not in self.told:
                 self.told.add(trial)
-                self.study.add_trial(_finished(trial, score))
+                self.study.add_trial(as_finished(trial, score))
         self.study.sampler = self._sampler(number)
         asked = self.study.ask()
         chosen = choose(functools.partial(_ask, asked))
@@ -60,7 +60,7 @@ def _ask(asked: optuna.Trial, factor: Factor) -> Any:
     return asked.suggest_categorical(factor.name, factor.values)
 
 
-def _finished(trial: Trial, score: float) -> optuna.trial.FrozenTrial:
+def as_finished(trial: Trial, score: float) -> optuna.trial.FrozenTrial:
     point = point_of(trial)
     return optuna.trial.create_trial(
         params=point, distributions={name: _DISTRIBUTIONS[name] for name in point}, value=mean_score([score])
