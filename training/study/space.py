@@ -1,4 +1,7 @@
-"""What `tune` chooses from: every factor it may set, declared once, whatever the strategy."""
+"""What `tune` chooses from: every factor it may set, declared once, whatever the strategy.
+
+On a table (analysis/replays) strategies choose from fewer values of the same factors: another space.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.study.trial import LOSSES, OPTIMIZERS, Trial
+
+
+SEEDS_APART = 100_000  # more than any number of a trial
 
 
 def to_digits(rate: float) -> float:
@@ -47,7 +53,8 @@ class Rate:
 
 
 Factor = Choice | Rate
-SPACE: tuple[Factor, ...] = (
+Space = tuple[Factor, ...]
+SPACE: Space = (
     Choice("loss", LOSSES),
     Choice("optimizer", OPTIMIZERS),
     Rate("lr", 1e-5, 1.0),
@@ -60,23 +67,28 @@ SPACE: tuple[Factor, ...] = (
 FACTORS = tuple(factor.name for factor in SPACE)
 
 
-def choose(value_of: Callable[[Factor], Any]) -> dict[str, Any]:
+def choose(value_of: Callable[[Factor], Any], space: Space = SPACE) -> dict[str, Any]:
     """A value for each factor, in order; for a conditional one only where what was chosen before lets it apply."""
     chosen: dict[str, Any] = {}
-    for factor in SPACE:
+    for factor in space:
         if factor.only_if is None or chosen.get(factor.only_if[0]) == factor.only_if[1]:
             chosen[factor.name] = value_of(factor)
     return chosen
 
 
-def from_shares(base: Trial, shares: Sequence[float]) -> Trial:
-    """The trial at a point of the unit cube: a share (0 to below 1) for each factor of SPACE, in its order."""
-    return base.replace(**choose(lambda factor: factor.at(shares[SPACE.index(factor)])))
+def from_shares(base: Trial, shares: Sequence[float], space: Space = SPACE) -> Trial:
+    """The trial at a point of the unit cube: a share (0 to below 1) for each factor of the space, in its order."""
+    return base.replace(**choose(lambda factor: factor.at(shares[space.index(factor)]), space))
 
 
-def point_of(trial: Trial) -> dict[str, Any]:
-    """The factors of SPACE that apply to a trial, and their values."""
-    return choose(lambda factor: getattr(trial, factor.name))
+def seed_of(base: Trial, number: int) -> int:
+    """What seeds the number-th suggestion of a strategy: another one for each number and each seed of `base`."""
+    return number + SEEDS_APART * base.seed
+
+
+def point_of(trial: Trial, space: Space = SPACE) -> dict[str, Any]:
+    """The factors of the space that apply to a trial, and their values."""
+    return choose(lambda factor: getattr(trial, factor.name), space)
 
 
 def holds(base: Trial, trial: Trial) -> bool:

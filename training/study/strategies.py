@@ -2,24 +2,25 @@
 
 A strategy is a class made with (base, trials) that has `suggest(number, results)`. It must say the same whenever it is
 asked the same, so that a study that was killed goes on as if nothing had happened: whatever is random is seeded by the
-number.
+number and by the seed of `base`.
 """
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from training.study.search import DECADES
-from training.study.space import SPACE, Choice, from_shares, to_digits
-from training.study.trial import OPTIMIZERS, Trial
+from training.study.space import SPACE, Choice, Space, from_shares, seed_of, to_digits
+from training.study.trial import Trial
 from training.study.winning import Results, mean_score
 
 SCREENED = 0.5  # one_epoch: the share of the budget that goes into trials of one epoch
 RUNGS = 3  # halving: of epochs, each three times the one before
 REDUCTION = 3  # of trials, from rung to rung
+REPORT_ORDER = ("optimizer", "scheduler", "weight_decay", "dropout", "loss", "augment")  # of its sections
 
 
 class Strategy(Protocol):
@@ -35,25 +36,25 @@ class Strategy(Protocol):
 class Random:
     """Every factor by itself, evenly."""
 
-    def __init__(self, base: Trial, trials: int) -> None:  # noqa: ARG002
-        self.base = base
+    def __init__(self, base: Trial, trials: int, space: Space = SPACE) -> None:  # noqa: ARG002
+        self.base, self.space = base, space
 
     def suggest(self, number: int, results: Results) -> Trial | None:  # noqa: ARG002
-        return _draw(self.base, number)
+        return draw(self.base, number, self.space)
 
 
 class Sobol:
     """A sequence that fills the space more evenly than chance (Sobol 1967; scrambled, Owen 1998)."""
 
-    def __init__(self, base: Trial, trials: int) -> None:
+    def __init__(self, base: Trial, trials: int, space: Space = SPACE) -> None:
         from scipy.stats import qmc  # it takes a second to import
 
-        self.base = base
+        self.base, self.space = base, space
         power = max(1, (4 * trials - 1).bit_length())  # a strategy is asked as often as its trials cost less than one
-        self.points = qmc.Sobol(len(SPACE), rng=0).random_base2(power)
+        self.points = qmc.Sobol(len(space), rng=base.seed).random_base2(power)
 
     def suggest(self, number: int, results: Results) -> Trial | None:  # noqa: ARG002
-        return from_shares(self.base, self.points[number % len(self.points)].tolist())
+        return from_shares(self.base, self.points[number % len(self.points)].tolist(), self.space)
 
 
 class _InStages:
@@ -85,30 +86,48 @@ class _InStages:
 
 class Staged(_InStages):
     """As the report tunes: rates for each optimizer, then one factor after the other, each at the best so far; then
-    again, with rates half a decade around the best.
+    again without the optimizers, with rates half a decade around the best.
     """
 
-    def __init__(self, base: Trial, trials: int) -> None:  # noqa: ARG002
-        super().__init__([base.replace(optimizer=name, lr=lr) for name in OPTIMIZERS for lr in DECADES])
+    def __init__(
+        self,
+        base: Trial,
+        trials: int,  # noqa: ARG002
+        space: Space = SPACE,
+        order: Sequence[str] = REPORT_ORDER,
+    ) -> None:
+        values = {factor.name: factor.values for factor in space if isinstance(factor, Choice)}
+        self.values = {name: values[name] for name in order if name in values}
+        super().__init__(self._stage(next(iter(self.values)), base))
 
     def _go_on(self) -> Iterator[list[Trial]]:
+        _, *others = self.values
+        for name in others:
+            yield self._stage(name, self._ranked()[0])
         while True:
-            for factor in SPACE:
-                if isinstance(factor, Choice) and factor.name not in ("optimizer", "sgd_momentum"):
-                    best = self._ranked()[0]
-                    yield [best, *(best.replace(**{factor.name: value}) for value in factor.values)]
             best = self._ranked()[0]
             yield [best, *(best.replace(lr=to_digits(best.lr * step)) for step in (10**-0.5, 10**0.5))]
+            for name in self.values:
+                if name != "optimizer":
+                    yield self._stage(name, self._ranked()[0])
+
+    def _stage(self, name: str, best: Trial) -> list[Trial]:
+        """Every value of a factor, all else as in the best; an optimizer with every rate."""
+        if name == "optimizer":
+            tried = [best.replace(optimizer=value, lr=lr) for value in self.values[name] for lr in DECADES]
+        else:
+            tried = [best.replace(**{name: value}) for value in self.values[name]]
+        return list(dict.fromkeys([best, *tried]))
 
 
 class OneEpoch(_InStages):
     """Half of the budget into random trials of one epoch; then the best of them in full, best first."""
 
-    def __init__(self, base: Trial, trials: int) -> None:
+    def __init__(self, base: Trial, trials: int, space: Space = SPACE) -> None:
         self.epochs = base.epochs
         screened = max(1, round(SCREENED * trials * base.epochs))
         self.num_trials = screened + trials - round(SCREENED * trials)
-        super().__init__([_draw(base.replace(epochs=1), number) for number in range(screened)])
+        super().__init__([draw(base.replace(epochs=1), number, space) for number in range(screened)])
 
     def _go_on(self) -> Iterator[list[Trial]]:
         yield [trial.replace(epochs=self.epochs) for trial in self._ranked()]
@@ -120,33 +139,33 @@ class Halving(_InStages):
     Each rung takes the same number of epochs. A longer trial starts anew: its schedule is another one.
     """
 
-    def __init__(self, base: Trial, trials: int) -> None:
+    def __init__(self, base: Trial, trials: int, space: Space = SPACE) -> None:
         epochs = sorted({max(1, round(base.epochs / REDUCTION**k)) for k in range(RUNGS)})
         self.rungs = [(number, max(1, int(trials * base.epochs / len(epochs) / number))) for number in epochs]
         self.num_trials = sum(count for _, count in self.rungs)
         shortest, count = self.rungs[0]
-        super().__init__([_draw(base.replace(epochs=shortest), number) for number in range(count)])
+        super().__init__([draw(base.replace(epochs=shortest), number, space) for number in range(count)])
 
     def _go_on(self) -> Iterator[list[Trial]]:
         for epochs, count in self.rungs[1:]:
             yield [trial.replace(epochs=epochs) for trial in self._ranked()[:count]]
 
 
-def _draw(base: Trial, number: int) -> Trial:
+def draw(base: Trial, number: int, space: Space = SPACE) -> Trial:
     """The random trial of this number."""
-    return from_shares(base, np.random.default_rng(number).random(len(SPACE)).tolist())
+    return from_shares(base, np.random.default_rng(seed_of(base, number)).random(len(space)).tolist(), space)
 
 
-def _sampled(name: str) -> Callable[[Trial, int], Strategy]:
-    def make(base: Trial, trials: int) -> Strategy:
+def _sampled(name: str) -> Callable[[Trial, int, Space], Strategy]:
+    def make(base: Trial, trials: int, space: Space) -> Strategy:
         from training.study.samplers import Sampled  # Optuna takes a second to import
 
-        return Sampled(name, base, trials)
+        return Sampled(name, base, trials, space)
 
     return make
 
 
-STRATEGIES: dict[str, Callable[[Trial, int], Strategy]] = {
+STRATEGIES: dict[str, Callable[[Trial, int, Space], Strategy]] = {
     "staged": Staged,
     "random": Random,
     "sobol": Sobol,
@@ -157,10 +176,10 @@ STRATEGIES: dict[str, Callable[[Trial, int], Strategy]] = {
 }
 
 
-def make_strategy(name: str, base: Trial, trials: int) -> Strategy:
-    """By its name, or of a person's own: FILE.py:Class. Raises ValueError."""
+def make_strategy(name: str, base: Trial, trials: int, space: Space = SPACE) -> Strategy:
+    """By its name, or of a person's own, which knows of SPACE alone: FILE.py:Class. Raises ValueError."""
     if name in STRATEGIES:
-        return STRATEGIES[name](base, trials)
+        return STRATEGIES[name](base, trials, space)
     file, _, kind = name.rpartition(":")
     path = Path(file)
     if not file.endswith(".py"):

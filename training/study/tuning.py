@@ -36,10 +36,11 @@ class Tuning:
     trials: int
     known: Mapping[Trial, float] = field(default_factory=dict)  # of earlier studies: those of the space are told first
     hours: float = math.inf  # after which nothing more is asked for
+    strategy: Strategy | None = None  # in place of the one of that name
 
     def __post_init__(self) -> None:
         self.asked: list[Trial] = []
-        self._strategy: Strategy | None = None
+        self._strategy = self.strategy
         self.known = {trial: score for trial, score in self.known.items() if holds(self.start, trial)}
         self._deadline = time.monotonic() + 3600 * self.hours
 

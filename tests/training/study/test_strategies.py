@@ -90,9 +90,17 @@ def test_staged_tries_rates_for_each_optimizer_first_then_one_factor_at_a_time()
     first = order[: len(OPTIMIZERS) * len(DECADES)]
     assert {(trial.optimizer, trial.lr) for trial in first} == {(name, lr) for name in OPTIMIZERS for lr in DECADES}
     best = max(first, key=lambda trial: results[trial])
-    losses = order[len(first) : len(first) + 3]
-    assert {trial.replace(loss=best.loss) for trial in losses} == {best}
-    assert {trial.loss for trial in losses} == {"bce", "dice", "inverse_dice"}
+    schedulers = order[len(first) : len(first) + 4]
+    assert {trial.replace(scheduler=best.scheduler) for trial in schedulers} == {best}
+    assert {trial.scheduler for trial in schedulers} == {"step", "plateau", "cosine", "onecycle"}
+    decays = order[len(first) + 4 : len(first) + 7]
+    assert {trial.weight_decay for trial in decays} == {0.001, 0.01, 0.1}
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in ("staged", "gp")])
+def test_another_seed_draws_other_trials(name: str) -> None:
+    one, other = (Tuning(BASE.replace(seed=seed), name, BUDGET).propose({}) for seed in (0, 1))
+    assert not {trial.replace(seed=0) for trial in other} & set(one)
 
 
 def test_halving_takes_the_best_third_three_times_as_long() -> None:
