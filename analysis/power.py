@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from training.command.entry import Parser, run_command, user_path, whole_number
 from training.command.options import ALL
 from training.data.image_set import data_name
+from training.study.grid import GRID
 from training.study.intervals import MIN_UNITS
 from training.study.studies import STUDIES
 from training.study.tuning import TUNE
@@ -44,8 +45,8 @@ def describe(study: str, seeds: int, found: "Assessments", source: str) -> list[
     from analysis.claims.claims import ALL_CLAIMS
     from analysis.claims.contrasts import detectable
 
-    if study == TUNE.name:
-        return [f"{study} tries one seed of a configuration, so it decides no claim"]
+    if study in (TUNE.name, GRID.name):
+        return [f"{study} trains too few seeds of a configuration, so it decides no claim"]
     if seeds < MIN_UNITS:
         return [f"with {seeds} of every cell no verdict is decided: give at least -P seeds={MIN_UNITS}"]
     claims = [claim for claim in ALL_CLAIMS if study in (ALL, claim.study) and claim.unit == "Dice"]

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -85,18 +85,24 @@ def load_pool(data_digests: Sequence[str]) -> Loaded:
 
 def load_curves(trials: pd.DataFrame) -> pd.DataFrame:
     """Every epoch of these trials: run_id and the columns of epochs.csv. A trial without epochs has no rows."""
+    curves = load_csv(trials, "epochs.csv")
+    return curves if len(curves) else pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
+
+
+def load_csv(trials: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A file that trials wrote, one below the other: run_id and its columns. Who wrote none has no rows."""
     client = connect()
 
     def read(run_ids: tuple[str, str]) -> pd.DataFrame | None:
         run_id, trained = run_ids
-        path = fetch(client, trained, "epochs.csv")
+        path = fetch(client, trained, name)
         return pd.read_csv(path).assign(run_id=run_id) if path else None
 
     known = trials.dropna(subset="run_id")
     with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
         found = list(pool.map(read, zip(known["run_id"], known["trained_run_id"], strict=True)))
-    curves = [curve for curve in found if curve is not None]
-    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
+    files = [rows for rows in found if rows is not None]
+    return pd.concat(files, ignore_index=True) if files else pd.DataFrame(columns=["run_id"])
 
 
 def load_kept_runs(loaded: Loaded) -> pd.DataFrame:
@@ -124,6 +130,11 @@ def count_images(trials: pd.DataFrame) -> int:
     if trials.empty or not (path := fetch(connect(), str(trials["parent_run_id"].iloc[-1]), "data.json")):
         return 0
     return len(json.loads(path.read_text())["groups"])
+
+
+def tabulate(runs: Iterable[Run]) -> pd.DataFrame:
+    """Finished trials as rows of the tidy table."""
+    return _typed(pd.DataFrame([_row(run) for run in runs]))
 
 
 def _trials_of(client: MlflowClient, parent: str) -> list[Run]:

@@ -21,13 +21,14 @@ SUMMARY = {  # column: MLflow metric; scores are those of the epoch with the bes
     "train_dice": "best_train_dice",
     "val_dice": "best_val_dice",  # over the validation images that have foreground
     "own_val_dice": "own_val_dice",  # the same at the images' own size
+    "judge_dice": "judge_dice",  # of a cell of `grid`, likewise, on images that neither train nor validate it
     "val_false_alarms": "best_val_false_alarms",  # images: of val_empty_images, those in which foreground is predicted
     "val_empty_images": "val_empty_images",  # validation images without foreground
     "best_epoch": "best_epoch",
     "epochs_to_converge": "epochs_to_converge",
     "seconds": "seconds",
 }
-ADDED = ("own_val_dice", "val_false_alarms", "val_empty_images")  # that earlier runs and tables have not
+ADDED = ("own_val_dice", "judge_dice", "val_false_alarms", "val_empty_images")  # that earlier runs and tables have not
 CURVE = (  # of the validation Dice over the epochs: analysis/evidence/curve_scores.py
     *("last_val_dice", "tail_val_dice", "val_dice_roughness", "fall_from_best", "epochs_to_target"),
 )

@@ -31,7 +31,9 @@ def test_it_is_the_spread_of_earlier_runs_that_says_what_is_seen() -> None:
 def test_few_seeds_decide_nothing_and_say_so() -> None:
     (line,) = describe("all", 2, {}, "nothing")
     assert "at least -P seeds=3" in line
-    assert describe("tune", 1, {}, "nothing") == ["tune tries one seed of a configuration, so it decides no claim"]
+    for name in ("tune", "grid"):
+        said = describe(name, 1, {}, "nothing")
+        assert said == [f"{name} trains too few seeds of a configuration, so it decides no claim"]
 
 
 def test_without_runs_of_several_seeds_it_says_what_is_missing(

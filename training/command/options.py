@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from training.command.entry import Parser, user_path, whole_number
 from training.data.mask_rule import AUTO
 from training.data.read_options import ReadOptions
+from training.study.grid import GRID, NUM_CELLS
 from training.study.intervals import MIN_UNITS
+from training.study.plan import RUNNABLE
 from training.study.search import SEARCHES
 from training.study.settings import BASELINES, BUDGETS, PRESETS
 from training.study.strategies import STRATEGIES
-from training.study.studies import STUDIES
 from training.study.trial import FOLDS, PRECISIONS, PROTOCOLS
 from training.study.tuning import TUNE
 
@@ -35,7 +36,7 @@ DESCRIPTION = "Run one study, or all of them: every trial becomes an MLflow run.
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line of a study. Raises ValueError with value, rule and cure."""
     parser = Parser("training.runner", DESCRIPTION)
-    parser.add_argument("study", help=f"{', '.join(STUDIES)}, {TUNE.name}, or {ALL} of the report's in order")
+    parser.add_argument("study", help=f"{', '.join(RUNNABLE)}, or {ALL} of the report's in order")
     add_reading(parser)
     parser.add_argument("--preset", default="small", help="; ".join(f"{k}: {v.meant_for}" for k, v in PRESETS.items()))
     parser.add_argument(
@@ -81,6 +82,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--trials", type=whole_number, default=60, help=f"that {TUNE.name} may cost, in full ones")
     parser.add_argument("--hours", type=float, default=math.inf, help=f"after which {TUNE.name} asks for nothing more")
+    parser.add_argument("--cells", default=ALL, help=f"of {GRID.name}: the first so many of {NUM_CELLS}")
     parser.add_argument(
         "--further", type=user_path, help="train the trials of this file alone: what -e decide asks for"
     )
@@ -92,9 +94,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             f"split={options.split}: it says what tests, so it goes with protocol=fixed and fold=0 alone; leave out "
             f"{'fold' if options.fold else 'protocol'}"
         )
-    if options.study not in (*STUDIES, TUNE.name, ALL):
-        known = ", ".join((*STUDIES, TUNE.name, ALL))
-        raise ValueError(f"study={options.study!r} is unknown; it must be one of {known}")
+    if options.study not in (*RUNNABLE, ALL):
+        raise ValueError(f"study={options.study!r} is unknown; it must be one of {', '.join((*RUNNABLE, ALL))}")
+    if options.study == GRID.name and options.protocol != "fixed":
+        raise ValueError(f"protocol={options.protocol}: it leaves no images to judge cells by; take protocol=fixed")
     return options
 
 

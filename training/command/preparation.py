@@ -15,7 +15,7 @@ from training.command.progress import reading_progress
 from training.command.switching import AUTO, SwitchingTau, find_tau, read_tau
 from training.data.checks.checks import find_problems
 from training.data.checks.findings import describe_data, describe_finding, refuse_errors
-from training.data.checks.foreground import check_foreground
+from training.data.checks.foreground import check_foreground, has_foreground
 from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.data.reading import detect_layout, load_detected
@@ -23,7 +23,8 @@ from training.data.split import Split, make_split, shares
 from training.data.split_file import read_parts
 from training.study.further import FurtherSeeds
 from training.study.further import read as read_further
-from training.study.plan import estimate_work, find_train_percents, find_widest
+from training.study.grid import GRID
+from training.study.plan import RUNNABLE, estimate_work, find_train_percents, find_widest
 from training.study.settings import Settings
 from training.study.strategies import make_strategy
 from training.study.studies import REPORT_STUDIES, STUDIES, Study
@@ -65,6 +66,11 @@ class Prepared:
     def split_for(self, train_percent: int) -> Split:
         return _split(self.images, self.settings, train_percent, self.parts)
 
+    def judges_for(self, train_percent: int) -> tuple[int, ...]:
+        """The development images that neither train such a trial nor validate it."""
+        trained = set(self.split_for(train_percent).train)
+        return tuple(index for index in self.split.train if index not in trained)
+
     @property
     def text(self) -> list[str]:
         """What a person should read before it starts."""
@@ -103,6 +109,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         val_percent=options.val_percent,
         test_percent=options.test_percent,
         fold=options.fold,
+        cells=options.cells,
         **({"strategy": options.strategy, "trials": options.trials, "hours": options.hours} if tunes else {}),
     )
     if tunes:
@@ -123,7 +130,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
 
     device = find_device(options.device)
     settings = dataclasses.replace(settings, precision=find_precision(options.precision, device))
-    studies = list(REPORT_STUDIES) if options.study == ALL else [{**STUDIES, TUNE.name: TUNE}[options.study]]
+    studies = list(REPORT_STUDIES) if options.study == ALL else [RUNNABLE[options.study]]
     if further:
         studies = [STUDIES[name] for name in further.studies]
     trial = find_widest(studies, settings)
@@ -146,7 +153,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
     check_memory(images, trial, workers, device)
     passes = sum(estimate_work(study, settings) for study in studies) / 100 * len(images.image_index)
     compiled = find_compile(options.compile, device, passes / trial.batch_size / workers)
-    return Prepared(
+    prepared = Prepared(
         settings=settings,
         studies=studies,
         images=images,
@@ -160,6 +167,11 @@ def prepare(options: argparse.Namespace) -> Prepared:
         further=further,
         parts=parts,
     )
+    if options.study == GRID.name:
+        judges = prepared.judges_for(trial.train_percent)
+        if not any(has_foreground(images, index) for index in judges):
+            raise ValueError(f"none of the {len(judges)} images that are to judge cells has foreground; add images")
+    return prepared
 
 
 def _split(images: ImageSet, settings: Settings, train_percent: int, parts: tuple[str, ...]) -> Split:

@@ -28,6 +28,7 @@ class Job:
     result_hash: str  # training/execution/identity.py
     split: Split
     checkpoint: Path  # where the trial is kept while it trains
+    judges: tuple[int, ...] = ()  # of a cell of a table: images that it is scored on, and nothing is chosen by
     in_place_of: str = ""  # the run that has its scores, but no weights
 
 

@@ -138,10 +138,12 @@ def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Trial
             there[trial] = _outcome_of(trial, found.finished)
             if found.finished.data.tags.get(runs.PARENT) == parent:  # trained here, by a process that died after it
                 continue
+            reused += 1
+            if plan.study.is_table:
+                continue  # a table is read cell by cell, whatever run they were trained below
             name = _name(session, plan, trial)
             tags = _tags(session, plan, trial)
             runs.log_reused(session.client, session.experiment_id, name, found.finished, tags, parent)
-            reused += 1
         elif len(found.failed) > session.prepared.retries:
             reason = found.failed[-1].data.tags.get("failure", "").strip().splitlines() or ["for no known reason"]
             cure = f"failed before, retries={len(found.failed)} trains it again"
@@ -206,6 +208,7 @@ def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> Job:
         result_hash=digest,
         split=session.prepared.split_for(trial.train_percent),
         checkpoint=checkpoint_of(digest),
+        judges=session.prepared.judges_for(trial.train_percent) if plan.study.is_table else (),
     )
 
 
@@ -216,7 +219,7 @@ def checkpoint_of(digest: str) -> Path:
 
 def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:
     study = {"study": plan.study.name, "section": plan.study.section, "row": plan.row_of(trial)}
-    return session.tags | study
+    return session.tags | study | ({"role": "cell"} if plan.study.is_table else {})
 
 
 def _name(session: Session, plan: Plan, trial: Trial) -> str:

@@ -8,9 +8,10 @@ from training.study.plan import Plan, describe
 from training.study.search import can_win
 from training.study.settings import SEARCH_ROW
 from training.study.trial import Trial
-from training.study.winning import find_winner
+from training.study.winning import find_winner, mean_score
 
 NO_WINNER = "no trial predicts any foreground that is there (the runs' tag `collapsed`), or all diverged"
+MAX_ROWS = 200  # of trials in a description
 
 
 def find_winners(plan: Plan, outcomes: list[Outcome]) -> list[Trial]:
@@ -75,6 +76,9 @@ def describe_study(plan: Plan, outcomes: list[Outcome], winners: list[Trial], se
         lines += [f"- val Dice is a mean over the images that have foreground; {empty} validation images have none"]
     lines += ["", "| " + " | ".join([*factors, "val Dice", *alarms, "best epoch", "note"]) + " |"]
     lines += ["|" + " --- |" * (len(factors) + 3 + len(alarms))]
+    if len(outcomes) > MAX_ROWS:
+        lines[-2:-2] = [f"The best {MAX_ROWS} of {len(outcomes)} trials:", ""]
+        outcomes = sorted(outcomes, key=lambda outcome: -mean_score([outcome.score]))[:MAX_ROWS]
     in_order = sorted(outcomes, key=lambda outcome: tuple(getattr(outcome.trial, factor) for factor in factors))
     for outcome in in_order:
         cells = [str(getattr(outcome.trial, factor)) for factor in factors]

@@ -174,11 +174,14 @@ def _finish(job: Job, run: TrialRun, training: Training, progress: TrialProgress
     parts = {VAL_PICTURE: job.split.val, TRAIN_PICTURE: job.split.train}
     pictures = {
         name: draw_sheet(model, trial, _worker.images, _worker.on_device, choose_shown(_worker.images, part))
-        for name, part in parts.items()
+        for name, part in (() if job.judges else parts.items())
     }
-    scores = score_images(model, trial, _worker.images, _worker.on_device, job.split.val) if run.epochs else []
+    scores, judged = (
+        score_images(model, trial, _worker.images, _worker.on_device, part) if run.epochs else []
+        for part in (job.split.val, job.judges)
+    )
     try:
-        run.finish(model, pictures, progress.seconds, diverged, _worker.images.stems, scores, not_applied)
+        run.finish(model, pictures, progress.seconds, diverged, _worker.images.stems, scores, not_applied, judged)
     finally:
         model.load_state_dict(last)
     best_epoch = run.best.epoch if run.epochs else 0

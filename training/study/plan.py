@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from training.study.grid import GRID, JUDGE_PERCENT, grid_trials
 from training.study.search import DECADES, DecadeSearch, Grid, Search, TunedGrid
 from training.study.settings import PRESETS, RATE_SEED, SEARCH_ROW, Settings
-from training.study.studies import Baseline, Row, Study, baseline_from_report
+from training.study.studies import STUDIES, Baseline, Row, Study, baseline_from_report
 from training.study.trial import Trial
 from training.study.tuning import TUNE, Tuning
 from training.study.winning import Results
 
 EVALUATION_COST = 0.35  # of a training image's; for estimates of the time left only
+RUNNABLE: Mapping[str, Study] = {**STUDIES, TUNE.name: TUNE, GRID.name: GRID}
 WIDTH_COST = 1.5  # the power of the width that a step takes, likewise; between memory traffic (1) and arithmetic (2)
 
 
@@ -67,6 +69,10 @@ def make_plan(study: Study, baseline: Baseline, settings: Settings, known: Resul
         tuning = Tuning(start, settings.strategy, settings.trials, known, settings.hours)
         return Plan(study=study, rates=[], cells=[(Row({}, extra=True), tuning)], left_out=[], settled={})
     room = settings.largest_train_percent
+    if study is GRID:
+        start = settings.plain_trial(study.epochs).replace(train_percent=room - JUDGE_PERCENT)
+        grid = Grid(grid_trials(start, settings.cells))
+        return Plan(study=study, rates=[], cells=[(Row({}, extra=True), grid)], left_out=[], settled={})
     rows = list(study.rows(baseline))
     fitting = [row for row in rows if row.factors.get("train_percent", 0) <= room]  # the others take what there is
     is_own = settings.rates_in_use == "own"

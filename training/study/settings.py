@@ -67,6 +67,7 @@ class Settings:
     strategy: str = ""  # of `tune`
     trials: int = 0  # that `tune` may cost, in full trials
     hours: float = math.inf  # that `tune` may take
+    cells: str = "all"  # of `grid`: how many
 
     def __post_init__(self) -> None:
         for name, value, allowed in (

@@ -63,6 +63,7 @@ class Study:
     needs: tuple[str, ...] = ()  # the studies whose winners baseline=measured takes, in order
     fixes: tuple[str, ...] = ()  # the fields that later studies take from its winner
     search_lr: bool = False  # each row is the start of a DecadeSearch
+    is_table: bool = False  # its trials are cells of a table: scores of images of their own, and no weights
 
 
 def baseline_from_report(study: Study) -> Baseline:

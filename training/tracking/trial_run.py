@@ -43,7 +43,7 @@ class TrialRun:
         self, client: MlflowClient, experiment_id: str, name: str, trial: Trial, tags: Tags, parent: str
     ) -> None:
         """`tags` holds result_hash: the run asks for that trial (training/tracking/lease.py)."""
-        tags = {**tags, "role": "trial", "params_hash": trial.digest, LEASE: REQUESTED}
+        tags = {"role": "trial", **tags, "params_hash": trial.digest, LEASE: REQUESTED}
         self.client, self.trial, self.name = client, trial, name
         self.run_id = begin_run(client, experiment_id, name, tags, parent)
         params = [Param(field, str(value)) for field, value in dataclasses.asdict(trial).items()]
@@ -82,11 +82,13 @@ class TrialRun:
         stems: Sequence[str],
         scores: Sequence[ImageScore],
         not_applied: Sequence[str] = (),
+        judged: Sequence[ImageScore] = (),
     ) -> None:
         """Summary metrics, tags and artifacts; then the run is FINISHED. `model` holds the best epoch's weights.
 
         pictures: RGB, by the name of their file. scores: of these weights, on the validation images, whose names are
-        in `stems` by index. not_applied: factors that the trial asked for and, read back, did not get.
+        in `stems` by index. judged: of a cell of a table, likewise, on the images that judge it; such a run keeps its
+        scores alone. not_applied: factors that the trial asked for and, read back, did not get.
         Raises LeaseLost when somebody took the run for dead meanwhile. What is sent twice counts once.
         """
         summary: dict[str, float] = {"seconds": seconds}
@@ -110,12 +112,12 @@ class TrialRun:
                 "last_val_dice": dices[-1],
                 "tail_val_dice": tail_mean(dices),
                 "val_dice_roughness": roughness(dices),
-            }
+            } | ({"judge_dice": mean_own_dice(judged)} if judged else {})
         self._settle()
         stamp = int(time.time() * 1000)
         self._waiting += [Metric(key, float(value), stamp, 0) for key, value in summary.items()]
         self._send()
-        tags["artifacts"] = json.dumps(self._log_artifacts(model, pictures, stems, scores))
+        tags["artifacts"] = json.dumps(self._log_artifacts(model, pictures, stems, scores, judged))
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         if self.client.get_run(self.run_id).info.status != "RUNNING":
             raise LeaseLost(self.run_id)
@@ -153,7 +155,12 @@ class TrialRun:
             del self._waiting[: len(batch)]
 
     def _log_artifacts(
-        self, model: UNet, pictures: Mapping[str, Pixels], stems: Sequence[str], scores: Sequence[ImageScore]
+        self,
+        model: UNet,
+        pictures: Mapping[str, Pixels],
+        stems: Sequence[str],
+        scores: Sequence[ImageScore],
+        judged: Sequence[ImageScore],
     ) -> dict[str, str]:
         """Their SHA-256, by name: whoever reads one can tell that it is whole, and what the trial wrote."""
         with tempfile.TemporaryDirectory() as name:
@@ -162,6 +169,9 @@ class TrialRun:
             if self.epochs:
                 _write_rows(folder / "epochs.csv", Epoch, self.epochs)
                 _write_rows(folder / "val_images.csv", ImageScore, scores, image=[stems[one.index] for one in scores])
+            if judged:
+                _write_rows(folder / "judge_images.csv", ImageScore, judged, image=[stems[one.index] for one in judged])
+            elif self.epochs:
                 draw_learning_curve(self.epochs, self.name).savefig(folder / "learning_curve.png")
                 for file, picture in pictures.items():
                     _, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

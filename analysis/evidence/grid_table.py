@@ -1,0 +1,133 @@
+"""The cells of `grid` as a table: read from a store while it grows, or from the files it was kept in.
+
+Three parquet files with a card: a row per trained cell and seed, per epoch of it, and per image that judged it.
+"""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.evidence.files import write
+from analysis.evidence.runs import load_csv, load_curves, newest_data_digest, tabulate
+from analysis.evidence.schema import FACTORS
+from analysis.evidence.store import connect
+from training.study.grid import JUDGE_PERCENT, NUM_CELLS, SEEDS, VALUES
+from training.tracking.store import search_runs
+
+CELLS, EPOCHS, IMAGES, CARD = "cells.parquet", "epochs.parquet", "judge_images.parquet", "README.md"
+REPEATED = (*VALUES, "seed", "switching_tau")  # what the cells of one table may differ in; tau follows from the masks
+COLUMNS = {
+    "val_dice": "validation Dice of the best epoch, mean over the images that have foreground, at image_size",
+    "own_val_dice": "the same at the images' own size: choose by this",
+    "judge_dice": "the same weights on images that neither train nor validate: judge by this",
+    "train_dice": "training Dice of that epoch",
+    "val_loss": "validation loss of that epoch",
+    "best_epoch": "that epoch, from 1; none is chosen by the images that judge",
+    "seconds": "of training, on one of the workers",
+    "collapsed": "predicts nothing in the end, or nothing right in any epoch",
+    "diverged": "the loss was no finite number; scores are those until then, or missing",
+    "data": "the folder",
+    "data_digest": "of the images as they were read",
+    "device": "cpu, or the GPU",
+    "torch": "its version",
+    "git_commit": "of this project",
+    "started": "UTC",
+    "run_id": "the key of the other two files",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridTable:
+    cells: pd.DataFrame  # all factors of Trial, then COLUMNS
+    epochs: pd.DataFrame  # run_id, epoch, val_dice and the other columns of epochs.csv
+    images: pd.DataFrame  # run_id, image, own_dice and the other columns of judge_images.csv
+
+    @property
+    def share(self) -> float:
+        """Of the whole grid, the part that is there with both seeds."""
+        return float((self.cells.groupby(list(VALUES)).size() == len(SEEDS)).sum() / NUM_CELLS)
+
+
+def load(data: str) -> GridTable:
+    """What is trained so far on the newest images of this name, with the settings of the cell that was trained last.
+
+    Raises ValueError where there is none.
+    """
+    digest = newest_data_digest(data)
+    query = f"tags.role = 'cell' and tags.data_digest = '{digest}' and attributes.status = 'FINISHED'"
+    cells = tabulate(search_runs(connect(), query, "start_time ASC", page=1000)) if digest else pd.DataFrame()
+    if cells.empty:
+        raise ValueError(f"data={data}: no cell is trained on images of this name; `mlflow run . -e grid -P data=...`")
+    settings = [name for name in FACTORS if name not in REPEATED]
+    same = (cells[settings] == cells[settings].iloc[-1]).all(axis="columns")
+    cells = cells[same].drop_duplicates([*VALUES, "seed"]).reset_index(drop=True)
+    return GridTable(
+        cells=cells[[*FACTORS, *COLUMNS]], epochs=load_curves(cells), images=load_csv(cells, "judge_images.csv")
+    )
+
+
+def read(folder: Path) -> GridTable:
+    """What `keep` wrote. Raises ValueError for a folder that holds no such table."""
+    if missing := [name for name in (CELLS, EPOCHS, IMAGES) if not (folder / name).is_file()]:
+        raise ValueError(
+            f"table={folder}: it has no {missing[0]}; it must be a folder that `mlflow run . -e table` wrote"
+        )
+    cells, epochs, images = (pd.read_parquet(folder / name) for name in (CELLS, EPOCHS, IMAGES))
+    return GridTable(cells=cells, epochs=epochs, images=images)
+
+
+def keep(table: GridTable, folder: Path) -> None:
+    """The table as files, with its card."""
+    for name, rows in ((CELLS, table.cells), (EPOCHS, table.epochs), (IMAGES, table.images)):
+        file = io.BytesIO()
+        rows.to_parquet(file, index=False, compression="zstd")
+        write(folder / name, file.getvalue())
+    write(folder / CARD, card(table, folder.name))
+
+
+def card(table: GridTable, name: str) -> str:
+    """What is in it, how it was made, how it is read, and under which licence: Markdown."""
+    cells, first = table.cells, table.cells.iloc[0]
+    fixed = json.dumps({name: first[name] for name in FACTORS if name not in REPEATED}, default=bool)
+    varied = "\n".join(f"| `{factor}` | {', '.join(map(str, values))} |" for factor, values in VALUES.items())
+    columns = "\n".join(f"| `{column}` | {words} |" for column, words in COLUMNS.items())
+    settings = f"-P epochs={first['epochs']:.0f} -P image_size={first['image_size']:.0f}"
+    return f"""# {name}: a full grid of U-Net trainings
+
+{len(cells)} trainings of a small U-Net on {first["data"]} (digest {first["data_digest"]}): {table.share:.1%} of a grid
+of {NUM_CELLS} cells, with {len(SEEDS)} seeds of each. The order is drawn once, so a part is a fair sample.
+
+```python
+import pandas as pd
+
+cells = pd.read_parquet("{name}/{CELLS}")
+print(cells.groupby(["optimizer", "lr"]).own_val_dice.max().unstack())
+```
+
+| factor | values |
+| --- | --- |
+{varied}
+| `seed` | {", ".join(map(str, SEEDS))} |
+
+All else is the same for all: `{fixed}`.
+
+`{CELLS}` has a row per training: the factors (what they are: `training/study/trial.py`), and
+
+| column | what it is |
+| --- | --- |
+{columns}
+
+`{EPOCHS}` has a row per epoch of each, with `run_id`, `epoch`, `val_dice` and what else was measured then.
+`{IMAGES}` has a row per image that judged it, with `own_dice`, missing where the image has no foreground.
+
+The images that judge are {JUDGE_PERCENT} % of all: development images that neither train nor validate, and no test
+images. Choose by `own_val_dice` of one seed and judge by `judge_dice` of the other.
+
+Made with `mlflow run . -e grid -P data=FOLDER {settings}`, {first["started"]} to {cells["started"].max()} UTC, on
+{", ".join(sorted(set(cells["device"])))}, commit {first["git_commit"]}, torch {first["torch"]}.
+
+Licence: Apache-2.0, as the project. The images are not in it.
+"""

@@ -1,0 +1,106 @@
+"""`-e grid` on a real store: judged on images of its own, nothing twice, and a table that says what is there."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from studies import Studies
+
+from analysis.evidence.grid_table import COLUMNS, GridTable, read
+from analysis.table import main as table
+from serving.promote import main as promote
+from training.study.grid import NUM_CELLS, SEEDS, VALUES
+from training.tracking.runs import read_json
+
+pytestmark = pytest.mark.slow
+
+GRID = ("--epochs", "2", "--cells", "2")
+
+
+@pytest.fixture(scope="module")
+def trained(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
+    """One cell, then, started again, two."""
+    studies = Studies(tmp_path_factory.mktemp("grid"), discs)
+    assert studies.run("grid", *GRID[:-1], "1")[0] == 0
+    status, said = studies.run("grid", *GRID)
+    assert status == 0, said
+    assert "2 trial(s) were trained before and are reused" in said
+    return studies
+
+
+@pytest.fixture(scope="module")
+def kept(trained: Studies) -> GridTable:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", trained.uri)
+        assert table(["--data", str(trained.data), "--out", str(trained.folder / "kept")]) == 0
+    return read(trained.folder / "kept")
+
+
+def test_no_cell_is_trained_twice_and_none_keeps_weights(trained: Studies) -> None:
+    cells = trained.runs("tags.role = 'cell'")
+    assert [run.info.status for run in cells] == ["FINISHED"] * 4
+    client = MlflowClient(trained.uri)
+    files = {file.path for run in cells for file in client.list_artifacts(run.info.run_id)}
+    assert files == {"epochs.csv", "judge_images.csv", "trial.json", "val_images.csv"}
+
+
+def test_the_images_that_judge_neither_train_nor_validate_nor_test(trained: Studies, kept: GridTable) -> None:
+    study = trained.runs("tags.role = 'study'")[0]
+    split = read_json(MlflowClient(trained.uri), study.info.run_id, "split.json")
+    judges = set(kept.images["image"])
+    assert len(judges) == 4
+    assert judges < set(split["train"])  # of a trial that trains on all; a cell trains on 12 of these 16
+    assert set(kept.cells["train_percent"]) == {60}
+    assert len(split["train"]) == 16
+
+
+def test_the_table_has_a_row_per_training_and_per_epoch_and_per_image_of_it(trained: Studies, kept: GridTable) -> None:
+    assert len(kept.cells) == 4
+    assert set(kept.cells["seed"]) == set(SEEDS)
+    assert kept.share == pytest.approx(2 / NUM_CELLS)
+    assert set(kept.epochs.groupby("run_id").size()) == {2}
+    means = kept.images.groupby("run_id")["own_dice"].mean()
+    assert kept.cells.set_index("run_id")["judge_dice"].to_dict() == pytest.approx(means.to_dict())
+    best = kept.epochs.groupby("run_id")["val_dice"].max()
+    assert kept.cells.set_index("run_id")["val_dice"].to_dict() == pytest.approx(best.to_dict())
+
+
+def test_its_card_names_every_column_and_its_three_lines_of_pandas_work(
+    trained: Studies, kept: GridTable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = (trained.folder / "kept" / "README.md").read_text()
+    for name in (*VALUES, *COLUMNS):
+        assert f"`{name}`" in card, name
+    assert "Apache-2.0" in card
+    monkeypatch.chdir(trained.folder)
+    exec(card.split("```python")[1].split("```")[0])
+    assert "optimizer" in capsys.readouterr().out
+    assert isinstance(pd.read_parquet("kept/cells.parquet")["loss"].iloc[0], str)
+
+
+def test_no_cell_is_promoted(
+    trained: Studies, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.uri)
+    monkeypatch.chdir(trained.folder)
+    assert promote(["--data", str(trained.data)]) == 2
+    assert "no finished trial on a folder of this name can be promoted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--cells", "none"], "cells='none' must be a whole number from 1 to"),
+        (["--protocol", "report"], "it leaves no images to judge cells by"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(given: list[str], words: str, discs: Path, tmp_path: Path) -> None:
+    status, said = Studies(tmp_path, discs).run("grid", *given)
+    assert status == 2
+    assert words in said
+
+
+def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"it has no cells\.parquet; it must be a folder that `mlflow run"):
+        read(tmp_path)
