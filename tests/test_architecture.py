@@ -37,11 +37,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"training"},
     "analysis.evidence": {"training.study", "training.data", *STORE},
     "analysis.claims": {"training.study"},
-    "analysis.page": {"training.study", "analysis.claims", "analysis.evidence"},
+    "analysis.page": {"training.study", "analysis.claims", "analysis.evidence", "analysis.replays"},
     "analysis.deciding": {
         *("training.study", "training.command", "training.tracking"),  # the runner is called, and has a run beside it
         *("analysis.claims", "analysis.evidence"),
     },
+    "analysis.replays": {"training.study", "analysis.claims", "analysis.evidence"},
     "analysis": {"analysis", "training.study", "training.data.image_set", "training.command"},
     "serving.inference": {*PREPARES_AN_IMAGE, "training.network"},  # the network: torch_network alone
     "serving.endpoint": {*PREPARES_AN_IMAGE, "serving.inference"},

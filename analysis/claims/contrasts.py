@@ -37,6 +37,7 @@ class Contrast:
     unit: str = "Dice"
     group: tuple[str, ...] = ()  # for claims of the kind `one of these, for each of those`
     dropped: int = 0  # units that lack some of the rows
+    of_what: str = "seed"  # what a unit is, beside its fold and data set
 
 
 @dataclass(frozen=True, kw_only=True)

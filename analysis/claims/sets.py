@@ -5,7 +5,7 @@ with its own runs only. Together are all their units, so each set weighs by its 
 claim.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -78,12 +78,12 @@ def set_of_unit(unit: str) -> str:
     return unit.rsplit(" ", len(UNIT) - 1)[0]
 
 
-def unit_words(contrasts: Iterable[Contrast]) -> str:
+def unit_words(contrasts: Sequence[Contrast]) -> str:
     """What a unit of these is: `seed`, `seed x fold`, `seed x fold x data set`; named is what there is several of."""
     parts = {tuple(unit.rsplit(" ", len(UNIT) - 1)) for contrast in contrasts for unit in contrast.per_unit.index}
     columns = list(zip(*parts, strict=True)) or [(), (), ()]  # of UNIT: data sets, folds, seeds
     several = [word for word, column in (("fold", columns[1]), ("data set", columns[0])) if len(set(column)) > 1]
-    return f" {TIMES} ".join(["seed", *several])
+    return f" {TIMES} ".join([contrasts[0].of_what, *several])
 
 
 def count_units(count: int, unit: str) -> str:

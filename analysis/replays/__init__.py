@@ -1,0 +1,1 @@
+"""Strategies replayed on a table: who finds the best configuration, and who decides what."""
