@@ -1,10 +1,10 @@
 """What is expected of strategies that play on a table, written down before any table was read.
 
-The table: rows of the study `tournament`, made in outcome.py. A score is where a player's choice lies
-on the way from random search (0) to the best cell (1): its Dice less that of random search at the same budget, over
-the best cell's less that. A unit is an image that judges, so what is decided holds for other images of this kind. The
-trainings are two: each claim must hold whichever of them chooses, the other one judging. That is all a table of two
-seeds can say, and it says nothing of other data.
+The table: rows of the study `tournament`, made in outcome.py. A score is where a player's choice lies on the way from
+random search (0) to the best cell (1): its Dice less that of random search at the same budget, over the best cell's
+less that. A unit is an image that judges replays of its own, so what is decided holds for other images of this kind,
+and for other replays. The trainings are two: each claim must hold whichever of them chooses, the other one judging.
+That is all a table of two seeds can say, and it says nothing of other data.
 
 Which part of its budget a player had spent (`at`): `epochs`, all of it; `pass`, what one pass of stages costs;
 `seconds`, those that its budget takes on average. `comparisons` are counted replay by replay: how many differences
@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.contrasts import Contrast, by_unit, complete, contrast
+from analysis.claims.contrasts import Contrast, by_unit, contrast
 from analysis.claims.verdicts import Basis, Claim, claim
 
 STUDY = "tournament"
@@ -60,9 +60,9 @@ def _counted(table: pd.DataFrame, left: str, right: str, column: str, unit: str,
     if isinstance(rows, str):
         return Basis(missing=rows)
     one, other = (by_unit(_of(rows, side), (), column) for side in sides)
-    values, dropped = complete(one - other)
-    known: dict[str, Any] = {"smallest": smallest, "unit": unit, "of_what": "replay", "dropped": dropped}
-    return Basis(contrasts=contrast(f"{LABELS[left]} less {LABELS[right]}", values[column], **known), rows=rows)
+    values = (one - other)["score"].dropna()  # where both decided any
+    known: dict[str, Any] = {"smallest": smallest, "unit": unit, "of_what": "replay"}
+    return Basis(contrasts=contrast(f"{LABELS[left]} less {LABELS[right]}", values, **known), rows=rows)
 
 
 def _of(rows: pd.DataFrame, side: tuple[str, str]) -> pd.DataFrame:
@@ -133,7 +133,7 @@ CLAIMS: Sequence[Claim] = (
     _beats(
         "tournament.1", "One factor at a time, as the report tunes, beats random search.", "staged", "random", "pass"
     ),
-    _beats("tournament.2", "So it does from any start.", "staged_starts", "random", "pass"),
+    _beats("tournament.2", "From any start it does so, too.", "staged_starts", "random", "pass"),
     _alike("tournament.3", "The order of the stages matters little.", "staged_starts", "staged_orders", "pass"),
     second_pass_pays,
     _beats("tournament.5", "TPE beats random search.", "tpe", "random"),

@@ -10,7 +10,6 @@ from typing import Any
 
 from training.study.trial import LOSSES, OPTIMIZERS, Trial
 
-
 SEEDS_APART = 100_000  # more than any number of a trial
 
 

@@ -1,0 +1,87 @@
+"""The page of a tournament: who finds what, and what became of the expectations. An outcome in, files out."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.claims.labels import DASH, number
+from analysis.claims.verdicts import Assessment
+from analysis.evidence.files import write
+from analysis.page import exports
+from analysis.page.chapters import GLYPHS
+from analysis.page.figures import LINES, MUTED, OPTIMIZER_COLOURS
+from analysis.page.panels import WIDTH, render
+from analysis.replays.board import Board
+from analysis.replays.expectations import CLAIMS, LABELS
+from analysis.replays.outcome import Outcome, Standing
+
+COLOURS = (*OPTIMIZER_COLOURS.values(), MUTED)
+ANSWERS = {  # by the verdict of the first claim
+    "supported": "Yes, on this table: after one pass it has found better than random search with as many trials.",
+    "contradicted": "No, not on this table: after one pass it has found nothing better than random search.",
+    "undecided": "This table cannot say: against random search with as many trials nothing is decided.",
+    "untested": "Nobody played that: {reason}.",
+}
+ASSESSED = ("verdict", "text", "effect", "low", "high", "p", "p_adjusted", "units")
+
+
+def write_page(out: Path, board: Board, outcome: Outcome, share: float) -> Path:
+    """The page and its numbers, into a folder. `share`: of the whole grid, the part that is there. The page's path."""
+    first = outcome.assessments[CLAIMS[0].code]
+    content = {
+        "outcome": outcome,
+        "data": board.data,
+        "num_cells": len(board.trials),
+        "num_images": board.judged.shape[-1],
+        "one_pass": board.one_pass,
+        "share": f"{share:.0%}" if share >= 0.01 else f"{share:.1%}",
+        "answer": ANSWERS[first.verdict].format(reason=first.text),
+        "curves": render(lambda: curves_figure(outcome.curves, board.best), "Dice of the choice by what was spent"),
+        "rows": [_row(one) for one in outcome.standings],
+        "claims": [(claim, outcome.assessments[claim.code]) for claim in CLAIMS],
+        "glyphs": GLYPHS,
+    }
+    page = out / "index.html"
+    write(page, exports.render("tournament.html", content))
+    file = io.BytesIO()
+    outcome.replays.to_parquet(file, index=False, compression="zstd")
+    write(out / "replays.parquet", file.getvalue())
+    write(out / "curves.csv", outcome.curves.to_csv(index_label="trials"))
+    write(out / "claims.csv", _claims(outcome.assessments).to_csv(index=False))
+    return page
+
+
+def curves_figure(curves: pd.DataFrame, best: float) -> Figure:
+    """Dice of the choice by full trials spent: a line per player, named where it ends."""
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(best, color=MUTED, lw=1, linestyle=LINES[2])
+    for place, name in enumerate(curves.iloc[-1].sort_values(ascending=False).index):
+        colour, line = COLOURS[place % len(COLOURS)], LINES[place // len(COLOURS) % len(LINES)]
+        axes.plot(curves.index, curves[name], color=colour, linestyle=line, label=label_of(str(name)))
+    low = float(curves.iloc[len(curves) // 6].min())  # the first few trials say little, and would take all the room
+    axes.set(xlabel="spent, in full trials", ylabel="Dice of the choice", ylim=(low - 0.1 * (best - low), None))
+    figure.legend(loc="outside upper left", ncols=2)
+    return figure
+
+
+def label_of(player: str) -> str:
+    return LABELS.get(player, player)
+
+
+def _row(one: Standing) -> tuple[str, ...]:
+    interval = f"{number(one.low, 2)} to {number(one.high, 2)}" if one.low == one.low and one.low != one.high else DASH
+    scores = (number(value, 2) for value in (one.after_one_pass, one.in_seconds))
+    wrong = f"{one.wrong:.0%}" if one.wrong == one.wrong else DASH
+    counted = (f"{one.decided:.1f}", wrong)
+    return (label_of(one.player), str(one.replays), number(one.dice), number(one.score, 2), interval, *scores, *counted)
+
+
+def _claims(found: dict[str, Assessment]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"code": claim.code, "claim": claim.sentence, "rule": claim.rule, "unit": claim.unit}
+        | {name: getattr(found[claim.code], name) for name in ASSESSED}
+        for claim in CLAIMS
+    )

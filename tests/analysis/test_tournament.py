@@ -1,0 +1,75 @@
+"""The command on a made-up table, and once on cells that were really trained."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from grid_tables import IMAGES, make_table
+from studies import Studies
+
+from analysis.evidence.grid_table import keep
+from analysis.replays.expectations import CLAIMS
+from analysis.table import main as table
+from analysis.tournament import main as tournament
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made_up") / "table"
+    keep(make_table("300"), folder)
+    return folder
+
+
+def test_its_page_has_every_player_and_every_claim(
+    kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--players", "staged,staged_starts,halving", "--replays", str(2 * IMAGES), "--trials", "35"]
+    assert tournament(["--table", str(kept), "--out", str(tmp_path / "page"), *options, "--workers", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "300 cells of made_up, 26.0% of the grid; players take what is there" in said
+    html = (tmp_path / "page" / "index.html").read_text()
+    for words in ("one factor at a time, from any start", "successive halving", "random search", "26% of the grid"):
+        assert words in html
+    assert all(f'id="{claim.code.replace(".", "-")}"' in html for claim in CLAIMS)
+    assert "TPE did not play" in html
+    assert "spent, in full trials" in html
+    claims = pd.read_csv(tmp_path / "page" / "claims.csv").set_index("code")
+    assert set(claims.loc[["tournament.5", "tournament.7"], "verdict"]) == {"untested"}
+    assert claims.loc["tournament.2", "units"] == IMAGES
+    replays = pd.read_parquet(tmp_path / "page" / "replays.parquet")
+    assert set(replays.groupby("player").size()) == {2 * IMAGES}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--players", "luck"], "strategy='luck' is unknown; it must be one of"),
+        (["--replays", "10"], f"replays=10: each of the images that judge, with each seed, takes {2 * IMAGES}"),
+        (["--trials", "0"], "at least 1 trial"),
+        (["--table", "nowhere"], "table=nowhere: it has no cells.parquet"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(
+    given: list[str], words: str, kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tournament(["--table", str(kept), "--out", str(tmp_path), *given]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "index.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_from_images_to_verdicts(discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studies = Studies(tmp_path, discs)
+    status, said = studies.run("grid", "--epochs", "2", "--cells", "12")
+    assert status == 0, said
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", studies.uri)
+    assert table(["--data", str(discs), "--out", str(tmp_path / "table")]) == 0
+    options = ["--players", "tpe,one_epoch,staged_orders", "--replays", "40", "--trials", "8"]
+    assert tournament(["--table", str(tmp_path / "table"), "--out", str(tmp_path / "page"), *options]) == 0
+    curves = pd.read_csv(tmp_path / "page" / "curves.csv", index_col="trials")
+    assert list(curves.index) == list(range(1, 9))
+    assert curves.iloc[-1].between(0, 1).all()
+    claims = pd.read_csv(tmp_path / "page" / "claims.csv").set_index("code")
+    assert claims.loc["tournament.5", "verdict"] != "untested"
+    assert claims.loc["tournament.1", "verdict"] == "untested"
