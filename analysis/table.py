@@ -25,6 +25,7 @@ def table(arguments: Sequence[str]) -> int:
     store.check()
     found = grid_table.load(data_name(options.data))
     grid_table.keep(found, options.out)
+    store.log_files(options.out, "table", MODULE)
     print(f"{options.out.resolve()}: {len(found.cells)} trainings, {found.share:.1%} of the grid with both seeds")
     return 0
 

@@ -29,6 +29,7 @@ def tournament(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     from tqdm import tqdm
 
+    from analysis.evidence import store
     from analysis.evidence.grid_table import read
     from analysis.page.tournament import label_of, write_page
     from analysis.replays.board import make_board
@@ -53,7 +54,9 @@ def tournament(arguments: Sequence[str]) -> int:
         )
     for code, found in outcome.assessments.items():
         print(f"{code:<16} {found.verdict}: {found.text}")
-    print(f"tournament: {write_page(options.out, board, outcome, table.share).resolve()}")
+    page = write_page(options.out, board, outcome, table.share)
+    store.log_files(options.out, "tournament", MODULE)
+    print(f"tournament: {page.resolve()}")
     return 0
 
 

@@ -18,7 +18,7 @@ from training.study.grid import JUDGE_PERCENT, NUM_CELLS, SEEDS, VALUES
 from training.tracking.store import search_runs
 
 CELLS, EPOCHS, IMAGES, CARD = "cells.parquet", "epochs.parquet", "judge_images.parquet", "README.md"
-REPEATED = (*VALUES, "seed", "switching_tau")  # what the cells of one table may differ in; tau follows from the masks
+REPEATED = (*VALUES, "seed")  # what the cells of one table may differ in
 COLUMNS = {
     "val_dice": "validation Dice of the best epoch, mean over the images that have foreground, at image_size",
     "own_val_dice": "the same at the images' own size: choose by this",
@@ -52,15 +52,17 @@ class GridTable:
 
 
 def load(data: str) -> GridTable:
-    """What is trained so far on the newest images of this name, with the settings of the cell that was trained last.
+    """What is trained so far on the newest images of this name, with the settings and split of the last cell.
 
     Raises ValueError where there is none.
     """
     digest = newest_data_digest(data)
     query = f"tags.role = 'cell' and tags.data_digest = '{digest}' and attributes.status = 'FINISHED'"
-    cells = tabulate(search_runs(connect(), query, "start_time ASC", page=1000)) if digest else pd.DataFrame()
-    if cells.empty:
+    runs = list(search_runs(connect(), query, "start_time ASC", page=1000)) if digest else []
+    if not runs:
         raise ValueError(f"data={data}: no cell is trained on images of this name; `mlflow run . -e grid -P data=...`")
+    split = runs[-1].data.tags["split_digest"]
+    cells = tabulate(run for run in runs if run.data.tags["split_digest"] == split)
     settings = [name for name in FACTORS if name not in REPEATED]
     same = (cells[settings] == cells[settings].iloc[-1]).all(axis="columns")
     cells = cells[same].drop_duplicates([*VALUES, "seed"]).reset_index(drop=True)

@@ -96,6 +96,16 @@ def log_report(folder: Path) -> str:
     return str(run_id)
 
 
+def log_files(folder: Path, role: str, module: str) -> None:
+    """Keep a folder as artifacts of the run that `mlflow run` made for this command; without one, nowhere."""
+    if "MLFLOW_RUN_ID" not in os.environ:
+        return
+    client = connect()
+    if run_id := mlflow_run.own_run(client, module):
+        mlflow_run.adopt(client, run_id, f"{role} {folder.name}", {"role": role})
+        client.log_artifacts(run_id, str(folder))
+
+
 def describe_verdicts(run_id: str, markdown: str) -> None:
     """Put the verdicts under a study's own description in MLflow; those of an earlier report give way."""
     client = connect()

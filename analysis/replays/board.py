@@ -132,6 +132,6 @@ def _space(cells: pd.DataFrame) -> Space:
         if isinstance(factor, Choice):
             found.append(Choice(factor.name, tuple(filter(there.__contains__, factor.values))))
         else:
-            ends = there[0] ** 1.5 / there[1] ** 0.5, there[-1] ** 1.5 / there[-2] ** 0.5
-            found.append(Rate(factor.name, *map(to_digits, ends)))
+            low, high = there[0] ** 1.5 / there[1] ** 0.5, there[-1] ** 1.5 / there[-2] ** 0.5
+            found.append(Rate(factor.name, to_digits(low), to_digits(high)))
     return tuple(found)

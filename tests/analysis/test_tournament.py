@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from grid_tables import IMAGES, make_table
+from mlflow import MlflowClient
+from mlflow_runs import made_by_mlflow
 from studies import Studies
 
 from analysis.evidence.grid_table import keep
@@ -20,12 +22,16 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_its_page_has_every_player_and_every_claim(
-    kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.slow
+def test_its_page_has_every_player_and_every_claim_and_goes_into_the_run_that_mlflow_made(
+    kept: Path, tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    run_id = made_by_mlflow("tournament", table=str(kept), trials="35", replays=str(2 * IMAGES))
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
     options = ["--players", "staged,staged_starts,halving", "--replays", str(2 * IMAGES), "--trials", "35"]
     assert tournament(["--table", str(kept), "--out", str(tmp_path / "page"), *options, "--workers", "2"]) == 0
     said = capsys.readouterr().out
+    assert {file.path for file in MlflowClient().list_artifacts(run_id)} >= {"index.html", "claims.csv"}
     assert "300 cells of made_up, 26.0% of the grid; players take what is there" in said
     html = (tmp_path / "page" / "index.html").read_text()
     for words in ("one factor at a time, from any start", "successive halving", "random search", "26% of the grid"):

@@ -104,6 +104,7 @@ def test_every_player_has_a_name_and_every_claim_its_own_code() -> None:
     assert [claim.code for claim in CLAIMS] == [f"tournament.{number + 1}" for number in range(len(CLAIMS))]
 
 
+@pytest.mark.slow
 def test_players_that_are_alike_are_told_apart_in_no_more_than_one_of_twenty(board: Board) -> None:
     """Few replays, so that how far they differ matters; both players draw from the same cells."""
     claim = next(one for one in CLAIMS if one.code == "tournament.5")
