@@ -1,5 +1,6 @@
 """A mask object by object: measured, outlined, written as GeoJSON or COCO. Arrays in, plain values out."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ from training.data.images import Pixels
 Format = Literal["geojson", "coco"]
 FOREGROUND = 1  # COCO's category
 MAX_OBJECTS = 20_000
-MAX_SPLIT = 2**24  # pixels: a watershed takes some 40 bytes for each
+MAX_SPLIT = 2**24  # pixels: a watershed takes some 50 bytes for each
+MAX_THICK = 32.0  # pixels from the background; objects that are usually thicker are parted in a smaller mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,39 +55,73 @@ def threshold_mask(probability: NDArray[np.float32], threshold: float, min_size:
 def split_touching(mask: Pixels) -> Pixels:
     """(h, w) of 0 and 1: the same, with a line of background where objects touch.
 
-    Marker-controlled watershed (Meyer and Beucher 1990) on the distance to the background: an object has one marker for
-    each place that is thicker than all around it, within half of how thick objects usually are.
+    A watershed on the distance to the background: an object has one summit for each place that is thicker than all
+    around it, within half of how thick objects usually are; every pixel belongs to the summit that it climbs to.
+    OpenCV's watershed goes by the difference of neighbours, which is about the same everywhere in a distance.
     """
-    mask = np.pad(mask, 1)  # OpenCV's watershed takes the border of an image for a line
+    labels = _label_summits(np.pad(mask, 1)).astype(np.float32)[1:-1, 1:-1]  # outside of the image is background
+    return (mask * (cv2.dilate(labels, np.ones((3, 3), np.uint8)) == labels)).astype(np.uint8)
+
+
+def _label_summits(mask: Pixels) -> NDArray[np.int32]:
+    """(h, w) of 0 and the number of each object, touching ones apart. Where objects are thick, from a smaller mask:
+    windows are as large as they, and the time would grow with the fourth power of their size."""
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     count, components = cv2.connectedComponents(mask, connectivity=8)
     if count == 1:
-        return mask[1:-1, 1:-1]
+        return components.astype(np.int32)
     thickest = np.zeros(count, np.float32)
     np.maximum.at(thickest, components.ravel().astype(np.intp), distance.ravel())
     usual = float(np.median(thickest[1:]))
+    if usual > MAX_THICK:
+        height, width = (math.ceil(side * MAX_THICK / 2 / usual) for side in mask.shape)
+        smaller = _label_summits(_resize(mask, (width, height)).astype(np.uint8))
+        return _fill(_resize(smaller, mask.shape[::-1]).astype(np.int32) * mask, mask)
+    reach = max(1, round(usual / 2))
     smooth = cv2.GaussianBlur(distance, (0, 0), max(1.0, usual / 4))
-    reach = 2 * max(1, round(usual / 2)) + 1
-    around = cv2.dilate(smooth, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    peaks = ((smooth >= around) & (mask > 0)).astype(np.uint8)
-    number, markers = cv2.connectedComponents(peaks, connectivity=8)
-    background = number  # a marker of its own, so that no object grows over it
-    flooded = np.where(mask > 0, markers, background).astype(np.int32)
-    relief = cv2.normalize(smooth.max() - smooth, np.empty(0), 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
-    labels = cv2.watershed(cv2.cvtColor(relief, cv2.COLOR_GRAY2BGR), flooded)
-    inside = np.where((mask > 0) & (labels > 0) & (labels != background), labels, 0).astype(np.float32)
-    inside = _fill(inside, mask)
-    higher = cv2.dilate(inside, np.ones((3, 3), np.uint8))
-    return (mask * (higher == inside)).astype(np.uint8)[1:-1, 1:-1]
+    around = cv2.dilate(smooth, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+    number, summits = cv2.connectedComponents(((smooth >= around) & (mask > 0)).astype(np.uint8), connectivity=8)
+    summits, components, smooth = (np.pad(one, reach) for one in (summits, components, smooth))
+    places = np.flatnonzero(components).astype(np.int32)
+    above = np.arange(components.size, dtype=np.int32)
+    above[places] = _climb(smooth, components, places, 1)
+    lesser = places[(above[places] == places) & (summits.ravel()[places] == 0)]
+    above[lesser] = _climb(smooth, components, lesser, reach)
+    while not np.array_equal(higher := above[above], above):
+        above = higher
+    reached = summits.ravel()[above].reshape(components.shape)
+    labels = np.where(reached > 0, reached, (number + components) * (components > 0))
+    return labels[reach:-reach, reach:-reach].astype(np.int32)
 
 
-def _fill(labels: NDArray[np.float32], mask: Pixels) -> NDArray[np.float32]:
-    """Labels for the pixels of a mask that have none, such as the lines of a watershed: a neighbour's."""
+def _resize(labels: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
+    """size: width, height. Each pixel is one that was there."""
+    return cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+
+
+def _fill(labels: NDArray[np.int32], mask: Pixels) -> NDArray[np.int32]:
+    """Labels for the pixels of a mask that have none, but a neighbour with one."""
     while True:
-        grown = np.where((mask > 0) & (labels == 0), cv2.dilate(labels, np.ones((3, 3), np.uint8)), labels)
+        spread = cv2.dilate(labels.astype(np.float32), np.ones((3, 3), np.uint8)).astype(np.int32)
+        grown = np.where((mask > 0) & (labels == 0), spread, labels)
         if np.array_equal(grown, labels):
             return grown
         labels = grown
+
+
+def _climb(height: NDArray[Any], components: NDArray[Any], places: NDArray[np.int32], reach: int) -> NDArray[np.int32]:
+    """For each of the places, which count all pixels row by row, the one within reach in the same component to which
+    it is steepest upwards; itself where it is highest."""
+    heights, parts = height.ravel(), components.ravel()
+    steepest, above = np.zeros(len(places), np.float32), places
+    for dy, dx in np.ndindex(2 * reach + 1, 2 * reach + 1):
+        length = np.hypot(dy - reach, dx - reach)
+        if 0 < length < reach + 0.5:
+            there = places + (dy - reach) * height.shape[1] + dx - reach
+            slope = (heights[there] - heights[places]) / np.float32(length)
+            better = (slope > steepest) & (parts[there] == parts[places])
+            steepest, above = np.where(better, slope, steepest), np.where(better, there, above)
+    return above
 
 
 def find_objects(mask: Pixels, probability: NDArray[np.float32]) -> list[Object]:

@@ -1,6 +1,7 @@
 """Objects of a mask: every pixel in exactly one of them, its outline around exactly its pixels."""
 
 import itertools
+import time
 
 import cv2
 import numpy as np
@@ -102,6 +103,25 @@ def test_what_is_parted_lies_in_the_mask_and_no_object_is_lost(mask: Pixels) -> 
     assert (parted <= mask).all()
     _, labels = cv2.connectedComponents(mask, connectivity=8)
     assert set(np.unique(labels[parted > 0])) == set(np.unique(labels)) - {0}
+
+
+@pytest.mark.parametrize("radius", [8, 30, 150])
+def test_two_discs_are_parted_at_their_neck_whatever_their_size(radius: int) -> None:
+    side = 5 * radius
+    mask = np.zeros((side, side), np.uint8)
+    for x in (1.65 * radius, 3.35 * radius):
+        cv2.circle(mask, (round(x), side // 2), radius, 1, -1)
+    parted = split_touching(mask)
+    lost = np.argwhere(parted != mask)
+    assert count(parted) == 2
+    assert np.abs(lost[:, 1] - 2.5 * radius).max() <= max(2, radius / 10), "the line is straight, and in the middle"
+
+
+def test_an_image_that_is_all_foreground_takes_no_longer_than_others() -> None:
+    """Windows are as large as objects are thick: of these they would have a million pixels."""
+    begin = time.process_time()
+    assert count(split_touching(np.ones((1500, 1500), np.uint8))) == 1
+    assert time.process_time() - begin < 10
 
 
 def test_an_image_too_large_to_part_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
