@@ -70,7 +70,8 @@ def find_replays(options: argparse.Namespace, board: "Board") -> dict[str, int]:
     for name in names:
         make_player(name, board.trials[0], options.trials, board.space)  # raises for what is no player
     if options.replays < (least := 2 * board.judged.shape[-1]):
-        raise ValueError(f"replays={options.replays}: each of the images that judge, with each seed, takes {least}")
+        images = board.judged.shape[-1]
+        raise ValueError(f"replays={options.replays}: {images} judging images with 2 seeds take at least {least}")
     return {name: min(options.replays, max(least, SLOW_REPLAYS)) if name == SLOW else options.replays for name in names}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.evidence.files import write
-from analysis.evidence.runs import load_csv, load_curves, newest_data_digest, tabulate
+from analysis.evidence.runs import load_csv, load_curves, tabulate
 from analysis.evidence.schema import FACTORS
 from analysis.evidence.store import connect
 from training.study.grid import JUDGE_PERCENT, NUM_CELLS, SEEDS, VALUES
@@ -52,17 +52,19 @@ class GridTable:
 
 
 def load(data: str) -> GridTable:
-    """What is trained so far on the newest images of this name, with the settings and split of the last cell.
+    """What is trained so far on images of this name, with the settings, images and split of the last cell.
 
     Raises ValueError where there is none.
     """
-    digest = newest_data_digest(data)
-    query = f"tags.role = 'cell' and tags.data_digest = '{digest}' and attributes.status = 'FINISHED'"
-    runs = list(search_runs(connect(), query, "start_time ASC", page=1000)) if digest else []
+    found = search_runs(connect(), "tags.role = 'cell' and attributes.status = 'FINISHED'", "start_time ASC", page=1000)
+    runs = [
+        run for run in found if run.data.tags["data"] == data
+    ]  # a person's text: no filter of MLflow takes any quote
     if not runs:
         raise ValueError(f"data={data}: no cell is trained on images of this name; `mlflow run . -e grid -P data=...`")
-    split = runs[-1].data.tags["split_digest"]
-    cells = tabulate(run for run in runs if run.data.tags["split_digest"] == split)
+    last = runs[-1].data.tags
+    alike = (run for run in runs if all(run.data.tags[tag] == last[tag] for tag in ("data_digest", "split_digest")))
+    cells = tabulate(alike)
     settings = [name for name in FACTORS if name not in REPEATED]
     same = (cells[settings] == cells[settings].iloc[-1]).all(axis="columns")
     cells = cells[same].drop_duplicates([*VALUES, "seed"]).reset_index(drop=True)
@@ -93,7 +95,7 @@ def keep(table: GridTable, folder: Path) -> None:
 def card(table: GridTable, name: str) -> str:
     """What is in it, how it was made, how it is read, and under which licence: Markdown."""
     cells, first = table.cells, table.cells.iloc[0]
-    fixed = json.dumps({name: first[name] for name in FACTORS if name not in REPEATED}, default=bool)
+    fixed = json.dumps({factor: first[factor] for factor in FACTORS if factor not in REPEATED}, default=bool)
     varied = "\n".join(f"| `{factor}` | {', '.join(map(str, values))} |" for factor, values in VALUES.items())
     columns = "\n".join(f"| `{column}` | {words} |" for column, words in COLUMNS.items())
     settings = f"-P epochs={first['epochs']:.0f} -P image_size={first['image_size']:.0f}"

@@ -50,7 +50,7 @@ def _score(table: pd.DataFrame, left: tuple[str, str], right: tuple[str, str], *
             by_unit(_of(rows, side)[_of(rows, side)["chooser"] == chooser], (), "score") for side in (left, right)
         )
         found += contrast(f"{words}, choosing by seed {chooser:g}", (one - other)["score"].dropna(), **known)
-    return Basis(contrasts=found, rows=rows)
+    return Basis(contrasts=found, rows=rows, missing="random search finds the best cell itself: there is no way left")
 
 
 def _counted(table: pd.DataFrame, left: str, right: str, column: str, unit: str, smallest: float) -> Basis:

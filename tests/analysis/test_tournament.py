@@ -50,7 +50,7 @@ def test_its_page_has_every_player_and_every_claim_and_goes_into_the_run_that_ml
     ("given", "words"),
     [
         (["--players", "luck"], "strategy='luck' is unknown; it must be one of"),
-        (["--replays", "10"], f"replays=10: each of the images that judge, with each seed, takes {2 * IMAGES}"),
+        (["--replays", "10"], f"replays=10: {IMAGES} judging images with 2 seeds take at least {2 * IMAGES}"),
         (["--trials", "0"], "at least 1 trial"),
         (["--table", "nowhere"], "table=nowhere: it has no cells.parquet"),
     ],

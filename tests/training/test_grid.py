@@ -101,6 +101,14 @@ def test_what_cannot_be_used_is_refused(given: list[str], words: str, discs: Pat
     assert words in said
 
 
+def test_of_other_images_there_is_no_table(
+    trained: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.uri)
+    assert table(["--data", "other", "--out", str(tmp_path / "kept")]) == 2
+    assert "data=other: no cell is trained on images of this name" in capsys.readouterr().err
+
+
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"it has no cells\.parquet; it must be a folder that `mlflow run"):
         read(tmp_path)

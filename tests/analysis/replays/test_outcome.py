@@ -99,6 +99,14 @@ def test_less_budget_than_one_pass_leaves_claims_on_it_untested(board: Board) ->
     assert outcome.assessments["tournament.1"].text == "the budget is less than one pass of stages"
 
 
+def test_where_random_search_finds_the_best_cell_nothing_can_be_scored(board: Board) -> None:
+    best = ranked(board)[:1]
+    alike = dataclasses.replace(board, judged=np.repeat(board.judged.mean(axis=1, keepdims=True), 2, axis=1))
+    outcome = find(alike, random=best, tpe=best)
+    assert outcome.assessments["tournament.5"].verdict == "untested"
+    assert "random search finds the best cell itself" in outcome.assessments["tournament.5"].text
+
+
 def test_every_player_has_a_name_and_every_claim_its_own_code() -> None:
     assert set(LABELS) == set(PLAYERS)
     assert [claim.code for claim in CLAIMS] == [f"tournament.{number + 1}" for number in range(len(CLAIMS))]
