@@ -3,8 +3,8 @@
 The table: rows of the study `tournament`, made in outcome.py. A score is where a player's choice lies on the way from
 random search (0) to the best cell (1): its Dice less that of random search at the same budget, over the best cell's
 less that. A unit is an image that judges replays of its own, so what is decided holds for other images of this kind,
-and for other replays. The trainings are two: each claim must hold whichever of them chooses, the other one judging.
-That is all a table of two seeds can say, and it says nothing of other data.
+and for other replays. The trainings are two: what decides a claim, for or against, must hold whichever of them chooses,
+the other one judging. That is all a table of two seeds can say, and it says nothing of other data.
 
 Which part of its budget a player had spent (`at`): `epochs`, all of it; `pass`, what one pass of stages costs;
 `seconds`, those that its budget takes on average. `comparisons` are counted replay by replay: how many differences
@@ -17,7 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.contrasts import Contrast, by_unit, contrast
+from analysis.claims.contrasts import Contrast, Finding, by_unit, contrast
+from analysis.claims.rules import Judgement
 from analysis.claims.verdicts import Basis, Claim, claim
 
 STUDY = "tournament"
@@ -35,6 +36,12 @@ LABELS = {
     "halving": "successive halving",
 }
 SCORE = "way to the best"  # the unit of an effect
+
+
+def _agree(findings: Sequence[Finding]) -> Judgement:
+    """For or against, every training must say so."""
+    weakest = max(findings, key=lambda one: min(one.p_for, one.p_against))
+    return Judgement(max(one.p_for for one in findings), max(one.p_against for one in findings), weakest)
 
 
 def _score(table: pd.DataFrame, left: tuple[str, str], right: tuple[str, str], **known: Any) -> Basis:
@@ -86,14 +93,16 @@ def _beats(code: str, sentence: str, player: str, other: str, at: str = "epochs"
         f"The score of {LABELS[player]} less that of {LABELS[other]}, after {budget}, lies above 0 whichever seed "
         f"chooses; within {SMALLEST} of 0 is no difference."
     )
-    return claim(code, sentence, rule, unit=SCORE)(lambda table: _score(table, (player, at), (other, at)))
+    return claim(code, sentence, rule, judge=_agree, unit=SCORE)(lambda table: _score(table, (player, at), (other, at)))
 
 
 def _alike(code: str, sentence: str, player: str, other: str, at: str = "epochs") -> Claim:
     less = f"{LABELS[player]} less that of {LABELS[other]}"
     rule = f"The score of {less} lies within {SMALLEST} of 0 whichever seed chooses."
     known = {"claimed": ALIKE, "smallest": 0.0}
-    return claim(code, sentence, rule, unit=SCORE)(lambda table: _score(table, (player, at), (other, at), **known))
+    return claim(code, sentence, rule, judge=_agree, unit=SCORE)(
+        lambda table: _score(table, (player, at), (other, at), **known)
+    )
 
 
 @claim(
@@ -101,6 +110,7 @@ def _alike(code: str, sentence: str, player: str, other: str, at: str = "epochs"
     "A second pass of stages pays.",
     f"The score of {LABELS['staged_starts']}, after all epochs less after one pass, lies above 0 whichever seed "
     f"chooses; within {SMALLEST} of 0 is no difference.",
+    judge=_agree,
     unit=SCORE,
 )
 def second_pass_pays(table: pd.DataFrame) -> Basis:
