@@ -70,7 +70,7 @@ def run(folder: Path, side: int, fit: str, output: JobOutput) -> Usage:
     before = peak()
     request = Request(Serving(segmenter, card_of(folder, segmenter)), output, Options(min_size=200))
     begin = time.perf_counter()
-    content, _ = request.answer(file, "image", "benchmark", ServerTiming())
+    content = request.answer(file, "image", "benchmark", ServerTiming()).content
     return Usage(seconds=time.perf_counter() - begin, peak=peak(), before=before, megabytes=len(content) / 1e6)
 
 

@@ -45,6 +45,14 @@ def objects(path: str | Path, url: str = URL, **options: Any) -> dict[str, Any]:
     return found
 
 
+def predicted_dice(path: str | Path, url: str = URL, **options: Any) -> float:
+    """The Dice that the mask of `segment` is expected to have; nan where it covers too little or too much to tell.
+
+    Options and errors as of `segment`.
+    """
+    return float(_ask(url, "segment", path, options, output="mask", confidence="true").headers["predicted-dice"])
+
+
 def segment_large(
     path: str | Path, url: str = URL, progress: Callable[[int, int], None] = lambda done, tiles: None, **options: Any
 ) -> NDArray[np.bool_]:

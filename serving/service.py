@@ -19,6 +19,7 @@ from serving.endpoint.answers import Serving, card_of
 from serving.endpoint.api import make_app
 from serving.endpoint.limits import LimitsMiddleware, read_token
 from serving.endpoint.metrics import MetricsMiddleware
+from serving.inference.ensemble import load_ensemble
 from serving.inference.segmenter import Segmenter
 
 MODEL = "unet:latest"
@@ -56,9 +57,10 @@ class Current:
 
 def load(folder: Path) -> Serving:
     """Warm, so that the first request is as fast as the others."""
-    segmenter = Segmenter(folder, os.environ.get(DEVICE, ""))
+    device = os.environ.get(DEVICE, "")
+    segmenter = Segmenter(folder, device)
     segmenter.warm_up()
-    return Serving(segmenter, card_of(folder, segmenter))
+    return Serving(segmenter, card_of(folder, segmenter), load_ensemble(folder, device))
 
 
 def check_device() -> None:

@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 
 from serving.endpoint.answers import Serving, card_of
 from serving.endpoint.api import make_app
+from serving.inference.ensemble import load_ensemble
 from serving.inference.network import FACTS
 from serving.inference.segmenter import Segmenter
 from training.data.images import Pixels
@@ -53,7 +54,7 @@ def make_serving(tmp_path_factory: pytest.TempPathFactory, **facts: object) -> S
     folder: Path = shutil.copytree(promoted, tmp_path_factory.mktemp("promoted") / "model")
     (folder / FACTS).write_text(json.dumps(json.loads((folder / FACTS).read_text()) | facts))
     segmenter = Segmenter(folder)
-    return Serving(segmenter, card_of(folder, segmenter))
+    return Serving(segmenter, card_of(folder, segmenter), load_ensemble(folder, ""))
 
 
 @contextmanager

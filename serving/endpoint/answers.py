@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from prometheus_client import Histogram
 from serving.endpoint.fields import JobOutput, Options, Output
 from serving.endpoint.objects import find_objects, threshold_mask, to_coco, to_geojson
 from serving.endpoint.uploads import decode
+from serving.inference.ensemble import Ensemble
 from serving.inference.segmenter import OnProgress, Segmenter, ignore
 from training.data.images import Pixels, to_channels
 
@@ -42,6 +43,7 @@ class Serving:
 
     segmenter: Segmenter
     card: dict[str, Any]
+    ensemble: Ensemble | None = None  # None: promoted without other networks, so nobody knows how well a mask fits
 
 
 @dataclass
@@ -60,28 +62,54 @@ class ServerTiming:
         return ", ".join(f"{name};dur={1000 * seconds:.2f}" for name, seconds in self.seconds.items())
 
 
+class Answer(NamedTuple):
+    content: bytes
+    media_type: str
+    predicted_dice: float | None = None  # where it was asked for
+
+
 @dataclass(frozen=True)
 class Request:
-    """What is asked of one image, and who answers."""
+    """What is asked of one image, and who answers. HTTPException 400 for a confidence that cannot be told."""
 
     serving: Serving
     output: JobOutput
     options: Options
+    confidence: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.confidence:
+            return
+        if self.serving.ensemble is None:
+            why = self.serving.card.get("confidence", "an earlier version promoted the model; promote it again")
+            raise HTTPException(400, f"confidence='true': how well a mask fits cannot be told: {why}")
+        own = self.serving.segmenter.threshold
+        if self.options.tta or self.options.threshold not in (None, own):
+            given = "tta='true'" if self.options.tta else f"threshold='{self.options.threshold:g}'"
+            raise HTTPException(
+                400,
+                f"confidence='true' with {given}: it is calibrated for masks at the model's own threshold, {own:g}, "
+                "without tta; leave threshold and tta out",
+            )
 
     def answer(
         self, data: bytes, name: str, endpoint: str, timing: ServerTiming, progress: OnProgress = ignore
-    ) -> tuple[bytes, str]:
-        """The bytes of the answer and their media type; HTTPException 400, 413 or 415 with what is wrong."""
+    ) -> Answer:
+        """HTTPException 400, 413 or 415 with what is wrong."""
         with timing.stage("decode"):
             pixels = decode(data, name, self.serving.segmenter, self.options)
             MEGAPIXELS.observe(pixels.shape[0] * pixels.shape[1] / 1e6)
         with SECONDS.labels(endpoint).time():
             with timing.stage("network"):
                 probability = self.serving.segmenter.probability(pixels, tta=self.options.tta, progress=progress)
+            predicted = None
+            if self.confidence and self.serving.ensemble:
+                with timing.stage("confidence"):
+                    predicted = self.serving.ensemble.predict_dice(pixels, probability)
             with timing.stage("encode"):
                 if self.output == "geojson" or self.output == "coco":
-                    return self._list(probability), "application/json"
-                return self._draw(pixels, probability, self.output), "image/png"
+                    return Answer(self._list(probability), "application/json", predicted)
+                return Answer(self._draw(pixels, probability, self.output), "image/png", predicted)
 
     def _mask(self, probability: NDArray[np.float32]) -> Pixels:
         """(h, w) of 0 and 1."""

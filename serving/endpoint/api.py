@@ -6,6 +6,7 @@ so that the server always answers. An upload waits on disk until its turn comes:
 
 import asyncio
 import json
+import math
 import tempfile
 import time
 import zipfile
@@ -28,8 +29,10 @@ from serving.endpoint.fields import (
     MAX_FILES,
     OBJECTS,
     PNG,
+    PREDICTED_DICE,
     ZIP,
     Asked,
+    Confidence,
     Image,
     Images,
     Kind,
@@ -71,8 +74,11 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
         async with gate:
             timing.seconds["wait"] = time.perf_counter() - begin
             data = await image.read()
-            content, media_type = await asyncio.to_thread(request.answer, data, name, endpoint, timing)
-        return Response(content, media_type=media_type, headers={"server-timing": str(timing)})
+            answer = await asyncio.to_thread(request.answer, data, name, endpoint, timing)
+        headers = {"server-timing": str(timing)}
+        if answer.predicted_dice is not None:
+            headers["predicted-dice"] = f"{answer.predicted_dice:.3f}"
+        return Response(answer.content, media_type=answer.media_type, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def explain(request: requests.Request, error: RequestValidationError) -> JSONResponse:
@@ -113,36 +119,47 @@ def make_app(current: Callable[[], Serving]) -> FastAPI:
             raise HTTPException(404, "this model was promoted without a package; promote it again, which makes one")
         return FileResponse(path, media_type="application/zip", filename=path.name)
 
-    @app.post("/segment", response_class=Response, responses={200: PNG, **ERRORS})
-    async def segment(image: Image, options: Asked, output: Kind = "mask") -> Response:
+    @app.post("/segment", response_class=Response, responses={200: PNG | PREDICTED_DICE, **ERRORS})
+    async def segment(image: Image, options: Asked, output: Kind = "mask", confidence: Confidence = False) -> Response:
         """The mask of an image, as a PNG of its size."""
-        return await work(Request(current(), output, options), image, "image", "segment")
+        return await work(Request(current(), output, options, confidence), image, "image", "segment")
 
-    @app.post("/objects", responses={200: OBJECTS, **ERRORS})
+    @app.post("/objects", responses={200: OBJECTS | PREDICTED_DICE, **ERRORS})
     async def objects(
         image: Image,
         options: Asked,
         format: Annotated[Format, Form(description="geojson: polygons; coco: run lengths")] = "geojson",
+        confidence: Confidence = False,
     ) -> dict[str, Any]:
         """Every connected object: area, box, centroid, mean probability, and its outline or run lengths."""
-        return await work(Request(current(), format, options), image, "image", "objects")  # type: ignore[return-value]
+        return await work(Request(current(), format, options, confidence), image, "image", "objects")  # type: ignore[return-value]
 
     @app.post("/segment_batch", response_class=Response, responses={200: ZIP, **ERRORS})
-    async def segment_batch(images: Images, options: Asked, output: Kind = "mask") -> Response:
-        """A zip of PNGs, named as the files were; `errors.json` in it says which could not be read, and why."""
+    async def segment_batch(
+        images: Images, options: Asked, output: Kind = "mask", confidence: Confidence = False
+    ) -> Response:
+        """A zip of PNGs, named as the files were; `errors.json` in it says which could not be read, and why;
+        with confidence=true `predicted_dice.json` how well each is likely to fit."""
         if len(images) > MAX_FILES:
             raise HTTPException(400, f"images: {len(images)} files; at most {MAX_FILES} per request")
-        request = Request(current(), output, options)
+        request = Request(current(), output, options, confidence)
+        predicted: dict[str, float | None] = {}
         unread: dict[str, str] = {}
         packed = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 - closed when it was sent
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
             for number, image in enumerate(images, start=1):
                 name = f"{number:03d}_{safe_stem(image.filename)}"
                 try:
-                    archive.writestr(f"{name}.png", (await work(request, image, name, "segment_batch")).body)
+                    answer = await work(request, image, name, "segment_batch")
+                    archive.writestr(f"{name}.png", answer.body)
+                    if confidence:
+                        told = float(answer.headers["predicted-dice"])
+                        predicted[name] = None if math.isnan(told) else told
                 except HTTPException as error:
                     unread[name] = error.detail
             archive.writestr("errors.json", json.dumps(unread, indent=2))
+            if confidence:
+                archive.writestr("predicted_dice.json", json.dumps(predicted, indent=2))
         return stream(packed, "application/zip")
 
     @app.get("/metrics", include_in_schema=False)

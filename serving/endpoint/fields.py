@@ -21,6 +21,13 @@ Threshold = Annotated[
 MinSize = Annotated[int, Form(ge=0, le=10**9, description="objects of fewer pixels are dropped", examples=[50])]
 Split = Annotated[bool, Form(description="objects that touch are parted, by a line of background")]
 Tta = Annotated[bool, Form(description="test-time augmentation: the mean over four mirror images; four times the work")]
+Confidence = Annotated[
+    bool,
+    Form(
+        description="the header Predicted-Dice says from 0 to 1 how well the mask is likely to fit, by the agreement "
+        "of other seeds of the model; several times the work"
+    ),
+]
 Page = Annotated[
     int | None,
     Form(
@@ -65,6 +72,16 @@ class Options:
 
 Asked = Annotated[Options, Depends()]
 
+PREDICTED_DICE = {
+    "headers": {
+        "Predicted-Dice": {
+            "description": "with confidence=true: the Dice that the mask is expected to have, from 0 to 1; nan where "
+            "it covers too little or too much of the image to tell. `confidence` of GET /model says what it is worth",
+            "schema": {"type": "string"},
+            "example": "0.871",
+        }
+    }
+}
 PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 OBJECT = {

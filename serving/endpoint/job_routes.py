@@ -30,7 +30,8 @@ def make_routes(current: Callable[[], Serving], gate: asyncio.Semaphore) -> APIR
 
         def work(data: bytes, progress: OnProgress) -> tuple[bytes, str]:
             try:
-                return request.answer(data, "image", "jobs", ServerTiming(), progress)
+                answer = request.answer(data, "image", "jobs", ServerTiming(), progress)
+                return answer.content, answer.media_type
             except HTTPException as error:
                 raise JobFailed(error.detail) from None
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from serving.promotion.confidence import Confidence
 from serving.promotion.contours import TOLERANCE
 from serving.promotion.model_scores import (
     ModelScores,
@@ -64,10 +65,13 @@ def preprocessing_json(images: ImageSet, reading: ReadOptions, precision: str) -
     return json.dumps(facts, indent=2)
 
 
-def card_json(trial: Trial, scores: ModelScores, val_dice: Mapping[str, float], version: str) -> str:
+def card_json(
+    trial: Trial, scores: ModelScores, val_dice: Mapping[str, float], version: str, confidence: Confidence | str
+) -> str:
     """The same for programs: what GET /model answers."""
     facts = {"model": "unet", "version": version, "threshold": THRESHOLD, "val_dice_by_precision": dict(val_dice)}
-    known = {**facts, **dataclasses.asdict(scores), "trial": dataclasses.asdict(trial)}
+    trusted = confidence if isinstance(confidence, str) else dataclasses.asdict(confidence)
+    known = {**facts, **dataclasses.asdict(scores), "trial": dataclasses.asdict(trial), "confidence": trusted}
     return json.dumps(finite(known), indent=2)
 
 
@@ -85,8 +89,8 @@ def describe_frame(trial: Trial) -> str:
     return f"{'in tiles of' if trial.fit == 'tile' else 'at'} {trial.image_size} pixels"
 
 
-def model_card(trial: Trial, scores: ModelScores) -> str:
-    """Mitchell et al. 2019 ("Model Cards for Model Reporting"), in short."""
+def model_card(trial: Trial, scores: ModelScores, confidence: str) -> str:
+    """Mitchell et al. 2019 ("Model Cards for Model Reporting"), in short. confidence: what is said of it."""
     number, interval = describe_scored(scores), describe_interval(scores, digits=4)
     side = "dark" if scores.otsu_dark else "bright"
     factors = "\n".join(f"| {name} | {value} |" for name, value in dataclasses.asdict(trial).items())
@@ -134,6 +138,10 @@ Mean Dice on the same test images, and what the champion gains image by image. T
 {compared}
 
 Otsu's threshold ({side} side) needs no training: it is the floor.
+
+## When not to trust it
+
+{confidence}
 
 ## Data
 

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from serving.inference.ensemble import dice_of
 from serving.inference.network import MODEL, PRECISIONS, QUANTIZED
 from serving.inference.openvino_network import load_network, servable
 
@@ -59,9 +60,7 @@ def choose(
 
 def agreement(one: Float[Tensor, "n 1 h w"], other: Float[Tensor, "n 1 h w"]) -> float:
     """Dice of the two masks, the pixels of all images pooled; two empty ones agree."""
-    first, second = one > 0.5, other > 0.5
-    total = int(first.sum() + second.sum())
-    return 2 * int((first & second).sum()) / total if total else 1.0
+    return dice_of((one > 0.5).numpy(), (other > 0.5).numpy())
 
 
 def quantize(folder: Path, images: UInt8[Tensor, "n c h w"]) -> None:

@@ -19,10 +19,17 @@ import numpy as np
 from mlflow import MlflowClient
 from torch import Tensor
 
-from serving.inference.network import QUANTIZED, WEIGHTS
+from serving.inference.network import CONFIDENCE, QUANTIZED, WEIGHTS
 from serving.inference.segmenter import Segmenter
 from serving.promotion.candidate import WINNER, Candidate, Rival, download, find_candidate
 from serving.promotion.card import card_json, describe_frame, model_card, preprocessing_json
+from serving.promotion.confidence import (
+    Confidence,
+    assess_confidence,
+    confidence_json,
+    describe_confidence,
+    find_seeds,
+)
 from serving.promotion.export import TOLERANCE, ExportedModel, compare, export_onnx, predict_module
 from serving.promotion.model_scores import (
     ModelScores,
@@ -114,6 +121,9 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
         segmenters = {CHAMPION: Segmenter(scratch)}
         for rival in candidate.rivals:
             segmenters[rival.name] = _make_rival(client, candidate, rival, scratch / rival.name)
+        seeds = find_seeds(client, candidate)
+        seeds_in = "fp32" if choice.precision == "fp32" else "bf16"  # int8 takes a calibration of each
+        others = [_make_rival(client, candidate, seed, scratch / seed.name, seeds_in) for seed in seeds]
         originals, dark = find_originals(images, candidate.reading), choose_side(candidate)
         reads = count_read(client, run_id, candidate)
         own_size = assess(
@@ -122,8 +132,10 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
         framed = predict_served(scratch, choice.precision, test_images)
         scores, per_image = measure(candidate, own_size, framed, dark, choice.precision, reads)
         _log_test_images(client, run_id, originals, segmenters[CHAMPION], per_image)
+        confidence = assess_confidence(candidate, originals, segmenters[CHAMPION], others)
         _log_scores(client, run_id, scores)
-        (scratch / CARD).write_text(model_card(trial, scores))
+        _log_confidence(client, run_id, confidence)
+        (scratch / CARD).write_text(model_card(trial, scores, describe_confidence(confidence)))
         client.log_artifact(run_id, str(scratch / CARD))
         package = write_package(scratch, exported, candidate, scores)
         files = [*(scratch / name for name in (ONNX, PREPROCESSING, CARD)), package]
@@ -133,17 +145,24 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
         _compare(client, run_id, "pt2", eager, _predict_logged(model_uri, test_images))
         version = register(client, model_uri, scores, trial.image_size, (scratch / CARD).read_text())
         weights = weights.rename(scratch / WEIGHTS)
-        publish(client, [*files, weights], scores, version, card_json(trial, scores, choice.val_dice, version))
+        beside = [weights]
+        if isinstance(confidence, Confidence):
+            (scratch / CONFIDENCE).write_text(confidence_json(confidence, seeds))
+            beside += [scratch / CONFIDENCE, *(scratch / seed.name for seed in seeds)]
+        card = card_json(trial, scores, choice.val_dice, version, confidence)
+        publish(client, [*files, *beside], scores, version, card)
     client.set_tag(run_id, "model_version", version)
-    print(_summary(scores, trial, version))
+    print(_summary(scores, trial, version, describe_confidence(confidence)))
 
 
-def _make_rival(client: MlflowClient, candidate: Candidate, rival: Rival, folder: Path) -> Segmenter:
-    """Another network as the endpoint would serve it in fp32; its files go into the folder."""
+def _make_rival(
+    client: MlflowClient, candidate: Candidate, rival: Rival, folder: Path, precision: str = "fp32"
+) -> Segmenter:
+    """Another network as the endpoint would serve it; its files go into the folder."""
     folder.mkdir()
-    weights = download(client, rival.run_id, rival.hashes, "model", folder)
+    weights = download(client, rival.run_id, rival.hashes, "model", folder).rename(folder / WEIGHTS)
     export_onnx(ExportedModel(UNet.from_pretrained(weights)).eval(), candidate.images.channels, folder / ONNX)
-    (folder / PREPROCESSING).write_text(preprocessing_json(candidate.images, candidate.reading, "fp32"))
+    (folder / PREPROCESSING).write_text(preprocessing_json(candidate.images, candidate.reading, precision))
     return Segmenter(folder)
 
 
@@ -160,6 +179,12 @@ def _log_scores(client: MlflowClient, run_id: str, scores: ModelScores) -> None:
     values |= {f"test_gain_over_{one.name}": one.gain for one in scores.comparisons}
     for key, value in values.items():
         client.log_metric(run_id, key, value)
+
+
+def _log_confidence(client: MlflowClient, run_id: str, confidence: Confidence | str) -> None:
+    if isinstance(confidence, Confidence):
+        for name in ("error", "trivial_error", "rank_correlation"):
+            client.log_metric(run_id, f"test_confidence_{name}", getattr(confidence, name))
 
 
 def _log_test_images(
@@ -188,7 +213,7 @@ def _predict_logged(model_uri: str, images: Tensor) -> Tensor:
     return predict_module(mlflow.pytorch.load_model(model_uri), images)
 
 
-def _summary(scores: ModelScores, trial: Trial, version: str) -> str:
+def _summary(scores: ModelScores, trial: Trial, version: str, confidence: str) -> str:
     interval = describe_interval(scores, digits=3)
     return "\n".join(
         [
@@ -205,6 +230,7 @@ def _summary(scores: ModelScores, trial: Trial, version: str) -> str:
             ),
             f"  {describe_reads(scores)}",
             f"  {describe_empty(scores)}",
+            f"  {confidence}",
             f"  served in {scores.precision}",
             f"  serve it: BENTOML_HOME={os.environ['BENTOML_HOME']} bentoml serve serving.service:Segmentation",
         ]

@@ -24,7 +24,7 @@ from conftest import ROOT
 from served import encode, make_image
 from starlette.testclient import TestClient
 
-from serving.client import objects, overlay, segment, segment_large
+from serving.client import objects, overlay, predicted_dice, segment, segment_large
 from serving.service import Segmentation
 from training.data.framing import frame_image, join, make_frame
 from training.data.images import Pixels, to_channels
@@ -379,6 +379,7 @@ def test_the_python_client_gives_a_mask_and_objects_or_the_server_s_reason(
     assert np.array_equal(large, mask)
     assert all(done <= tiles for done, tiles in seen)
     assert segment(path, url, page=0, channels="0,2").shape == (50, 70)
+    assert 0 <= predicted_dice(path, url) <= 1
     with pytest.raises(
         ValueError, match=r"answered 400: treshold='0.2': there is no such field; did you mean threshold"
     ):

@@ -172,13 +172,14 @@ def test_test_images_are_known_by_their_pixels(candidate: Candidate, tmp_path: P
 
 def test_the_card_says_what_the_network_saw_and_what_it_was_compared_with(candidate: Candidate) -> None:
     scores, _ = measure(candidate, assessed(candidate), framed(candidate), False, "fp32", 2)
-    card = model_card(TRIAL, scores)
+    card = model_card(TRIAL, scores, "how far to trust it")
     assert "| **test Dice** | 1.0000 | of images never trained on; 95 % 1.0000 to 1.0000, over 4 images |" in card
     assert "test Dice at 32 pixels" in card
     assert "| the next best configuration (optimizer=sgd lr=0.1) |" in card
     assert "read for the 2nd time" in card
-    assert "true masks, in tiles of 32 pixels and back" in model_card(TRIAL.replace(fit="tile"), scores)
-    facts = json.loads(card_json(TRIAL, replace(scores, test_dice_low=math.nan), {"fp32": 0.9}, "1"))
+    assert "how far to trust it" in card
+    assert "true masks, in tiles of 32 pixels and back" in model_card(TRIAL.replace(fit="tile"), scores, "")
+    facts = json.loads(card_json(TRIAL, replace(scores, test_dice_low=math.nan), {"fp32": 0.9}, "1", "no seeds"))
     assert facts["test_dice_low"] is None
     assert facts["comparisons"][1]["name"] == "runner_up"
 
