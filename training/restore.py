@@ -1,16 +1,20 @@
 """Writes kept trials back into a store, so that studies reuse them: `mlflow run . -e restore -P tables=FOLDER`.
 
-The folder is what `mlflow run . -e report -P snapshot=FOLDER` wrote, as those in analysis/measured/ are. Whatever the
-store holds already stays as it is, and the command may be repeated. Weights do not travel: a promotion trains its
-trial again, and it must come to the kept score.
+The folder is what `mlflow run . -e report -P snapshot=FOLDER` or `mlflow run . -e table` wrote, as those in
+analysis/measured/ are. Whatever the store holds already stays as it is, and the command may be repeated. Weights do not
+travel: a promotion trains its trial again, and it must come to the kept score.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from training.command.entry import Parser, run_command, user_path
 from training.command.progress import leave
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODULE = "training.restore"
 
@@ -33,21 +37,37 @@ def run(arguments: Sequence[str]) -> int:
     if not (folder / RUNS).is_file():
         raise ValueError(
             f"tables={folder}: it has no {RUNS}; it must be a folder that `mlflow run . -e report -P snapshot=FOLDER` "
-            "of version 0.3 or later wrote"
+            "(of version 0.3 or later) or `mlflow run . -e table` wrote"
         )
     kept = pd.read_parquet(folder / RUNS)
     if missing := [name for name in COLUMNS if name not in kept]:
         raise ValueError(f"tables={folder}: {RUNS} lacks {', '.join(missing)}; write the snapshot again")
-    curves = pd.read_parquet(folder / "curves.parquet")
-    trained = pd.read_parquet(folder / "trials.parquet").set_index("run_id")["trained_run_id"]
-    groups = curves.drop(columns="run_id").groupby(curves["run_id"].map(trained))
-    by_run = {str(run_id): rows.dropna(axis="columns") for run_id, rows in groups}
+    files = read_files(folder)
     client, experiment_id = runs.connect()
     mlflow_run.own_run(client, MODULE)
-    written = restore(client, experiment_id, folder.name, kept.to_dict("records"), by_run)  # type: ignore[arg-type]
+    written = restore(client, experiment_id, folder.name, kept.to_dict("records"), files)  # type: ignore[arg-type]
     count = sum(tqdm(written, total=len(kept), unit="trial", desc="restoring"))
     print(f"{count} of {len(kept)} trials were restored; the others are in the store already")
     return 0
+
+
+def read_files(folder: Path) -> "dict[str, dict[str, pd.DataFrame]]":
+    """The files that runs had, by their names and by the ids of the runs: their epochs, and what judged a cell."""
+    import pandas as pd
+
+    if (folder / "epochs.parquet").is_file():  # of a grid
+        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("epochs", "judge_images")}
+    else:
+        curves = pd.read_parquet(folder / "curves.parquet")
+        trained = pd.read_parquet(folder / "trials.parquet").set_index("run_id")["trained_run_id"]
+        tables = {"epochs": curves.assign(run_id=curves["run_id"].map(trained))}
+    return {
+        f"{name}.csv": {
+            str(run_id): rows.drop(columns="run_id").dropna(axis="columns", how="all")
+            for run_id, rows in table.groupby("run_id")
+        }
+        for name, table in tables.items()
+    }
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,11 +1,12 @@
 """The cells of `grid` as a table: read from a store while it grows, or from the files it was kept in.
 
-Three parquet files with a card: a row per trained cell and seed, per epoch of it, and per image that judged it.
+Three parquet files with a card: a row per trained cell and seed, per epoch of it, and per image that judged it. A
+fourth holds the runs themselves, so that the grid goes on elsewhere after `mlflow run . -e restore`.
 """
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from analysis.evidence.runs import load_csv, load_curves, tabulate
 from analysis.evidence.schema import FACTORS
 from analysis.evidence.store import connect
 from training.study.grid import JUDGE_PERCENT, NUM_CELLS, SEEDS, VALUES
+from training.tracking.kept_runs import RUNS, to_row
 from training.tracking.store import search_runs
 
 CELLS, EPOCHS, IMAGES, CARD = "cells.parquet", "epochs.parquet", "judge_images.parquet", "README.md"
@@ -44,6 +46,7 @@ class GridTable:
     cells: pd.DataFrame  # all factors of Trial, then COLUMNS
     epochs: pd.DataFrame  # run_id, epoch, val_dice and the other columns of epochs.csv
     images: pd.DataFrame  # run_id, image, own_dice and the other columns of judge_images.csv
+    kept_runs: pd.DataFrame = field(default_factory=pd.DataFrame)  # as training/tracking/kept_runs.py reads them
 
     @property
     def share(self) -> float:
@@ -63,14 +66,21 @@ def load(data: str) -> GridTable:
     if not runs:
         raise ValueError(f"data={data}: no cell is trained on images of this name; `mlflow run . -e grid -P data=...`")
     last = runs[-1].data.tags
-    alike = (run for run in runs if all(run.data.tags[tag] == last[tag] for tag in ("data_digest", "split_digest")))
+    alike = [run for run in runs if all(run.data.tags[tag] == last[tag] for tag in ("data_digest", "split_digest"))]
     cells = tabulate(alike)
     settings = [name for name in FACTORS if name not in REPEATED]
     same = (cells[settings] == cells[settings].iloc[-1]).all(axis="columns")
     cells = cells[same].drop_duplicates([*VALUES, "seed"]).reset_index(drop=True)
-    return GridTable(
-        cells=cells[[*FACTORS, *COLUMNS]], epochs=load_curves(cells), images=load_csv(cells, "judge_images.csv")
+    rows = {run.info.run_id: to_row(run) for run in alike}
+    kept = pd.DataFrame([rows[run_id] for run_id in cells["run_id"]])
+    trained = dict(
+        zip(cells["run_id"], kept["run_id"], strict=True)
+    )  # a run that was restored has the name it had first
+    cells, epochs, images = (
+        found.assign(run_id=found["run_id"].map(trained))
+        for found in (cells[[*FACTORS, *COLUMNS]], load_curves(cells), load_csv(cells, "judge_images.csv"))
     )
+    return GridTable(cells=cells, epochs=epochs, images=images, kept_runs=kept)
 
 
 def read(folder: Path) -> GridTable:
@@ -80,12 +90,14 @@ def read(folder: Path) -> GridTable:
             f"table={folder}: it has no {missing[0]}; it must be a folder that `mlflow run . -e table` wrote"
         )
     cells, epochs, images = (pd.read_parquet(folder / name) for name in (CELLS, EPOCHS, IMAGES))
-    return GridTable(cells=cells, epochs=epochs, images=images)
+    kept = pd.read_parquet(folder / RUNS) if (folder / RUNS).is_file() else pd.DataFrame()
+    return GridTable(cells=cells, epochs=epochs, images=images, kept_runs=kept)
 
 
 def keep(table: GridTable, folder: Path) -> None:
     """The table as files, with its card."""
-    for name, rows in ((CELLS, table.cells), (EPOCHS, table.epochs), (IMAGES, table.images)):
+    files = {CELLS: table.cells, EPOCHS: table.epochs, IMAGES: table.images, RUNS: table.kept_runs}
+    for name, rows in files.items():
         file = io.BytesIO()
         rows.to_parquet(file, index=False, compression="zstd")
         write(folder / name, file.getvalue())
@@ -126,6 +138,7 @@ All else is the same for all: `{fixed}`.
 
 `{EPOCHS}` has a row per epoch of each, with `run_id`, `epoch`, `val_dice` and what else was measured then.
 `{IMAGES}` has a row per image that judged it, with `own_dice`, missing where the image has no foreground.
+`{RUNS}` is for `mlflow run . -e restore -P tables={name}`, after which the grid goes on where this table ends.
 
 The images that judge are {JUDGE_PERCENT} % of all: development images that neither train nor validate, and no test
 images. Choose by `own_val_dice` of one seed and judge by `judge_dice` of the other.

@@ -16,7 +16,7 @@ import yaml
 from serving.inference.network import MODEL as ONNX
 from serving.inference.tiles import OVERLAP
 from serving.promotion.candidate import Candidate
-from serving.promotion.card import HOW_FRAMED, finite, model_card
+from serving.promotion.card import HOW_FRAMED, finite
 from serving.promotion.export import OPSET
 from serving.promotion.licence import AUTHOR, LICENCE
 from serving.promotion.model_scores import ModelScores, describe_interval, describe_scored
@@ -185,8 +185,8 @@ def evaluate(candidate: Candidate, scores: ModelScores) -> list[tuple[str, int, 
     ]
 
 
-def describe_usage(candidate: Candidate, scores: ModelScores) -> str:
-    """How to use the model, how good it is, and its card. In Markdown."""
+def describe_usage(candidate: Candidate, scores: ModelScores, card: str) -> str:
+    """How to use the model, how good it is, and its card (Markdown). In Markdown."""
     frame = candidate.images.frame
     facts = {"framed": how_framed(frame), "stride": STRIDE, "halo": halo_of(frame), **asdict(frame)}
     rows = "\n".join(
@@ -213,7 +213,7 @@ foreground; foreground is above {THRESHOLD}. Here the network computes in fp32, 
 To validate it on your images: draw masks of some, predict the same images, and compare the two by their Dice,
 2 |A and B| / (|A| + |B|). Count the images on which it finds what is not there, too. A few images say little.
 
-{model_card(candidate.trial, scores).replace("# ", "## ")}
+{card.replace("# ", "## ")}
 ## Source of the images, one of which is in this package
 
 {source}

@@ -41,14 +41,14 @@ DESCRIPTION = "bioimageio.yaml"  # by this name a package is known
 COVER_PIXELS = 256  # the height of the cover, which is twice as wide, as bioimage.io wants it
 
 
-def write_package(folder: Path, exported: ExportedModel, candidate: Candidate, scores: ModelScores) -> Path:
+def write_package(folder: Path, exported: ExportedModel, candidate: Candidate, scores: ModelScores, card: str) -> Path:
     """Write the zip into the folder, in which the ONNX file lies already; that goes in as it is."""
     pixels, probability = find_example(exported, candidate)
     export_torchscript(exported, candidate.images.channels, folder / TORCHSCRIPT)
     cover = cv2.cvtColor(draw_cover(pixels, probability), cv2.COLOR_RGB2BGR)
     with zipfile.ZipFile(folder / PACKAGE, "w") as archive:
         archive.writestr(DESCRIPTION, to_yaml(describe_model(candidate, scores)))
-        archive.writestr(USAGE, describe_usage(candidate, scores))
+        archive.writestr(USAGE, describe_usage(candidate, scores, card))
         archive.writestr(COVER, cv2.imencode(".png", cover)[1].tobytes())
         for name, tensor in ((TEST_INPUT, pixels.transpose(2, 0, 1)), (TEST_OUTPUT, probability[None])):
             with archive.open(name, "w") as file:

@@ -135,22 +135,23 @@ def _promote(client: MlflowClient, run_id: str, candidate: Candidate) -> None:
         confidence = assess_confidence(candidate, originals, segmenters[CHAMPION], others)
         _log_scores(client, run_id, scores)
         _log_confidence(client, run_id, confidence)
-        (scratch / CARD).write_text(model_card(trial, scores, describe_confidence(confidence)))
+        card = model_card(trial, scores, describe_confidence(confidence))
+        (scratch / CARD).write_text(card)
         client.log_artifact(run_id, str(scratch / CARD))
-        package = write_package(scratch, exported, candidate, scores)
+        package = write_package(scratch, exported, candidate, scores, card)
         files = [*(scratch / name for name in (ONNX, PREPROCESSING, CARD)), package]
         if choice.precision == "int8":
             files += [(scratch / QUANTIZED).with_suffix(suffix) for suffix in (".xml", ".bin")]
         model_uri = log_model(client, run_id, exported, images.channels, files)
         _compare(client, run_id, "pt2", eager, _predict_logged(model_uri, test_images))
-        version = register(client, model_uri, scores, trial.image_size, (scratch / CARD).read_text())
+        version = register(client, model_uri, scores, trial.image_size, card)
         weights = weights.rename(scratch / WEIGHTS)
         beside = [weights]
         if isinstance(confidence, Confidence):
             (scratch / CONFIDENCE).write_text(confidence_json(confidence, seeds))
             beside += [scratch / CONFIDENCE, *(scratch / seed.name for seed in seeds)]
-        card = card_json(trial, scores, choice.val_dice, version, confidence)
-        publish(client, [*files, *beside], scores, version, card)
+        facts = card_json(trial, scores, choice.val_dice, version, confidence)
+        publish(client, [*files, *beside], scores, version, facts)
     client.set_tag(run_id, "model_version", version)
     print(_summary(scores, trial, version, describe_confidence(confidence)))
 

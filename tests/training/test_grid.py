@@ -10,6 +10,7 @@ from studies import Studies
 from analysis.evidence.grid_table import COLUMNS, GridTable, read
 from analysis.table import main as table
 from serving.promote import main as promote
+from training.restore import main as restore
 from training.study.grid import NUM_CELLS, SEEDS, VALUES
 from training.tracking.runs import read_json
 
@@ -77,6 +78,26 @@ def test_its_card_names_every_column_and_its_three_lines_of_pandas_work(
     exec(card.split("```python")[1].split("```")[0])
     assert "optimizer" in capsys.readouterr().out
     assert isinstance(pd.read_parquet("kept/cells.parquet")["loss"].iloc[0], str)
+
+
+def test_a_table_is_restored_in_another_store_and_the_grid_goes_on_there(
+    trained: Studies, kept: GridTable, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Studies(tmp_path, discs)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", elsewhere.uri)
+    monkeypatch.chdir(tmp_path)
+    assert restore(["--tables", str(trained.folder / "kept")]) == 0
+    status, said = elsewhere.run("grid", *GRID[:-1], "3")
+    assert status == 0, said
+    assert "4 trial(s) were trained before and are reused" in said
+    assert table(["--data", str(discs), "--out", "again"]) == 0
+    again = read(tmp_path / "again")
+    for one, other in zip(
+        (kept.cells, kept.epochs, kept.images), (again.cells, again.epochs, again.images), strict=True
+    ):
+        rows = other[other["run_id"].isin(kept.cells["run_id"])].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, one, check_dtype=False)
+    assert len(again.cells) == 6
 
 
 def test_no_cell_is_promoted(

@@ -18,6 +18,7 @@ from training.tracking.runs import BATCH_METRICS, PARENT, close_run, open_run
 from training.tracking.store import search_runs
 
 RUNS = "runs.parquet"  # of a folder of tables
+EPOCHS = "epochs.csv"  # of a run
 COLUMNS = ("run_id", "name", "started", "ended", "params", "metrics", "tags")
 RESTORED = "restored_from"  # tag: the run that trained it, in another store
 REUSED = "reused_from"  # tag: the run that trained it, in this store
@@ -43,13 +44,13 @@ def restore(
     experiment_id: str,
     name: str,
     rows: Sequence[Mapping[str, Any]],
-    curves: Mapping[str, pd.DataFrame],
+    files: Mapping[str, Mapping[str, pd.DataFrame]],
 ) -> Iterator[bool]:
     """Write these trials into a store, below the run that `mlflow run` made for this, or one of their own.
 
     Whether each was written; else it is there already.
 
-    curves: the epochs of a run, by its id, as its epochs.csv has them.
+    files: tables that runs had, by name and then by the run's id; those of EPOCHS become curves, too.
     """
     parent = open_run(client, experiment_id, f"restored from {name}", {"role": "restore", "tables": name})
     try:
@@ -57,7 +58,8 @@ def restore(
             tags = json.loads(row["tags"])
             missing = look_up(client, tags["result_hash"]).finished is None
             if missing:
-                _restore_run(client, experiment_id, row, tags, curves.get(row["run_id"]), parent)
+                own = {name: tables[row["run_id"]] for name, tables in files.items() if row["run_id"] in tables}
+                _restore_run(client, experiment_id, row, tags, own, parent)
             yield missing
     finally:
         close_run(client, parent)
@@ -85,7 +87,7 @@ def _restore_run(
     experiment_id: str,
     row: Mapping[str, Any],
     tags: Mapping[str, str],
-    curve: pd.DataFrame | None,
+    files: Mapping[str, pd.DataFrame],
     parent: str,
 ) -> None:
     """One trial. Finished only once all of it is there, so that one half written is no result."""
@@ -97,7 +99,7 @@ def _restore_run(
     params = [Param(key, value) for key, value in json.loads(row["params"]).items()]
     stepped = [
         Metric(str(key), float(value), ended, int(epoch["epoch"]))
-        for epoch in ([] if curve is None else curve.to_dict("records"))
+        for epoch in (files[EPOCHS].to_dict("records") if EPOCHS in files else [])
         for key, value in epoch.items()
         if key != "epoch"
     ]
@@ -107,6 +109,6 @@ def _restore_run(
     metrics = [*stepped, *last]
     for start in range(0, len(metrics), BATCH_METRICS):
         client.log_batch(run_id, metrics[start : start + BATCH_METRICS])
-    if curve is not None:
-        client.log_text(run_id, curve.to_csv(index=False), "epochs.csv")
+    for name, table in files.items():
+        client.log_text(run_id, table.to_csv(index=False), name)
     client.set_terminated(run_id, "FINISHED", ended)

@@ -119,7 +119,7 @@ def packages(
 def make_package(folder: Path, candidate: Candidate, scores: ModelScores, exported: ExportedModel) -> None:
     """As promotion does, served in fp32; the ONNX file is there."""
     (folder / FACTS).write_text(preprocessing_json(candidate.images, candidate.reading, "fp32"))
-    write_package(folder, exported.eval(), candidate, scores)
+    write_package(folder, exported.eval(), candidate, scores, "# Model card")
 
 
 @pytest.mark.parametrize("weights", ["onnx", "torchscript"])
@@ -221,7 +221,7 @@ def test_a_public_set_is_named_with_address_and_licence(
         ("test", [[scores.test_dice]]),
     ]
     assert {(one.dataset_id, str(one.dataset_source)) for one in found} == {("chase_db1", public.home)}
-    assert f"Licence: {public.licence}. {public.citation}" in describe_usage(downloaded, scores)
+    assert f"Licence: {public.licence}. {public.citation}" in describe_usage(downloaded, scores, "# Model card")
 
 
 def read(package: Path) -> tuple[dict[str, Any], str]:
