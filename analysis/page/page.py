@@ -15,7 +15,7 @@ from analysis.evidence import evidence, files, snapshot, store
 from analysis.evidence.evidence import Evidence
 from analysis.evidence.published import read_notes
 from analysis.evidence.schema import load_published
-from analysis.page import chapters, exports, panels, pictures, power, sets
+from analysis.page import chapters, exports, panels, pictures, power, sets, svg
 from analysis.page.champion import compared, describe_reads, describe_rule, describe_test, more_scores
 from analysis.page.tuned import describe_tuned
 
@@ -91,9 +91,7 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         "champion_link": found.link(champion.experiment_id, champion.tags.get("run_id", "")) if champion else "",
         **pictures.champion_pictures(champion),
         **describe_tuned(found),
-        "cost": panels.render(
-            lambda: panels.cost_figure(drawn.drop_duplicates("trained_run_id")), "Quality against cost"
-        )
+        "cost": svg.render(lambda: panels.cost_figure(drawn.drop_duplicates("trained_run_id")), "Quality against cost")
         if len(trials)
         else "",
         "choices": {
@@ -103,7 +101,7 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         "summary": chapters.checked_claims(on_published, measured, "summary"),
         "claims": chapters.checked_claims(on_published, measured, ""),
         "counts": {"Published": chapters.counts(on_published), "Measured": chapters.counts(measured)},
-        "effects": panels.render(
+        "effects": svg.render(
             lambda: panels.effects_figure(ALL_CLAIMS, on_published, measured), "Effects with 95 % intervals"
         ),
         "glyphs": chapters.GLYPHS,

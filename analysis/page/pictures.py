@@ -16,7 +16,7 @@ from analysis.claims.labels import number
 from analysis.evidence.evidence import Evidence
 from analysis.evidence.store import Champion
 from analysis.evidence.thumbnails import to_webp
-from analysis.page import panels
+from analysis.page import panels, svg
 from analysis.page.figures import SCORES
 from analysis.page.sets import units_of
 from analysis.page.tables import MAX_FACTORS, cell_factors, cell_names
@@ -55,7 +55,7 @@ def study_pictures(study: Study, table: pd.DataFrame, trials: pd.DataFrame, curv
     made: list[Picture] = []
 
     def add(what: str, caption: str, figure: Callable[[], Figure], *, folded: bool = False) -> None:
-        made.append(Picture(panels.render(figure, f"{study.name}: {what}"), caption, folded))
+        made.append(Picture(svg.render(figure, f"{study.name}: {what}"), caption, folded))
 
     is_published = table["published_lr" if study.search_lr else "published_val_dice"].notna().any()
     if is_published or len(trials):
@@ -135,7 +135,7 @@ def champion_pictures(champion: Champion | None) -> dict[str, str]:
     low, high = (float(champion.tags.get(name, "nan")) for name in ("test_dice_low", "test_dice_high"))
     worst = to_webp(champion.worst_images) if champion.worst_images else b""
     return {
-        "test_images": panels.render(lambda: panels.test_images_figure(dice, (low, high)), "Dice of each test image"),
+        "test_images": svg.render(lambda: panels.test_images_figure(dice, (low, high)), "Dice of each test image"),
         "worst_images": _base64(worst),
     }
 

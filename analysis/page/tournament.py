@@ -12,7 +12,8 @@ from analysis.evidence.files import write
 from analysis.page import exports
 from analysis.page.chapters import GLYPHS
 from analysis.page.figures import LINES, MUTED, OPTIMIZER_COLOURS
-from analysis.page.panels import WIDTH, render
+from analysis.page.panels import WIDTH
+from analysis.page.svg import render
 from analysis.replays.board import Board
 from analysis.replays.expectations import CLAIMS, LABELS
 from analysis.replays.outcome import Outcome, Standing

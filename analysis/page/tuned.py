@@ -14,7 +14,8 @@ from analysis.evidence.evidence import Evidence
 from analysis.evidence.tuned import Tuned
 from analysis.page.chapters import describe_params
 from analysis.page.figures import INK, LINES, MUTED, PAPER, RAMP, RULE
-from analysis.page.panels import WIDTH, render
+from analysis.page.panels import WIDTH
+from analysis.page.svg import render
 from training.study.importance import BEST, Importance, importances
 from training.study.space import FACTORS, SPACE, Choice, Factor, point_of
 from training.study.winning import Results, mean_score
