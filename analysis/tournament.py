@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # pandas takes a second to import, and --help does without
 
 MODULE = "analysis.tournament"
 ALL, USUAL = "all", "usual"
-SLOW, SLOW_REPLAYS = "gp", 50  # a replay takes minutes, those of all others less than a second
+SLOW, SLOW_REPLAYS = "gp", 50  # a replay takes a minute, those of all others less than a second
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +82,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--trials", type=whole_number, default=60, help="that a player may spend, in full ones")
     parser.add_argument("--replays", type=whole_number, default=1000, help=f"of every player ({SLOW}: {SLOW_REPLAYS})")
     parser.add_argument(
-        "--players", default=USUAL, help=f"{USUAL}: all but {SLOW}, which takes hours; {ALL}; or as tpe,FILE.py:Class"
+        "--players",
+        default=USUAL,
+        help=f"{USUAL}: all but {SLOW}, which takes half an hour; {ALL}; or as tpe,FILE.py:Class",
     )
     parser.add_argument("--workers", type=whole_number, default=0, help="processes; 0: one per core")
     options = parser.parse(arguments)

@@ -56,10 +56,10 @@ class Tuning:
     def _next_batch(self, told: Results) -> list[Trial]:
         strategy = self._made()
         batch: list[Trial] = []
-        tried, full, fresh = dict.fromkeys(self.asked), self.start.epochs, 0
+        tried, full, fresh, repeats = dict.fromkeys(self.asked), self.start.epochs, 0, 0
         for number in range(len(self.asked), len(self.asked) + REPEATS):
-            if fresh == BATCH or time.monotonic() > self._deadline:
-                break
+            if fresh == BATCH or (fresh and repeats == BATCH) or time.monotonic() > self._deadline:
+                break  # who repeats what is not finished yet should see what it comes to
             trial = strategy.suggest(number, told)
             if trial is None:
                 break
@@ -68,11 +68,12 @@ class Tuning:
                     f"strategy={self.strategy_name}: it suggests {trial}, which differs from `base` in more than the "
                     "factors of training/study/space.py, or has more epochs"
                 )
+            repeats += 1
             if trial not in tried:
                 if sum(one.epochs for one in [*tried, trial]) > self.trials * full:
                     break
                 tried[trial] = None
-                fresh += 1
+                fresh, repeats = fresh + 1, 0
             batch.append(trial)
         return batch if fresh else []
 

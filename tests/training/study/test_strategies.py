@@ -4,6 +4,7 @@ import math
 import re
 import zlib
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from conftest import ROOT
@@ -128,6 +129,23 @@ def test_a_strategy_that_repeats_itself_comes_to_an_end(tmp_path: Path) -> None:
     tuning = Tuning(BASE, f"{file}:One", BUDGET)
     assert tuning.propose({}) == [BASE]
     assert tuning.propose({BASE: 0.5}) == []
+
+
+def test_who_repeats_what_is_not_finished_is_told_what_it_came_to_before_it_is_asked_again() -> None:
+    class Cautious:
+        """Another rate only once the one before is known."""
+
+        numbers: ClassVar[list[int]] = []
+
+        def suggest(self, number: int, results: dict[Trial, float]) -> Trial:
+            self.numbers.append(number)
+            return BASE.replace(lr=1e-4 * (1 + len(results)))
+
+    tuning = Tuning(BASE, "cautious", BUDGET, strategy=Cautious())
+    first = tuning.propose({})
+    assert len(first) == 1
+    assert len(Cautious.numbers) == 1 + BATCH
+    assert tuning.propose({first[0]: 0.5}) == [BASE.replace(lr=2e-4)]
 
 
 @pytest.mark.parametrize(
