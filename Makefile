@@ -57,10 +57,10 @@ ui: $(BIN)/installed
 serve: $(BIN)/installed
 	BENTOML_HOME=$${BENTOML_HOME:-mlruns/bentoml} bentoml serve serving.service:Segmentation --host 127.0.0.1 --port 3000
 
-## make gallery  docs/gallery: the pages of all tables that are kept in analysis/measured
+## make gallery  docs/gallery: the pages of the tables in analysis/measured that have a champion
 gallery: $(BIN)/installed
 	@mkdir -p docs/gallery
-	@for kept in $(dir $(wildcard analysis/measured/*/trials.parquet)); do name=$$(basename $$kept); \
+	@for kept in $(dir $(wildcard analysis/measured/*/champion.json)); do name=$$(basename $$kept); \
 		python -m analysis --tables $$kept --out report/gallery/$$name && \
 		cp report/gallery/$$name/index.html docs/gallery/$$name.html || exit 1; done
 

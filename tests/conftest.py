@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["BENTOML_DO_NOT_TRACK"] = "true"
 os.environ.pop("MLFLOW_RUN_ID", None)
+os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="unet-studies-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 install_import_hook(
@@ -46,6 +47,13 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch and of numpy's OpenBLAS
         os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where there are several, they would spin meanwhile
+
+
+@pytest.fixture(autouse=True)
+def _no_experiment_is_left() -> Iterator[None]:
+    """MLflow sets this variable when it logs a model, for whoever comes after in this process."""
+    yield
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
 @pytest.fixture(scope="session")

@@ -138,17 +138,17 @@ def test_killed_and_started_again_it_comes_to_the_same_verdicts_from_the_same_tr
 
 
 @pytest.mark.slow
-def test_on_several_folds_seeds_are_added_to_each_and_units_are_seeds_on_folds(decided: Studies, discs: Path) -> None:
+def test_on_several_folds_seeds_are_added_to_each_up_to_the_next_look(decided: Studies, discs: Path) -> None:
+    """Fold 0 was looked at twice already, with 3 and 5 seeds of its three cells: the next look is with 8, on both."""
     before = decided.scores()
-    given = [*("--data", str(discs)), *("--trials", "30"), *("--claims", CLAIM), *("--folds", "2"), *TINY]
+    given = [*("--data", str(discs)), *("--trials", "48"), *("--claims", CLAIM), *("--folds", "2"), *TINY]
     run = subprocess.run(
         [sys.executable, "-c", DECIDE, *given], cwd=decided.folder, env=_environment(decided), check=False
     )
     assert run.returncode == 0
     seeds = Counter((run.data.params["fold"], run.data.params["seed"]) for run in decided.trained())
-    assert seeds == {(fold, str(seed)): 3 for fold in "01" for seed in range(5)}
+    assert seeds == {(fold, str(seed)): 3 for fold in "01" for seed in range(8)}
     assert decided.scores().items() > before.items()  # fold 0 is trained as without the other, and only once
-    assert _assess(decided)[2] == 10
 
 
 def _environment(studies: Studies) -> dict[str, str]:

@@ -34,7 +34,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
         store.connect()
         run_id = made_by_mlflow("report", experiment())
         patch.setenv("MLFLOW_RUN_ID", run_id)

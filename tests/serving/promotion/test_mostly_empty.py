@@ -74,8 +74,6 @@ def write_discs(folder: Path, count: int, with_foreground: int) -> Path:
 @pytest.fixture
 def client(new_store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     monkeypatch.chdir(new_store)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "")  # MLflow sets it when it logs a model: so it is taken back
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
     return connect()[0]
 
 

@@ -197,10 +197,10 @@ def test_it_says_what_the_run_knows(packages: dict[str, Path], scores: ModelScor
     assert known["trial"] == trial
     assert (training["optimizer"], training["initial_learning_rate"]) == (trial["optimizer"], trial["lr"])
     assert [(one["dataset_role"], one["sample_count"], one["results"]) for one in known["evaluations"]] == [
-        ("validation", 3, [[scores.val_dice]]),
+        ("validation", 4, [[scores.val_dice]]),
         ("test", 2, [[scores.test_dice]]),
     ]
-    assert f"| validation | {scores.val_dice:.3f} | 3 images |" in readme
+    assert f"| validation | {scores.val_dice:.3f} | 4 images |" in readme
     assert f"| test | {scores.test_dice:.3f} | 2 images |" in readme
     assert "## Validation" in readme
     assert "whole image, scaled and framed to 64 x 64 pixels" in readme

@@ -37,8 +37,6 @@ def in_chain(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Chain:
     """This process works on the chain's store."""
     monkeypatch.chdir(chain.folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", chain.uri)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "")  # MLflow sets it when it logs a model: so it is taken back
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
     return chain
 
 

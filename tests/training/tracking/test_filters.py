@@ -21,10 +21,7 @@ def log_trial(data: str) -> str:
     return run_id
 
 
-def test_the_runs_of_a_folder_are_found_whatever_its_name(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+def test_the_runs_of_a_folder_are_found_whatever_its_name() -> None:
     logged = {name: log_trial(name) for name in NAMES}
     client, _ = connect()
     for name in NAMES:

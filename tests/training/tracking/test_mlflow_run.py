@@ -37,7 +37,6 @@ DOORS: dict[str, Door] = {  # by entry point
 
 @pytest.fixture
 def client(new_store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
     monkeypatch.chdir(new_store)
     return connect()[0]
 

@@ -10,10 +10,7 @@ TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=32)
 
 
 @pytest.mark.parametrize("tag", ["params_hash", "trial"])
-def test_a_reused_trial_says_its_params_hash_whatever_the_tag_was_called(
-    tag: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+def test_a_reused_trial_says_its_params_hash_whatever_the_tag_was_called(tag: str) -> None:
     client, experiment = connect()
     trained = begin_run(client, experiment, "trained", {"role": "trial", tag: TRIAL.digest, "collapsed": "false"})
     client.log_param(trained, "lr", "0.001")

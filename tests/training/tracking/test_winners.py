@@ -9,8 +9,7 @@ WINNER = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1)
 
 
 @pytest.mark.usefixtures("new_store")
-def test_winners_of_another_fold_are_not_built_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+def test_winners_of_another_fold_are_not_built_on() -> None:
     client, experiment = runs.connect()
     for split, lr in (("fold 0", 1e-3), ("fold 1", 1e-2)):
         tags = {"role": "study", "study": "schedulers", "data_digest": "d", "protocol": "fixed", "split_digest": split}
