@@ -32,7 +32,7 @@ def to_webp(picture: bytes) -> bytes:
     """The same picture in a fifth of a PNG's bytes; one that is a WebP is left as it is."""
     if picture.startswith(b"RIFF"):
         return picture
-    return cv2.imencode(".webp", decode(picture), [cv2.IMWRITE_WEBP_QUALITY, 80])[1].tobytes()
+    return cv2.imencode(".webp", decode(picture), [cv2.IMWRITE_WEBP_QUALITY, 70])[1].tobytes()
 
 
 def decode(picture: bytes) -> Pixels:
