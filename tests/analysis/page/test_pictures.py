@@ -10,12 +10,12 @@ import pytest
 
 from analysis.evidence import evidence
 from analysis.evidence.schema import load_published, tidy
-from analysis.evidence.thumbnails import PARTS, Thumbnails, make_thumbnails
+from analysis.evidence.thumbnails import PARTS, SIDE, Thumbnails, make_thumbnails
 from analysis.page.pictures import study_pictures, study_thumbnails
 from analysis.page.tables import compare
 from training.data.framing import OUTSIDE
 from training.data.images import Pixels
-from training.data.pictures import PANEL, PredictionRow, cut_predictions, draw_predictions, outline
+from training.data.pictures import GAP, PANEL, PredictionRow, cut_predictions, draw_predictions, outline
 from training.study.studies import STUDIES, baseline_from_report
 
 pytestmark = pytest.mark.slow
@@ -116,7 +116,7 @@ def test_every_cell_shows_its_best_run_on_the_same_images_and_the_best_is_marked
         "http://mlflow.example/#/experiments/1/runs/best?workflowType=machine_learning",
     )
     shape = cv2.imdecode(np.frombuffer(base64.b64decode(best.image), np.uint8), cv2.IMREAD_COLOR).shape
-    assert shape == (120, 2 * 120 + 6, 3)
+    assert shape == (SIDE, 2 * SIDE + GAP, 3)
 
 
 @pytest.mark.parametrize("name", STUDIES)
