@@ -138,6 +138,7 @@ def test_killed_and_started_again_it_comes_to_the_same_verdicts_from_the_same_tr
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_on_several_folds_seeds_are_added_to_each_up_to_the_next_look(decided: Studies, discs: Path) -> None:
     """Fold 0 was looked at twice already, with 3 and 5 seeds of its three cells: the next look is with 8, on both."""
     before = decided.scores()

@@ -93,6 +93,17 @@ def test_seeds_that_are_there_are_not_asked_for_again(world: World) -> None:
     assert len(whole.missing[0]) - len(fewer.missing[0]) == len(more) > 0
 
 
+def test_on_two_folds_every_seed_is_asked_for_on_both_and_counts_twice(world: World) -> None:
+    claim = world.claims[1]
+    one = world.table[world.table["seed"] < FIRST_SEEDS]
+    both = number_cells(pd.concat([one, one.assign(fold=1)], ignore_index=True))
+    single = wish(claim, assess_all(world.claims, one)[claim.code], one, FIRST_SEEDS, 1.0, len)
+    double = wish(claim, assess_all(world.claims, both)[claim.code], both, FIRST_SEEDS, 1.0, len)
+    assert double.outlook.seeds == single.outlook.seeds
+    assert [len(rows) for rows in double.missing] == [2 * len(rows) for rows in single.missing]
+    assert sum(double.outlook.chances) > sum(single.outlook.chances)
+
+
 def test_cells_are_numbered_by_all_that_differs_but_the_seed(world: World) -> None:
     numbered = number_cells(world.table)
     assert numbered.groupby("cell")["seed"].nunique().eq(adaptive_seeds.SEEDS).all()

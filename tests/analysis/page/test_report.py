@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from made_up import DIGEST, experiment, made_up_store
 from mlflow_runs import made_by_mlflow
 
@@ -257,15 +256,6 @@ def test_what_a_report_rests_on_is_kept_in_a_folder_of_its_own_with_the_champion
     pd.testing.assert_frame_equal(again.champion.test_images, images)
     assert again.champion.worst_images.startswith(b"RIFF")
     pd.testing.assert_frame_equal(again.trials, trials)
-
-
-def test_measured_folders_of_this_repository_make_a_page(tmp_path: Path) -> None:
-    folders = sorted((ROOT / "analysis" / "measured").glob("*/"))
-    assert folders
-    for folder in folders:
-        assert report.main(["--tables", str(folder), "--out", str(tmp_path / folder.name)]) == 0
-        facts = json.loads((folder / "provenance.json").read_text())
-        assert {"data", "digest of the data", "device", "commit", "started", "command"} <= set(facts)
 
 
 def test_the_page_says_where_its_numbers_come_from(page: Path) -> None:
