@@ -1,7 +1,10 @@
 """Files that are there whole or not at all: a reader never meets half a page."""
 
+import io
 import tempfile
 from pathlib import Path
+
+import pandas as pd
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -11,3 +14,10 @@ def write(path: Path, content: str | bytes) -> None:
         file.write(data)
     Path(file.name).chmod(0o644)
     Path(file.name).replace(path)
+
+
+def to_parquet(table: pd.DataFrame) -> bytes:
+    """What `write` takes: the table without its index."""
+    file = io.BytesIO()
+    table.to_parquet(file, index=False, compression="zstd")
+    return file.getvalue()

@@ -4,14 +4,13 @@ Three parquet files with a card: a row per trained cell and seed, per epoch of i
 fourth holds the runs themselves, so that the grid goes on elsewhere after `mlflow run . -e restore`.
 """
 
-import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from analysis.evidence.files import write
+from analysis.evidence.files import to_parquet, write
 from analysis.evidence.runs import load_csv, load_curves, tabulate
 from analysis.evidence.schema import FACTORS
 from analysis.evidence.store import connect
@@ -60,9 +59,7 @@ def load(data: str) -> GridTable:
     Raises ValueError where there is none.
     """
     found = search_runs(connect(), "tags.role = 'cell' and attributes.status = 'FINISHED'", "start_time ASC", page=1000)
-    runs = [
-        run for run in found if run.data.tags["data"] == data
-    ]  # a person's text: no filter of MLflow takes any quote
+    runs = [run for run in found if run.data.tags["data"] == data]  # a filter of MLflow takes no quote in a name
     if not runs:
         raise ValueError(f"data={data}: no cell is trained on images of this name; `mlflow run . -e grid -P data=...`")
     last = runs[-1].data.tags
@@ -73,9 +70,7 @@ def load(data: str) -> GridTable:
     cells = cells[same].drop_duplicates([*VALUES, "seed"]).reset_index(drop=True)
     rows = {run.info.run_id: to_row(run) for run in alike}
     kept = pd.DataFrame([rows[run_id] for run_id in cells["run_id"]])
-    trained = dict(
-        zip(cells["run_id"], kept["run_id"], strict=True)
-    )  # a run that was restored has the name it had first
+    trained = dict(zip(cells["run_id"], kept["run_id"], strict=True))  # who was restored has the id it had first
     cells, epochs, images = (
         found.assign(run_id=found["run_id"].map(trained))
         for found in (cells[[*FACTORS, *COLUMNS]], load_curves(cells), load_csv(cells, "judge_images.csv"))
@@ -98,9 +93,7 @@ def keep(table: GridTable, folder: Path) -> None:
     """The table as files, with its card."""
     files = {CELLS: table.cells, EPOCHS: table.epochs, IMAGES: table.images, RUNS: table.kept_runs}
     for name, rows in files.items():
-        file = io.BytesIO()
-        rows.to_parquet(file, index=False, compression="zstd")
-        write(folder / name, file.getvalue())
+        write(folder / name, to_parquet(rows))
     write(folder / CARD, card(table, folder.name))
 
 

@@ -3,7 +3,6 @@
 Such folders lie in `measured/`, one per data set. Parquet keeps types and bits; the csv beside it is for people.
 """
 
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ import pandas as pd
 from analysis.evidence.curve_scores import add_curve_scores
 from analysis.evidence.evidence import NO_CURVES, Evidence
 from analysis.evidence.failures import forget_old_scores
-from analysis.evidence.files import write
+from analysis.evidence.files import to_parquet, write
 from analysis.evidence.pooling import newest_first, pool
 from analysis.evidence.provenance import provenance, provenance_by_set
 from analysis.evidence.schema import ADDED, CURVE, SCHEMA, SETTINGS, modernize
@@ -84,13 +83,13 @@ def write_files(folder: Path, found: Evidence, shown: Iterable[tuple[str, str]])
     """All of it; of the predictions, those that the page shows: (run_id, part of PARTS)."""
     loaded = {one: found.load_thumbnails(*one) for one in dict.fromkeys(shown)}
     thumbnails = [{"run_id": one[0], "part": one[1], **asdict(kept)} for one, kept in loaded.items() if kept]
-    write(folder / TRIALS, _parquet(found.trials))
+    write(folder / TRIALS, to_parquet(found.trials))
     write(folder / "trials.csv", found.trials.to_csv(index=False))
-    write(folder / CURVES, _parquet(found.curves))
+    write(folder / CURVES, to_parquet(found.curves))
     if len(found.kept_runs):
-        write(folder / RUNS, _parquet(found.kept_runs))
+        write(folder / RUNS, to_parquet(found.kept_runs))
     if thumbnails:
-        write(folder / PREDICTIONS, _parquet(pd.DataFrame(thumbnails)))
+        write(folder / PREDICTIONS, to_parquet(pd.DataFrame(thumbnails)))
     if found.provenance:
         sets = {"sets": found.sets} if len(found.sets) > 1 else {}
         write(folder / PROVENANCE, _json({**found.provenance, **sets}))
@@ -130,12 +129,6 @@ def _thumbnails(path: Path) -> dict[tuple[str, str], Thumbnails]:
         (row["run_id"], row.get("part", "val")): Thumbnails(row["images"], row["truth"], row["predictions"])
         for row in rows
     }
-
-
-def _parquet(table: pd.DataFrame) -> bytes:
-    file = io.BytesIO()
-    table.to_parquet(file, index=False, compression="zstd")
-    return file.getvalue()
 
 
 def _json(known: Mapping[str, Any] | Sequence[Any]) -> str:

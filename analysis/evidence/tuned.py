@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from analysis.evidence.store import connect, fetch
 from training.study.trial import Trial
-from training.study.winning import score_of
+from training.study.winning import score_by_tags
 from training.tracking.store import search_runs
 
 TUNE_RUNS = "tags.role = 'study' and tags.study = 'tune' and attributes.status = 'FINISHED'"
@@ -53,8 +53,7 @@ def _tried(client: MlflowClient, study: str) -> dict[Trial, float]:
     query = f"tags.role = 'trial' and tags.`mlflow.parentRunId` = '{study}' and attributes.status = 'FINISHED'"
     found = {}
     for run in search_runs(client, query, "start_time ASC"):
-        collapsed, diverged = (run.data.tags.get(name) == "true" for name in ("collapsed", "diverged"))
-        dice = run.data.metrics.get("own_val_dice", 0.0)
-        found[Trial.from_params(run.data.params)] = score_of(dice, collapsed=collapsed, diverged=diverged)
+        score = score_by_tags(run.data.metrics.get("own_val_dice", 0.0), run.data.tags)
+        found[Trial.from_params(run.data.params)] = score
     most = max((trial.epochs for trial in found), default=0)
     return {trial: score for trial, score in found.items() if trial.epochs == most}

@@ -12,6 +12,7 @@ from analysis.claims.comparisons import compare_with_reference
 from analysis.claims.labels import factor_label, value_label
 from analysis.claims.verdicts import Assessments
 from analysis.evidence.files import write
+from analysis.page import svg
 from analysis.page.tables import cell_factors, compare
 from training.study.studies import STUDIES, Study
 
@@ -27,14 +28,16 @@ LATEX_COLUMNS_SEARCH = {"published_lr": "published", "lr": "measured", "val_dice
 
 
 def render(template: str, content: Mapping[str, Any]) -> str:
-    """A template filled in; a page asks for nothing from outside."""
+    """A template filled in; a page asks for nothing from outside, and its figures take few bytes."""
+    is_page = template.endswith(".html")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=template.endswith(".html"),
+        autoescape=is_page,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(content)
+    filled = environment.get_template(template).render(content)
+    return svg.shorten(filled) if is_page else filled
 
 
 def make_tables(

@@ -48,7 +48,7 @@ def write_report(out: Path, found: Evidence, snapshot_folder: Path | None, *, lo
         print(f"no champion yet (models:/unet@champion); to choose one: {PROMOTE}")
     content = compose(published, found)
     page = out / "index.html"
-    files.write(page, svg.shorten(exports.render("report.html", content)))
+    files.write(page, exports.render("report.html", content))
     files.write(out / "report.md", exports.render("report.md", content))
     exports.write_tables(
         out / "tables", exports.make_tables(published, sets.first_set(found.trials), content["verdicts"])

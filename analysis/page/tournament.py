@@ -1,6 +1,5 @@
 """The page of a tournament: who finds what, and what became of the expectations. An outcome in, files out."""
 
-import io
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +7,7 @@ from matplotlib.figure import Figure
 
 from analysis.claims.labels import DASH, number
 from analysis.claims.verdicts import Assessment
-from analysis.evidence.files import write
+from analysis.evidence.files import to_parquet, write
 from analysis.page import exports
 from analysis.page.chapters import GLYPHS
 from analysis.page.figures import LINES, MUTED, OPTIMIZER_COLOURS
@@ -46,9 +45,7 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float) -> Path:
     }
     page = out / "index.html"
     write(page, exports.render("tournament.html", content))
-    file = io.BytesIO()
-    outcome.replays.to_parquet(file, index=False, compression="zstd")
-    write(out / "replays.parquet", file.getvalue())
+    write(out / "replays.parquet", to_parquet(outcome.replays))
     write(out / "curves.csv", outcome.curves.to_csv(index_label="trials"))
     write(out / "claims.csv", _claims(outcome.assessments).to_csv(index=False))
     return page

@@ -5,6 +5,7 @@ on the test images beside the trivial prediction, the mean validation Dice of ev
 chose the champion and its epoch: so its Dice there is a little too good, and the predicted one with it.
 """
 
+import functools
 import json
 import math
 from collections.abc import Sequence
@@ -25,11 +26,10 @@ from training.network.metrics import dice_per_image
 from training.study.intervals import MIN_UNITS
 from training.study.trial import Trial
 from training.study.words import pluralize
-from training.tracking.runs import read_json
+from training.tracking.runs import PARENT, read_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 MAX_OTHERS = 3  # each computes the image once more
 LEAST, MOST = 0.5, 1.5  # of the smallest and of the largest training mask: what a mask covers of which anything is said
@@ -57,7 +57,7 @@ def find_seeds(client: "MlflowClient", candidate: Candidate) -> tuple[Rival, ...
     Same fold and same split: none was trained on an image that judges here. Only of runs whose weights are there.
     """
     chosen = client.get_run(candidate.run_id)
-    split = _split_of(client, chosen)
+    split_of = functools.cache(functools.partial(_split_of, client))
     found: dict[int, Rival] = {}
     for run in find_runs(client, candidate.images.name):
         if cell_of(run) != cell_of(chosen):
@@ -68,7 +68,7 @@ def find_seeds(client: "MlflowClient", candidate: Candidate) -> tuple[Rival, ...
             and trial.fold == candidate.trial.fold
             and score(run) > 0
             and client.list_artifacts(run.info.run_id, "model")
-            and _split_of(client, run) == split
+            and split_of(run.data.tags[PARENT]) == split_of(chosen.data.tags[PARENT])
         ):
             name, run_id = f"seed_{trial.seed}", run.info.run_id
             found[trial.seed] = Rival(name=name, run_id=run_id, hashes=written_by(run), trial=trial)
@@ -77,9 +77,9 @@ def find_seeds(client: "MlflowClient", candidate: Candidate) -> tuple[Rival, ...
     return tuple(found.values())
 
 
-def _split_of(client: "MlflowClient", run: "Run") -> dict[str, set[str]]:
-    """The stems that train, validate and test."""
-    split = read_json(client, str(run.data.tags["mlflow.parentRunId"]), "split.json")
+def _split_of(client: "MlflowClient", study: str) -> dict[str, set[str]]:
+    """The stems that train, validate and test in a study run."""
+    split = read_json(client, study, "split.json")
     return {part: set(split[part]) for part in ("train", "val", "test")}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from training.study.intervals import MIN_UNITS
 from training.study.settings import SEARCH_ROW
-from training.study.winning import Repeats, find_consistent, rank_cells, score_of
+from training.study.winning import Repeats, find_consistent, rank_cells, score_by_tags
 from training.tracking.store import search_runs
 
 if TYPE_CHECKING:
@@ -102,6 +102,4 @@ def most_consistent(ranked: Sequence["Run"], judged: Sequence["Run"]) -> "Run":
 
 def score(run: "Run") -> float:
     """Its `judged_dice`; 0 where it predicts nothing in the end, nan where it diverged."""
-    tags = run.data.tags
-    collapsed, diverged = tags.get("collapsed") == "true", tags.get("diverged") == "true"
-    return score_of(judged_dice(run), collapsed=collapsed, diverged=diverged)
+    return score_by_tags(judged_dice(run), run.data.tags)

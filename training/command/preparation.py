@@ -66,9 +66,9 @@ class Prepared:
     def split_for(self, train_percent: int) -> Split:
         return _split(self.images, self.settings, train_percent, self.parts)
 
-    def judges_for(self, train_percent: int) -> tuple[int, ...]:
-        """The development images that neither train such a trial nor validate it."""
-        trained = set(self.split_for(train_percent).train)
+    def judges_beside(self, split: Split) -> tuple[int, ...]:
+        """The development images that neither train a trial of this split nor validate it."""
+        trained = set(split.train)
         return tuple(index for index in self.split.train if index not in trained)
 
     @property
@@ -168,7 +168,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         parts=parts,
     )
     if options.study == GRID.name:
-        judges = prepared.judges_for(trial.train_percent)
+        judges = prepared.judges_beside(prepared.split_for(trial.train_percent))
         if not any(has_foreground(images, index) for index in judges):
             raise ValueError(f"none of the {len(judges)} images that are to judge cells has foreground; add images")
     return prepared

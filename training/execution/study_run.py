@@ -198,7 +198,7 @@ def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> Outcome:
 
 
 def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> Job:
-    digest = session.hash_of(trial)
+    digest, split = session.hash_of(trial), session.prepared.split_for(trial.train_percent)
     return Job(
         trial=trial,
         name=_name(session, plan, trial),
@@ -206,9 +206,9 @@ def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> Job:
         parent=parent,
         tags=_tags(session, plan, trial),
         result_hash=digest,
-        split=session.prepared.split_for(trial.train_percent),
+        split=split,
         checkpoint=checkpoint_of(digest),
-        judges=session.prepared.judges_for(trial.train_percent) if plan.study.is_table else (),
+        judges=session.prepared.judges_beside(split) if plan.study.is_table else (),
     )
 
 

@@ -27,6 +27,12 @@ def score_of(dice: float, *, collapsed: bool, diverged: bool) -> float:
     return math.nan if diverged else dice
 
 
+def score_by_tags(dice: float, tags: Mapping[str, str]) -> float:
+    """The same of a run, whose tags say how it ended."""
+    collapsed, diverged = (tags.get(name) == "true" for name in ("collapsed", "diverged"))
+    return score_of(dice, collapsed=collapsed, diverged=diverged)
+
+
 def mean_score(dices: Iterable[float]) -> float:
     """Mean Dice over seeds; one that collapsed (0) or diverged (nan) counts 0."""
     return fmean(0.0 if math.isnan(dice) else dice for dice in dices)

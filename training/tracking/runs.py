@@ -20,7 +20,7 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
 from training.data.image_set import ImageSet, data_name
 from training.data.read_options import ReadOptions
 from training.study.trial import Trial
-from training.study.winning import score_of
+from training.study.winning import score_by_tags
 from training.tracking import store
 from training.tracking.lease import end_stale_runs
 from training.tracking.mlflow_run import adopt, own_run
@@ -197,9 +197,8 @@ def load_finished(client: MlflowClient, tags: Tags, strategy: str) -> dict[Trial
     for run in store.search_runs(client, f"{same} and tags.role = 'trial' and status = 'FINISHED'", "start_time ASC"):
         late = first and run.info.end_time > first.info.start_time
         if not late and "reused_from" not in run.data.tags and "own_val_dice" in run.data.metrics:
-            collapsed, diverged = (run.data.tags.get(name) == "true" for name in ("collapsed", "diverged"))
-            dice = run.data.metrics["own_val_dice"]
-            found[Trial.from_params(run.data.params)] = score_of(dice, collapsed=collapsed, diverged=diverged)
+            score = score_by_tags(run.data.metrics["own_val_dice"], run.data.tags)
+            found[Trial.from_params(run.data.params)] = score
     return found
 
 
