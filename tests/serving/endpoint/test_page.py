@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,12 +14,11 @@ import pytest
 import tifffile
 from chain import Chain
 from playwright.sync_api import ConsoleMessage, Error, Page, Route, expect, sync_playwright
-from served import encode, listening, make_touching, strip
+from served import encode, listening, make_serving, make_touching, post, strip
 
 from serving.endpoint import objects
-from serving.endpoint.answers import Serving, card_of
+from serving.endpoint.answers import Serving
 from serving.endpoint.api import make_app
-from serving.inference.segmenter import Segmenter
 
 pytestmark = pytest.mark.slow
 
@@ -26,12 +26,14 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
-def address(chain: Chain) -> Iterator[str]:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Serving:
+    return make_serving(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def address(serving: Serving) -> Iterator[str]:
     """The endpoints on loopback; under /seg/ too, as behind a reverse proxy."""
-    (folder,) = (path for path in (chain.bentoml_home / "models" / "unet").iterdir() if path.is_dir())
-    segmenter = Segmenter(folder)
-    current = Serving(segmenter, card_of(folder, segmenter))
-    with listening(strip(make_app(lambda: current))) as url:
+    with listening(strip(make_app(lambda: serving))) as url:
         yield url
 
 
@@ -101,6 +103,38 @@ def test_mask_and_objects_are_downloaded(page: Page, chain: Chain) -> None:
     assert found["type"] == "FeatureCollection"
     shown = page.locator("#rows tr").count()
     assert len(found["features"]) == shown
+
+
+def test_how_well_a_mask_is_likely_to_fit_is_asked_of_the_other_networks(
+    page: Page, address: str, chain: Chain
+) -> None:
+    image = chain.data / "images" / "00.png"
+    upload(page, image)
+    page.locator("#threshold").fill("70")  # the mask that is told of is that of the model's own
+    page.get_by_role("button", name="Ask other networks").click()
+    answer = post(httpx.Client(base_url=address), image.read_bytes(), confidence="true")
+    told = float(answer.headers["predicted-dice"])
+    expect(page.locator("#predicted")).to_have_text(f"Dice about {told:.2f}, at threshold 0.50")
+    page.locator("#threshold").fill("50")
+    expect(page.locator("#card")).to_contain_text("a predicted Dice is off by")
+    upload(page, chain.data / "images" / "01.png")
+    expect(page.locator("#predicted")).to_have_text("")
+
+
+def test_a_model_without_other_seeds_offers_no_predicted_dice(page: Page, address: str, serving: Serving) -> None:
+    alone = replace(serving, ensemble=None, card=serving.card | {"confidence": "no other seed was there"})
+    with listening(make_app(lambda: alone)) as other:
+        page.goto(other)
+        expect(page.locator("#card")).to_contain_text("circles")
+        expect(page.locator("#predict")).not_to_be_visible()
+    page.goto(address)
+
+
+def test_the_model_is_downloaded_as_a_package(page: Page, address: str) -> None:
+    with page.expect_download() as package:
+        page.get_by_role("button", name="Model, bioimage.io zip").click()
+    assert package.value.suggested_filename == "model.zip"
+    assert Path(package.value.path()).read_bytes() == httpx.get(f"{address}/model.zip").content
 
 
 def test_touching_objects_are_parted_by_the_server_and_downloaded_so(page: Page, address: str, tmp_path: Path) -> None:
@@ -249,7 +283,14 @@ def test_every_control_has_a_name_for_those_who_do_not_see_it(page: Page) -> Non
         "slider": ["Opacity", "Threshold", "Smallest object"],
         "checkbox": ["Part objects that touch"],
         "textbox": ["Page of a stack", "Value that stands for white", "Channels"],
-        "button": ["Read it so", "Take a sample", "Mask, PNG", "Overlay, PNG", "Objects, GeoJSON"],
+        "button": [
+            "Read it so",
+            "Take a sample",
+            "Mask, PNG",
+            "Overlay, PNG",
+            "Objects, GeoJSON",
+            "Ask other networks",
+        ],
     }.items():
         for name in names:
             assert page.get_by_role(role, name=name).count() == 1, name  # type: ignore[arg-type]
