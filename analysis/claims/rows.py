@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.labels import factor_label
+from training.study.search import is_at_edge
+from training.study.studies import COMBINATION
 from training.study.trial import Trial
 from training.study.words import pluralize
 
@@ -13,8 +15,6 @@ FACTORS: tuple[str, ...] = tuple(Trial.__dataclass_fields__)
 REPEATS = ("fold", "seed", "switching_tau")  # that only repeat a cell; a tau of its own has each fold where it is auto
 SEARCHED = {"lr": None, "weight_decay": 0.0, "dropout": 0.0}  # factors with a best value, and where their range ends
 NUISANCE = {"optimizer": ("lr",)}  # tuned for each value of the factor, so it does not confound it
-TUNED_ALIKE = ("optimizer", "loss", "scheduler")  # what rates=own tunes the learning rate for
-WIDE = 5.0  # the ratio of two neighbouring learning rates from which there is a decade between them left untried
 ALL_DATA = 100  # percent: the validation images are the training images (Fig. 4, Fig. 11)
 NOT_READ = (  # columns of the tidy table that no claim reads; without them rows are taken in a fraction of the time
     *("source", "figure", "experiment_id", "run_id", "parent_run_id", "trained_run_id", "started", "row"),
@@ -54,38 +54,34 @@ def describe_rows(rows: pd.DataFrame) -> list[str]:
 def edge_caveats(rows: pd.DataFrame) -> list[str]:
     """Where the best value of a searched factor is the first or last one tried, better ones may lie beyond it.
 
-    So they may where a search went on above the best learning rate and left the decade below it untried: search=report.
+    A row whose own learning rate was searched for says so itself: the rates that were tried for it are no rows.
     """
-    notes = []
+    cells = rows[[*(name for name in FACTORS if name not in REPEATS), "rate_at_edge"]].drop_duplicates()
+    at_edge = {"lr": cells["rate_at_edge"].tolist()}
     for factor, natural_end in SEARCHED.items():
         if len(rows[factor].unique()) <= 2:
             continue
         others = [name for name in FACTORS if name not in (factor, *REPEATS) and len(rows[name].unique()) > 1]
         means = rows.groupby([*others, factor], dropna=False)["val_dice"].mean().dropna().reset_index()
-        cells = [cell for _, cell in means.groupby(others, dropna=False)] if others else [means]
-        tried = [cell for cell in cells if len(cell) > 2]
-        best = [float(cell[factor].iloc[int(cell["val_dice"].to_numpy().argmax())]) for cell in tried]
-        at_edge = [
-            value
-            for value, cell in zip(best, tried, strict=True)
-            if value != natural_end and _is_edge(value, cell[factor], leaves_decades=factor == "lr")
+        groups = [group for _, group in means.groupby(others, dropna=False)] if others else [means]
+        found = [
+            best != natural_end and is_at_edge(best, tried[factor], leaves_decades=factor == "lr")
+            for tried in groups
+            if len(tried) > 2
+            for best in [float(tried[factor].iloc[int(tried["val_dice"].to_numpy().argmax())])]
         ]
-        if at_edge:
-            where = f" in {len(at_edge)} of {len(tried)} rows" if len(tried) > 1 else ""
-            notes.append(f"the best {factor_label(factor)} is at the edge of the range tried{where}")
-    return notes
-
-
-def _is_edge(best: float, tried: pd.Series, *, leaves_decades: bool) -> bool:
-    if best in (tried.min(), tried.max()):
-        return True
-    below, above = tried[tried < best].max(), tried[tried > best].min()
-    return leaves_decades and best / below > WIDE > above / best
+        at_edge[factor] = found or at_edge.get(factor, [])
+    return [
+        f"the best {factor_label(factor)} is at the edge of the range tried"
+        + (f" in {sum(found)} of {len(found)} rows" if len(found) > 1 else "")
+        for factor, found in at_edge.items()
+        if any(found)
+    ]
 
 
 def confounders(left: pd.DataFrame, right: pd.DataFrame, match: Sequence[str], compared: str) -> list[str]:
     """A caveat where rows alike in `match` differ in another factor than the compared one."""
-    is_own = compared in TUNED_ALIKE and all((rows["rates"] == "own").all() for rows in (left, right))
+    is_own = compared in COMBINATION and all((rows["rates"] == "own").all() for rows in (left, right))
     held = {compared, *match, *REPEATS, *(("lr",) if is_own else NUISANCE.get(compared, ()))}
     free = [factor for factor in FACTORS if factor not in held]
     keys = [*match, *REPEATS]

@@ -12,12 +12,23 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from analysis.evidence.pooling import POOLING_TAGS, Pool, pool
-from analysis.evidence.schema import EARLIER, EARLIER_VALUES, FACTORS, FLAGS, SUMMARY, TAGS, modernize, tidy
+from analysis.evidence.schema import (
+    EARLIER,
+    EARLIER_VALUES,
+    FACTORS,
+    FLAGS,
+    RATE_AT_EDGE,
+    SUMMARY,
+    TAGS,
+    modernize,
+    tidy,
+)
 from analysis.evidence.store import connect, fetch
 from analysis.evidence.thumbnails import PARTS
 from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE
+from training.study.search import is_at_edge
 from training.study.settings import SEARCH_ROW
-from training.study.studies import STUDIES
+from training.study.studies import COMBINATION, STUDIES
 from training.tracking.kept_runs import to_row
 from training.tracking.store import search_runs
 
@@ -28,6 +39,7 @@ PICTURES = dict(zip(PARTS, (VAL_PICTURE, TRAIN_PICTURE), strict=True))
 PARENT, REUSED = "mlflow.parentRunId", "reused_from"
 PARAMS, METRICS = tuple(FACTORS), tuple(SUMMARY.values())
 KEPT_TAGS = (*TAGS, *EARLIER, *FLAGS, *POOLING_TAGS, PARENT, REUSED, "role")
+SEARCHED_FOR = ("parent_run_id", *COMBINATION)  # what the trials of a search for a learning rate have in common
 RENAMED = {metric: column for column, metric in SUMMARY.items()} | {PARENT: "parent_run_id", REUSED: "trained_run_id"}
 
 
@@ -68,9 +80,9 @@ def load_pool(data_digests: Sequence[str]) -> Loaded:
     with ThreadPoolExecutor(MAX_CONCURRENT) as pool_of_threads:
         found = pool_of_threads.map(functools.partial(_trials_of, client), newest_first)
         children = dict(zip(newest_first, found, strict=True))
-    trained = (run for runs in children.values() for run in runs)
-    table = pd.DataFrame([_row(run) for run in trained if run.data.tags.get("row") != SEARCH_ROW])
-    typed = _typed(table)
+    trained = [run for runs in children.values() for run in runs]
+    table = pd.DataFrame([_row(run) for run in trained if not _is_search(run)])
+    typed = mark_edges(_typed(table), tabulate(run for run in trained if _is_search(run)))
     extra = table[[name for name in (*POOLING_TAGS, "start_time") if name in table]]
     pooled = pool(typed.join(extra))
     if pooled.trials.empty:
@@ -135,6 +147,25 @@ def count_images(trials: pd.DataFrame) -> int:
 def tabulate(runs: Iterable[Run]) -> pd.DataFrame:
     """Finished trials as rows of the tidy table."""
     return _typed(pd.DataFrame([_row(run) for run in runs]))
+
+
+def mark_edges(trials: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
+    """Says which trials have a rate that the search for it, among `searches`, found at the edge of what it tried."""
+    failed = searches["collapsed"] | searches["diverged"]
+    ranked = searches.assign(dice=searches["val_dice"].where(~failed, 0)).sort_values("lr")
+    at_edge = {
+        (*searched, best)
+        for searched, tried in ranked.groupby(list(SEARCHED_FOR))
+        for best in [float(tried["lr"].iloc[int(tried["dice"].to_numpy().argmax())])]
+        if is_at_edge(best, tried["lr"])
+    }
+    own = zip(*(trials[name] for name in (*SEARCHED_FOR, "lr")), strict=True)
+    return trials.assign(**{RATE_AT_EDGE: [one in at_edge for one in own]})
+
+
+def _is_search(run: Run) -> bool:
+    """Whether a trial only searched for a row's learning rate."""
+    return run.data.tags.get("row") == SEARCH_ROW
 
 
 def _trials_of(client: MlflowClient, parent: str) -> list[Run]:

@@ -49,11 +49,12 @@ TEXTS = (
     *TAGS,
 )
 FLAGS = ("collapsed", "diverged")
+RATE_AT_EDGE = "rate_at_edge"  # the search for its own learning rate found it at the edge of what it tried
 EARLIER = {"carry": "baseline"}  # what tags and columns were called until 0.1
 EARLIER_VALUES = {"row": {"printed": "published", "beyond": "extra"}, "study": {"beyond": "extensions"}}
 SCHEMA: dict[str, str] = {
     **dict.fromkeys(TEXTS, "str"),
-    **dict.fromkeys(FLAGS, "bool"),
+    **dict.fromkeys((*FLAGS, RATE_AT_EDGE), "bool"),
     **FACTORS,
     **dict.fromkeys((*SUMMARY, *CURVE), "float64"),
 }

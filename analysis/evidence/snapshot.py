@@ -18,7 +18,7 @@ from analysis.evidence.failures import forget_old_scores
 from analysis.evidence.files import to_parquet, write
 from analysis.evidence.pooling import newest_first, pool
 from analysis.evidence.provenance import provenance, provenance_by_set
-from analysis.evidence.schema import ADDED, CURVE, SCHEMA, SETTINGS, modernize
+from analysis.evidence.schema import ADDED, CURVE, RATE_AT_EDGE, SCHEMA, SETTINGS, modernize, tidy
 from analysis.evidence.store import TEST_COLUMNS, Champion
 from analysis.evidence.thumbnails import Thumbnails, to_webp
 from training.tracking.kept_runs import RUNS
@@ -33,14 +33,15 @@ def from_files(folder: Path, server: str) -> Evidence:
     if not (folder / TRIALS).is_file():
         raise ValueError(f"tables={folder}: it has no {TRIALS}; it must be the tables/ folder beside a report")
     trials = modernize(pd.read_parquet(folder / TRIALS))
-    if missing := [name for name in SCHEMA if name not in trials and name not in (*ADDED, *CURVE, *SETTINGS)]:
+    later = (*ADDED, *CURVE, *SETTINGS, RATE_AT_EDGE)
+    if missing := [name for name in SCHEMA if name not in trials and name not in later]:
         raise ValueError(f"tables={folder}: {TRIALS} lacks {', '.join(missing)}; write that report again")
     thumbnails = _thumbnails(folder / PREDICTIONS)
     facts = json.loads((folder / PROVENANCE).read_text()) if (folder / PROVENANCE).is_file() else {}
     sets = tuple(facts.pop("sets", []))
     others = json.loads((folder / OTHER_CHAMPIONS).read_text()) if (folder / OTHER_CHAMPIONS).is_file() else []
     curves = pd.read_parquet(folder / CURVES) if (folder / CURVES).is_file() else pd.DataFrame(columns=NO_CURVES)
-    trials = forget_old_scores(trials.reindex(columns=list(SCHEMA)).astype(SCHEMA), curves)
+    trials = forget_old_scores(tidy(trials), curves)
     return Evidence(
         trials=add_curve_scores(trials, curves),
         curves=curves,

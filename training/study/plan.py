@@ -12,7 +12,7 @@ from typing import Any
 from training.study.grid import GRID, JUDGE_PERCENT, grid_trials
 from training.study.search import DECADES, DecadeSearch, Grid, Search, TunedGrid
 from training.study.settings import PRESETS, RATE_SEED, SEARCH_ROW, Settings
-from training.study.studies import STUDIES, Baseline, Row, Study, baseline_from_report
+from training.study.studies import COMBINATION, STUDIES, Baseline, Row, Study, baseline_from_report
 from training.study.trial import Trial
 from training.study.tuning import TUNE, Tuning
 from training.study.winning import Results
@@ -154,7 +154,7 @@ def _cells(study: Study, rows: list[Row], settings: Settings) -> list[tuple[Row,
 
 
 def _combination(trial: Trial) -> tuple[str, ...]:
-    return trial.loss, trial.optimizer, trial.scheduler
+    return tuple(getattr(trial, name) for name in COMBINATION)
 
 
 def _start(study: Study, row: Row, settings: Settings) -> Trial:

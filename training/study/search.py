@@ -56,6 +56,7 @@ class Grid:
 
 DECADES = (1e-4, 1e-3, 1e-2, 1e-1)
 STAGES = 3  # of a refinement
+WIDE = 5.0  # the ratio of two neighbouring rates from which there is a decade between them left untried
 DIGITS = ((4, 1), (2, 2), (1, 2))  # (distance from the best digit, how many digits to try), for each stage
 
 
@@ -86,6 +87,20 @@ def narrow_around_best(scores: Mapping[float, float], stage: int) -> list[float]
     if stage < STAGES - 1:
         return sides
     return sides[:1] if scores.get(below, math.inf) > scores.get(above, math.inf) else sides[1:]
+
+
+def is_at_edge(best: float, tried: Iterable[float], *, leaves_decades: bool = True) -> bool:
+    """Whether better values may lie beyond the best: it is the first or the last one tried.
+
+    Or a search for a rate went on above it and left the decade below it untried, as bisect_digits does of a best
+    digit 1.
+    """
+    tried = list(tried)
+    below = max((lr for lr in tried if lr < best), default=None)
+    above = min((lr for lr in tried if lr > best), default=None)
+    if below is None or above is None:
+        return True
+    return leaves_decades and best / below > WIDE > above / best
 
 
 SEARCHES: dict[str, Callable[[Mapping[float, float], int], list[float]]] = {

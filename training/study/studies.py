@@ -15,6 +15,7 @@ from training.study.search import DECADES
 from training.study.trial import LOSSES, OPTIMIZERS, Trial
 
 REPORT_OPTIMIZERS = tuple(name for name in OPTIMIZERS if name != "adamw")
+COMBINATION = ("loss", "optimizer", "scheduler")  # what rates=own searches a learning rate for
 LearningRates = Mapping[tuple[str, ...], float]  # by (loss, optimizer) or (loss, optimizer, scheduler)
 REPORT_LOSSES = ("switching", "bce", "inverse_dice", "dice")  # in the order of Figure 19
 PERCENTS = (20, 40, 60, 80, 100)

@@ -259,6 +259,12 @@ def test_a_best_rate_whose_lower_decade_a_search_left_untried_is_at_an_edge(
     assert ("the best learning rate is at the edge of the range tried" in edge_caveats(tidy(rows))) == edge
 
 
+def test_a_row_s_own_rate_at_the_edge_of_its_search_is_a_caveat() -> None:
+    rows = [row("schedulers", 0.7, optimizer=name, rate_at_edge=name == "sgd") for name in ("adam", "sgd", "rmsprop")]
+    assert edge_caveats(tidy(six(rows))) == ["the best learning rate is at the edge of the range tried in 1 of 3 rows"]
+    assert edge_caveats(tidy(six([one | {"rate_at_edge": False} for one in rows]))) == []
+
+
 def test_no_dropout_is_the_natural_end_of_its_range_and_no_edge() -> None:
     rows = [row("dropout", 0.7 - dropout, dropout=dropout) for dropout in (0.0, 0.2, 0.5)]
     assert not any("edge" in caveat for caveat in found("dropout.1", rows).caveats)

@@ -4,9 +4,11 @@ import math
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from claim_rows import row
 from made_up import (
     DIGEST,
     experiment,
@@ -22,6 +24,7 @@ from analysis.evidence import evidence, runs, snapshot, store
 from analysis.evidence.schema import SCHEMA, load_published, tidy
 from analysis.page.pictures import study_thumbnails
 from analysis.page.tables import compare
+from training.study.settings import RATE_SEED
 from training.study.studies import STUDIES
 from training.study.trial import Trial
 
@@ -55,6 +58,25 @@ def test_a_published_dice_of_5e_10_is_a_collapsed_run() -> None:
     published = load_published()
     collapsed = published[published["collapsed"]]
     assert list(zip(collapsed["figure"], collapsed["train_percent"], strict=True)) == [("4", 20), ("16", 80)]
+
+
+def test_a_row_whose_rate_search_ended_at_an_edge_says_so() -> None:
+    """Of each search by itself: of a study run, and of what is tuned alike in it. A failed run is not the best."""
+    rates = (1e-4, 1e-3, 1e-2, 1e-1)
+
+    def searched(best: float, **alike: Any) -> list[dict[str, Any]]:
+        return [row("schedulers", 0.7 if lr == best else 0.5, lr=lr, seed=RATE_SEED, **alike) for lr in rates]
+
+    tried = [
+        *searched(1e-1, optimizer="adam", parent_run_id="one"),
+        *searched(1e-2, optimizer="adam", parent_run_id="other"),
+        *searched(1e-2, optimizer="sgd", parent_run_id="one"),
+        row("schedulers", 0.9, lr=1.0, seed=RATE_SEED, optimizer="sgd", parent_run_id="one", diverged=True),
+    ]
+    cells = [("adam", 1e-1, "one"), ("adam", 1e-2, "other"), ("adam", 1e-3, "one"), ("sgd", 1e-2, "one")]
+    trials = [row("schedulers", 0.7, optimizer=name, lr=lr, parent_run_id=parent) for name, lr, parent in cells]
+    assert runs.mark_edges(tidy(trials), tidy(tried))["rate_at_edge"].tolist() == [True, False, False, False]
+    assert not runs.mark_edges(tidy(trials), tidy([]))["rate_at_edge"].any()
 
 
 @pytest.mark.usefixtures("made_up")
