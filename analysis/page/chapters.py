@@ -72,6 +72,7 @@ class CheckedClaim:
 @dataclass(frozen=True)
 class Chapter:
     study: Study
+    is_report: bool  # what it asks is the report's
     heads: tuple[str, ...]  # of the factors' columns
     score: str  # what the table compares
     rows: tuple[TableRow, ...]
@@ -118,6 +119,7 @@ def make_chapters(
         table = compare(study, published, runs)
         chapter = Chapter(
             study=study,
+            is_report=any(claim.study == study.name for claim in CLAIMS),
             heads=tuple(factor_label(factor) for factor in cell_factors(study)),
             score="best learning rate" if study.search_lr else "val Dice",
             rows=tuple(_row(study, row, found) for row in table.to_dict("records")),
@@ -219,8 +221,7 @@ def _short(study: Study, trials: pd.DataFrame) -> str:
 def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> TableRow:
     link = found.link(row["experiment_id"], row["run_id"] if row["n"] == 1 else row["parent_run_id"])
     cells = tuple(value_label(factor, row[factor]) for factor in cell_factors(study))
-    failed = [(row["collapsed"], "collapsed"), (row["diverged"], "diverged")]
-    notes = [f"{count} {word}" for count, word in failed if count]
+    notes = [f"{row[word]} {word}" for word in ("collapsed", "diverged") if row[word]]
     if (dice := row["own_val_dice"]) == dice:
         notes.append(f"{number(dice)} at own size")
     if alarms := false_alarms(row["val_false_alarms"], row["val_empty_images"]):
@@ -237,9 +238,8 @@ def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> TableRow:
         return TableRow(
             cells, row["extra"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes), link
         )
-    published = number(row["published_val_dice"])
+    published, difference = number(row["published_val_dice"]), signed(mean - row["published_val_dice"])
     measured = number(mean) + (f" ± {number(sd)}" if sd == sd else "")
-    difference = signed(mean - row["published_val_dice"])
     return TableRow(cells, row["extra"], published, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
 
 

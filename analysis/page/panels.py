@@ -16,9 +16,10 @@ from analysis.claims.verdicts import Assessments, Claim
 from analysis.page import figures
 from analysis.page.figures import sorted_values
 from analysis.page.tables import MAX_FACTORS, by_change, cell_factors, cell_names
-from training.study.studies import Study
+from training.study.studies import DEFAULT_LRS, Study
 
 WIDTH = 7.2  # inches; text is 9 points, so it stays legible at half size
+RATE = "learning rate"  # in place of lr, where a study has each optimizer's own and PyTorch's default
 
 
 def curves_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, score: str) -> Figure:
@@ -27,6 +28,9 @@ def curves_figure(study: Study, trials: pd.DataFrame, curves: pd.DataFrame, scor
         return variants_figure(study, trials, curves, score)
     colour_by, facet_by, style_by = layout(study)
     data = curves[["run_id", "epoch", score]].merge(trials[["run_id", *cell_factors(study)]], on="run_id")
+    if RATE in (colour_by, facet_by, style_by):
+        is_default = data["lr"] == data["optimizer"].map(DEFAULT_LRS)
+        data = data.assign(**{RATE: is_default.map({True: "PyTorch's default", False: "its own"})})
     colours = figures.colours_of(colour_by, sorted_values(data[colour_by]))
     facets = sorted_values(data[facet_by]) if facet_by else [""]
     figure, panels = _panels(len(facets))
@@ -155,6 +159,8 @@ def effects_figure(claims: Sequence[Claim], published: Assessments, measured: As
 def layout(study: Study) -> tuple[str, str, str]:
     """Which factor the colours, the panels and the dashes stand for; the last two may be empty."""
     factors = cell_factors(study)
+    if "lr" in factors and not study.search_lr:
+        return RATE, "optimizer", ""
     colour_by = "optimizer" if "optimizer" in factors else factors[-1]
     facet_by, style_by, *_ = [*(factor for factor in factors if factor != colour_by), "", ""]
     return colour_by, facet_by, style_by
