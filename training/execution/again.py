@@ -15,9 +15,9 @@ from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.data.split import make_split
+from training.execution.checkpoints import checkpoint_of
 from training.execution.jobs import Job, Outcome
 from training.execution.pool import Pool
-from training.execution.study_run import checkpoint_of
 from training.study.trial import Trial
 from training.tracking import runs
 from training.tracking.kept_runs import REUSED, find_reusing, replace_restored

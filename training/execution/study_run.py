@@ -10,16 +10,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from training.command.preparation import Prepared
 from training.command.progress import Progress
 from training.data.split import split_digest
+from training.execution.checkpoints import checkpoint_of, drop_checkpoint
 from training.execution.identity import result_hash, results_version
 from training.execution.jobs import COLLAPSED, EpochDone, Job, Outcome
 from training.execution.summary import describe_outcome
-from training.network.checkpoint import drop_checkpoint
 from training.study.plan import Plan, describe, trial_work
 from training.study.settings import SEARCH_ROW, Settings
 from training.study.trial import Trial
@@ -31,7 +30,6 @@ if TYPE_CHECKING:  # what is asked of MLflow is asked through training/tracking
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-CHECKPOINTS = Path("mlruns/checkpoints")  # of trials that are being trained
 POLL_SECONDS = 2.0  # after a trial that another process trains
 
 
@@ -210,11 +208,6 @@ def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> Job:
         checkpoint=checkpoint_of(digest),
         judges=session.prepared.judges_beside(split) if plan.study.is_table else (),
     )
-
-
-def checkpoint_of(digest: str) -> Path:
-    """Where the trial of this result hash is kept while it trains."""
-    return CHECKPOINTS.resolve() / f"{digest}.safetensors"
 
 
 def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:

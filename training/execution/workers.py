@@ -22,10 +22,11 @@ from training.data.images import Pixels
 from training.data.own_size import ImageScore, mean_own_dice, score_image
 from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE, PredictionRow, draw_predictions
 from training.data.split import Split
+from training.execution.checkpoints import drop_checkpoint
 from training.execution.jobs import COLLAPSED, FORWARDED_ENV, EpochDone, Job, Outcome, Timing
 from training.network.applied import find_not_applied
 from training.network.batches import DeviceSet
-from training.network.checkpoint import TrialProgress, drop_checkpoint, read_checkpoint, write_checkpoint
+from training.network.checkpoint import TrialProgress, read_checkpoint, write_checkpoint
 from training.network.engine import Diverged, Training, begin, evaluate, make_model, predict, train
 from training.network.metrics import dice_per_image
 from training.network.step import Step, compile_step, forward_pass

@@ -50,12 +50,6 @@ def write_checkpoint(path: Path, training: Training, progress: TrialProgress) ->
     half.replace(path)
 
 
-def drop_checkpoint(path: Path) -> None:
-    """A trial that is finished needs none; nor what a process that died wrote half."""
-    for file in path.parent.glob(f"{path.name}*"):
-        file.unlink(missing_ok=True)
-
-
 def read_checkpoint(path: Path, training: Training) -> TrialProgress:
     """Bring a fresh training to where the checkpoint was. Raises ValueError for a file that is no checkpoint of it."""
     try:
