@@ -49,6 +49,19 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where there are several, they would spin meanwhile
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no process is left alone with one of them in the end.
+
+    First of all one that makes the chain; the others that want it come last of these, so that none waits for it.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    chained = {item.path for item in items if {"make_chain", "make_serving"} & vars(item.module).keys()} | {
+        item.path for item in items if "chain" in item.fixturenames
+    }
+    first = next((item.path for item in items if item.path in chained), None)
+    items.sort(key=lambda item: (item.path != first, item.path not in slow, item.path in chained))
+
+
 @pytest.fixture(autouse=True)
 def _no_experiment_is_left() -> Iterator[None]:
     """MLflow sets this variable when it logs a model, for whoever comes after in this process."""

@@ -13,7 +13,9 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from training.command.machine import Machine, keep_memory, set_deterministic
 from training.data.framing import assemble
@@ -28,7 +30,6 @@ from training.network.applied import find_not_applied
 from training.network.batches import DeviceSet
 from training.network.checkpoint import TrialProgress, read_checkpoint, write_checkpoint
 from training.network.engine import Diverged, Training, begin, evaluate, make_model, predict, train
-from training.network.metrics import dice_per_image
 from training.network.step import Step, compile_step, forward_pass
 from training.network.unet import UNet
 from training.study.trial import Trial
@@ -208,21 +209,24 @@ def score_images(
     model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet, indices: tuple[int, ...]
 ) -> list[ImageScore]:
     """The model on each of these images, at image_size and at the image's own size."""
-    scores = []
-    for index in indices:
-        probabilities = predict(model, on_device.images[list(images.tiles(index))], trial.precision)
-        scores.append(score_image(images, index, probabilities[:, 0].cpu().numpy()))
-    return scores
+    return [
+        score_image(images, index, predict_tiles(model, trial, on_device, list(images.tiles(index))))
+        for index in indices
+    ]
 
 
 def draw_sheet(model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet, shown: tuple[int, ...]) -> Pixels:
     """The model's predictions on some of the images, as a picture."""
-    _, counts = evaluate(model, trial, on_device, shown)
     rows = []
-    for index, dice in zip(shown, dice_per_image(counts).tolist(), strict=True):
+    for index in shown:
         tiles, size = list(images.tiles(index)), (images.facts[index].height, images.facts[index].width)
-        probability = predict(model, on_device.images[tiles], trial.precision)[:, 0].cpu().numpy()
+        probability = predict_tiles(model, trial, on_device, tiles)
         arrays = (images.images[tiles], images.masks[tiles], probability)
         image, mask, predicted = (assemble(array, images.frame, *size) for array in arrays)
-        rows.append(PredictionRow(image, mask, predicted, dice))
+        rows.append(PredictionRow(image, mask, predicted, score_image(images, index, probability).dice))
     return draw_predictions(rows)
+
+
+def predict_tiles(model: UNet, trial: Trial, on_device: DeviceSet, tiles: list[int]) -> NDArray[np.float32]:
+    """(n, h, w) probabilities of the foreground."""
+    return predict(model, on_device.images[tiles], trial.precision)[:, 0].cpu().numpy()
