@@ -13,6 +13,7 @@ from training.command.options import ALL
 from training.data.image_set import data_name
 from training.study.grid import GRID
 from training.study.intervals import MIN_UNITS
+from training.study.live import LIVE
 from training.study.studies import STUDIES
 from training.study.tuning import TUNE
 
@@ -45,7 +46,7 @@ def describe(study: str, seeds: int, found: "Assessments", source: str) -> list[
     from analysis.claims.claims import ALL_CLAIMS
     from analysis.claims.contrasts import detectable
 
-    if study in (TUNE.name, GRID.name):
+    if study in (TUNE.name, GRID.name, LIVE.name):
         return [f"{study} trains too few seeds of a configuration, so it decides no claim"]
     if seeds < MIN_UNITS:
         return [f"with {seeds} of every cell no verdict is decided: give at least -P seeds={MIN_UNITS}"]

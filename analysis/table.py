@@ -1,6 +1,6 @@
-"""Keeps the trained cells of `grid` as a table: `python -m analysis.table --data FOLDER --out grid_table`.
+"""Keeps cells of `grid` and plays of `live` as a table: `python -m analysis.table --data FOLDER --out grid_table`.
 
-It may be called while the grid is trained: what is there is kept.
+It may be called while they are trained: what is there is kept.
 """
 
 import argparse
@@ -27,6 +27,9 @@ def table(arguments: Sequence[str]) -> int:
     grid_table.keep(found, options.out)
     store.log_files(options.out, "table", MODULE)
     print(f"{options.out.resolve()}: {len(found.cells)} trainings, {found.share:.1%} of the grid with both seeds")
+    if len(found.plays) or found.unfinished:
+        count = len(found.plays.drop_duplicates(["player", "repeat"]))
+        print(f"{count} live plays; {found.unfinished} that have only begun are left out")
     return 0
 
 

@@ -39,7 +39,7 @@ def tournament(arguments: Sequence[str]) -> int:
     table = read(options.table)
     board = make_board(table)
     replays = find_replays(options, board)
-    print(f"{len(board.trials)} cells of {board.data}, {table.share:.1%} of the grid; players take what is there")
+    print(f"{len(board.cells.trials)} cells of {board.data}, {table.share:.1%} of the grid; players take what is there")
     played = list(
         tqdm(
             play_all(board, options.trials, replays, options.workers or os.cpu_count() or 1),
@@ -62,13 +62,13 @@ def tournament(arguments: Sequence[str]) -> int:
 
 def find_replays(options: argparse.Namespace, board: "Board") -> dict[str, int]:
     """How often each player plays; random search always does, because it is the zero of all scores."""
-    from analysis.replays.players import PLAYERS, make_player
+    from training.study.players import PLAYERS, make_player
 
     known = {ALL: list(PLAYERS), USUAL: [name for name in PLAYERS if name != SLOW]}
     names = known.get(options.players) or [name.strip() for name in options.players.split(",")]
     names = list(dict.fromkeys(["random", *names]))
     for name in names:
-        make_player(name, board.trials[0], options.trials, board.space)  # raises for what is no player
+        make_player(name, board.cells.trials[0], options.trials, board.cells.space)  # raises for what is no player
     if options.replays < (least := 2 * board.judged.shape[-1]):
         images = board.judged.shape[-1]
         raise ValueError(f"replays={options.replays}: {images} judging images with 2 seeds take at least {least}")

@@ -1,7 +1,7 @@
 """The cells of `grid` as a table: read from a store while it grows, or from the files it was kept in.
 
-Three parquet files with a card: a row per trained cell and seed, per epoch of it, and per image that judged it. A
-fourth holds the runs themselves, so that the grid goes on elsewhere after `mlflow run . -e restore`.
+Parquet files with a card: a row per trained cell and seed, per epoch of it, and per image that judged it; and the same
+of the plays of `live`. Another holds the runs themselves, so that both go on elsewhere after `mlflow run . -e restore`.
 """
 
 import json
@@ -9,16 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+from mlflow.entities import Run
 
 from analysis.evidence.files import to_parquet, write
+from analysis.evidence.plays import PLAY_COLUMNS, tabulate_plays
 from analysis.evidence.runs import load_csv, load_curves, tabulate
 from analysis.evidence.schema import FACTORS
 from analysis.evidence.store import connect
-from training.study.grid import JUDGE_PERCENT, NUM_CELLS, SEEDS, VALUES
+from training.study.grid import GRID, JUDGE_PERCENT, NUM_CELLS, SEEDS, VALUES
+from training.study.live import LIVE, ROLES
 from training.tracking.kept_runs import RUNS, to_row
 from training.tracking.store import search_runs
 
 CELLS, EPOCHS, IMAGES, CARD = "cells.parquet", "epochs.parquet", "judge_images.parquet", "README.md"
+PLAYS = "plays.parquet"
 REPEATED = (*VALUES, "seed")  # what the cells of one table may differ in
 COLUMNS = {
     "val_dice": "validation Dice of the best epoch, mean over the images that have foreground, at image_size",
@@ -36,16 +40,18 @@ COLUMNS = {
     "torch": "its version",
     "git_commit": "of this project",
     "started": "UTC",
-    "run_id": "the key of the other two files",
+    "run_id": "the key of the other files",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridTable:
     cells: pd.DataFrame  # all factors of Trial, then COLUMNS
-    epochs: pd.DataFrame  # run_id, epoch, val_dice and the other columns of epochs.csv
-    images: pd.DataFrame  # run_id, image, own_dice and the other columns of judge_images.csv
+    epochs: pd.DataFrame  # of cells and plays: run_id, epoch, val_dice and the other columns of epochs.csv
+    images: pd.DataFrame  # likewise: run_id, image, own_dice and the other columns of judge_images.csv
     kept_runs: pd.DataFrame = field(default_factory=pd.DataFrame)  # as training/tracking/kept_runs.py reads them
+    plays: pd.DataFrame = field(default_factory=pd.DataFrame)  # PLAY_COLUMNS, then those of cells; finished ones
+    unfinished: int = 0  # plays that are left out; files do not say
 
     @property
     def share(self) -> float:
@@ -54,28 +60,40 @@ class GridTable:
 
 
 def load(data: str) -> GridTable:
-    """What is trained so far on images of this name, with the settings, images and split of the last cell.
+    """What is trained so far on images of this name, with the settings, images and split of the last cell; and of
+    plays, with those and the budget of the last one.
 
     Raises ValueError where there is none.
     """
     found = search_runs(connect(), "tags.role = 'cell' and attributes.status = 'FINISHED'", "start_time ASC", page=1000)
     runs = [run for run in found if run.data.tags["data"] == data]  # a filter of MLflow takes no quote in a name
-    if not runs:
+    trained, played = ([run for run in runs if run.data.tags["study"] == name] for name in (GRID.name, LIVE.name))
+    if not trained:
         raise ValueError(f"data={data}: no cell is trained on images of this name; `mlflow run . -e grid -P data=...`")
-    last = runs[-1].data.tags
-    alike = [run for run in runs if all(run.data.tags[tag] == last[tag] for tag in ("data_digest", "split_digest"))]
-    cells = tabulate(alike)
-    settings = [name for name in FACTORS if name not in REPEATED]
-    same = (cells[settings] == cells[settings].iloc[-1]).all(axis="columns")
-    cells = cells[same].drop_duplicates([*VALUES, "seed"]).reset_index(drop=True)
-    rows = {run.info.run_id: to_row(run) for run in alike}
-    kept = pd.DataFrame([rows[run_id] for run_id in cells["run_id"]])
-    trained = dict(zip(cells["run_id"], kept["run_id"], strict=True))  # who was restored has the id it had first
-    cells, epochs, images = (
-        found.assign(run_id=found["run_id"].map(trained))
-        for found in (cells[[*FACTORS, *COLUMNS]], load_curves(cells), load_csv(cells, "judge_images.csv"))
+    cells = _alike(trained)
+    both = pd.concat([cells, *([_alike(played)] if played else [])], ignore_index=True)
+    rows = {run.info.run_id: to_row(run) for run in runs}
+    kept = pd.DataFrame([rows[run_id] for run_id in both["run_id"]])
+    first_ids = dict(zip(both["run_id"], kept["run_id"], strict=True))  # who was restored has the id it had first
+    both, epochs, images = (
+        found.assign(run_id=found["run_id"].map(first_ids))
+        for found in (both[[*FACTORS, *COLUMNS]], load_curves(both), load_csv(both, "judge_images.csv"))
     )
-    return GridTable(cells=cells, epochs=epochs, images=images, kept_runs=kept)
+    budget = int(played[-1].data.tags["trials"]) if played else 0
+    plays, unfinished = tabulate_plays(both.iloc[len(cells) :], budget)
+    cells = both.iloc[: len(cells)]
+    return GridTable(cells=cells, epochs=epochs, images=images, kept_runs=kept, plays=plays, unfinished=unfinished)
+
+
+def _alike(runs: list[Run]) -> pd.DataFrame:
+    """Rows of the runs with the settings, images and split of the last, each trial once."""
+    last = runs[-1].data.tags
+    rows = tabulate(
+        run for run in runs if all(run.data.tags[tag] == last[tag] for tag in ("data_digest", "split_digest"))
+    )
+    settings = [name for name in FACTORS if name not in REPEATED]
+    same = (rows[settings] == rows[settings].iloc[-1]).all(axis="columns")
+    return rows[same].drop_duplicates(list(REPEATED))
 
 
 def read(folder: Path) -> GridTable:
@@ -85,13 +103,15 @@ def read(folder: Path) -> GridTable:
             f"table={folder}: it has no {missing[0]}; it must be a folder that `mlflow run . -e table` wrote"
         )
     cells, epochs, images = (pd.read_parquet(folder / name) for name in (CELLS, EPOCHS, IMAGES))
-    kept = pd.read_parquet(folder / RUNS) if (folder / RUNS).is_file() else pd.DataFrame()
-    return GridTable(cells=cells, epochs=epochs, images=images, kept_runs=kept)
+    kept, plays = (  # what an earlier version wrote has neither
+        pd.read_parquet(folder / name) if (folder / name).is_file() else pd.DataFrame() for name in (RUNS, PLAYS)
+    )
+    return GridTable(cells=cells, epochs=epochs, images=images, kept_runs=kept, plays=plays)
 
 
 def keep(table: GridTable, folder: Path) -> None:
     """The table as files, with its card."""
-    files = {CELLS: table.cells, EPOCHS: table.epochs, IMAGES: table.images, RUNS: table.kept_runs}
+    files = {CELLS: table.cells, EPOCHS: table.epochs, IMAGES: table.images, PLAYS: table.plays, RUNS: table.kept_runs}
     for name, rows in files.items():
         write(folder / name, to_parquet(rows))
     write(folder / CARD, card(table, folder.name))
@@ -103,6 +123,7 @@ def card(table: GridTable, name: str) -> str:
     fixed = json.dumps({factor: first[factor] for factor in FACTORS if factor not in REPEATED}, default=bool)
     varied = "\n".join(f"| `{factor}` | {', '.join(map(str, values))} |" for factor, values in VALUES.items())
     columns = "\n".join(f"| `{column}` | {words} |" for column, words in COLUMNS.items())
+    plays = "" if table.plays.empty else _card_of_plays(table)
     settings = f"-P epochs={first['epochs']:.0f} -P image_size={first['image_size']:.0f}"
     return f"""# {name}: a full grid of U-Net trainings
 
@@ -129,9 +150,9 @@ All else is the same for all: `{fixed}`.
 | --- | --- |
 {columns}
 
-`{EPOCHS}` has a row per epoch of each, with `run_id`, `epoch`, `val_dice` and what else was measured then.
-`{IMAGES}` has a row per image that judged it, with `own_dice`, missing where the image has no foreground.
-`{RUNS}` is for `mlflow run . -e restore -P tables={name}`, after which the grid goes on where this table ends.
+{plays}`{EPOCHS}` has a row per epoch of each training: `run_id`, `epoch`, `val_dice` and what else was measured then.
+`{IMAGES}` has a row per image that judged one, with `own_dice`, missing where the image has no foreground.
+`{RUNS}` is for `mlflow run . -e restore -P tables={name}`, after which `grid` and `live` go on where this table ends.
 
 The images that judge are {JUDGE_PERCENT} % of all: development images that neither train nor validate, and no test
 images. Choose by `own_val_dice` of one seed and judge by `judge_dice` of the other.
@@ -140,4 +161,22 @@ Made with `mlflow run . -e grid -P data=FOLDER {settings}`, {first["started"]} t
 {", ".join(sorted(set(cells["device"])))}, commit {first["git_commit"]}, torch {first["torch"]}.
 
 Licence: Apache-2.0, as the project. The images are not in it.
+"""
+
+
+def _card_of_plays(table: GridTable) -> str:
+    """What was played live, as a part of the card: Markdown, with an empty line at its end."""
+    plays = table.plays[table.plays["role"] == ROLES[1]]
+    counts = ", ".join(f"{count} of {player}" for player, count in plays.groupby("player", sort=False).size().items())
+    columns = "\n".join(f"| `{column}` | {words} |" for column, words in PLAY_COLUMNS.items())
+    left_out = f"\n{table.unfinished} more had only begun and are left out." if table.unfinished else ""
+    return f"""`{PLAYS}` has plays of `mlflow run . -e live` with {plays["trials"].iloc[0]} trials each:
+{counts}.{left_out}
+
+A row is a training of a play, with the columns of `{CELLS}` and
+
+| column | what it is |
+| --- | --- |
+{columns}
+
 """

@@ -33,7 +33,7 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float) -> Path:
     content = {
         "outcome": outcome,
         "data": board.data,
-        "num_cells": len(board.trials),
+        "num_cells": len(board.cells.trials),
         "num_images": board.judged.shape[-1],
         "one_pass": board.one_pass,
         "share": f"{share:.0%}" if share >= 0.01 else f"{share:.1%}",

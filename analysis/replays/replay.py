@@ -13,11 +13,8 @@ from scipy import stats
 
 from analysis.claims.verdicts import ERROR
 from analysis.replays.board import Board
-from analysis.replays.players import make_player
-from training.study.strategies import Strategy
+from training.study.players import begin
 from training.study.trial import Trial
-from training.study.tuning import Tuning
-from training.study.winning import Results
 
 NONE = -1  # no cell: no trial in full is finished yet
 CHUNK = 10  # replays that a process is given at once
@@ -35,35 +32,14 @@ class Played:
     wrong: int  # of these
 
 
-class OnBoard:
-    """A strategy whose suggestions are moved to the nearest cell that is there, and which is told what that came to."""
-
-    def __init__(self, strategy: Strategy, board: Board) -> None:
-        self.strategy, self.board, self.asked = strategy, board, dict[Trial, Trial]()
-
-    def suggest(self, number: int, results: Results) -> Trial | None:
-        told = {asked: results[cell] for asked, cell in self.asked.items() if cell in results}
-        asked = self.strategy.suggest(number, told)
-        if asked is None:
-            return None
-        cell = self.board.trials[self.board.nearest(asked)].replace(epochs=asked.epochs, seed=asked.seed)
-        self.asked[asked] = cell
-        return cell
-
-
 def play(board: Board, player: str, trials: int, replay: int) -> Played:
     """The replay of this number; even ones choose by the first seed, odd ones by the second."""
     chooser = replay % len(board.seeds)
-    base = board.trials[0].replace(
-        **{"loss": "switching", "optimizer": "adam", "lr": 1e-4, "scheduler": "none"},
-        **{"weight_decay": 0.0, "dropout": 0.0, "seed": replay // len(board.seeds)},
-    )
-    strategy = OnBoard(make_player(player, base, trials, board.space), board)
-    tuning = Tuning(base, player, trials, strategy=strategy)
+    tuning = begin(board.cells, player, trials, seed=replay // len(board.seeds))
     results: dict[Trial, float] = {}
     while batch := tuning.propose(results):
-        results |= {trial: board.score(board.nearest(trial), chooser, trial.epochs) for trial in batch}
-    asked = [(board.nearest(trial), trial.epochs) for trial in dict.fromkeys(tuning.asked)]
+        results |= {trial: board.score(board.cells.nearest(trial), chooser, trial.epochs) for trial in batch}
+    asked = [(board.cells.nearest(trial), trial.epochs) for trial in dict.fromkeys(tuning.asked)]
     decided, wrong = compare(board, chooser, [cell for cell, epochs in asked if epochs == board.epochs])
     return Played(
         player=player,

@@ -31,7 +31,7 @@ def test_it_is_the_spread_of_earlier_runs_that_says_what_is_seen() -> None:
 def test_few_seeds_decide_nothing_and_say_so() -> None:
     (line,) = describe("all", 2, {}, "nothing")
     assert "at least -P seeds=3" in line
-    for name in ("tune", "grid"):
+    for name in ("tune", "grid", "live"):
         said = describe(name, 1, {}, "nothing")
         assert said == [f"{name} trains too few seeds of a configuration, so it decides no claim"]
 

@@ -1,4 +1,4 @@
-"""`-e grid` on a real store: judged on images of its own, nothing twice, and a table that says what is there."""
+"""`-e grid` and `-e live` on a real store: judged on images of their own, nothing twice, and a table that says so."""
 
 from pathlib import Path
 
@@ -17,16 +17,20 @@ from training.tracking.runs import read_json
 pytestmark = pytest.mark.slow
 
 GRID = ("--epochs", "2", "--cells", "2")
+LIVE = ("--epochs", "2", "--trials", "2", "--repeats", "1")
+PLAYED = 3 * (2 + 1)  # trainings
 
 
 @pytest.fixture(scope="module")
 def trained(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
-    """One cell, then, started again, two."""
+    """One cell, then, started again, two; then a play of each player."""
     studies = Studies(tmp_path_factory.mktemp("grid"), discs)
     assert studies.run("grid", *GRID[:-1], "1")[0] == 0
     status, said = studies.run("grid", *GRID)
     assert status == 0, said
     assert "2 trial(s) were trained before and are reused" in said
+    status, said = studies.run("live", *LIVE)
+    assert status == 0, said
     return studies
 
 
@@ -40,7 +44,7 @@ def kept(trained: Studies) -> GridTable:
 
 def test_no_cell_is_trained_twice_and_none_keeps_weights(trained: Studies) -> None:
     cells = trained.runs("tags.role = 'cell'")
-    assert [run.info.status for run in cells] == ["FINISHED"] * 4
+    assert [run.info.status for run in cells] == ["FINISHED"] * (4 + PLAYED)
     client = MlflowClient(trained.uri)
     files = {file.path for run in cells for file in client.list_artifacts(run.info.run_id)}
     assert files == {"epochs.csv", "judge_images.csv", "trial.json", "val_images.csv"}
@@ -62,9 +66,17 @@ def test_the_table_has_a_row_per_training_and_per_epoch_and_per_image_of_it(trai
     assert kept.share == pytest.approx(2 / NUM_CELLS)
     assert set(kept.epochs.groupby("run_id").size()) == {2}
     means = kept.images.groupby("run_id")["own_dice"].mean()
-    assert kept.cells.set_index("run_id")["judge_dice"].to_dict() == pytest.approx(means.to_dict())
     best = kept.epochs.groupby("run_id")["val_dice"].max()
-    assert kept.cells.set_index("run_id")["val_dice"].to_dict() == pytest.approx(best.to_dict())
+    trainings = pd.concat([kept.cells, kept.plays]).set_index("run_id")
+    assert trainings["judge_dice"].to_dict() == pytest.approx(means.to_dict())
+    assert trainings["val_dice"].to_dict() == pytest.approx(best.to_dict())
+
+
+def test_every_play_is_kept_with_the_training_that_judges_its_choice(kept: GridTable) -> None:
+    plays = kept.plays
+    assert (len(plays), plays["seed"].nunique()) == (PLAYED, 6), "a seed that tunes and one that judges, of each play"
+    assert set(plays["train_percent"]) == set(kept.cells["train_percent"])
+    assert set(kept.kept_runs["run_id"]) == {*kept.cells["run_id"], *plays["run_id"]}
 
 
 def test_its_card_names_every_column_and_its_three_lines_of_pandas_work(
@@ -80,7 +92,7 @@ def test_its_card_names_every_column_and_its_three_lines_of_pandas_work(
     assert isinstance(pd.read_parquet("kept/cells.parquet")["loss"].iloc[0], str)
 
 
-def test_a_table_is_restored_in_another_store_and_the_grid_goes_on_there(
+def test_a_table_is_restored_in_another_store_and_goes_on_there(
     trained: Studies, kept: GridTable, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = Studies(tmp_path, discs)
@@ -90,12 +102,17 @@ def test_a_table_is_restored_in_another_store_and_the_grid_goes_on_there(
     status, said = elsewhere.run("grid", *GRID[:-1], "3")
     assert status == 0, said
     assert "4 trial(s) were trained before and are reused" in said
+    status, said = elsewhere.run("live", *LIVE)
+    assert status == 0, said
+    assert [line.split()[0] for line in said.splitlines() if "trained before" in line] == ["6", "3"]
     assert table(["--data", str(discs), "--out", "again"]) == 0
     again = read(tmp_path / "again")
     for one, other in zip(
-        (kept.cells, kept.epochs, kept.images), (again.cells, again.epochs, again.images), strict=True
+        (kept.cells, kept.epochs, kept.images, kept.plays),
+        (again.cells, again.epochs, again.images, again.plays),
+        strict=True,
     ):
-        rows = other[other["run_id"].isin(kept.cells["run_id"])].reset_index(drop=True)
+        rows = other[other["run_id"].isin(kept.kept_runs["run_id"])].reset_index(drop=True)
         pd.testing.assert_frame_equal(rows, one, check_dtype=False)
     assert len(again.cells) == 6
 
@@ -114,10 +131,11 @@ def test_no_cell_is_promoted(
     [
         (["--cells", "none"], "cells='none' must be a whole number from 1 to"),
         (["--protocol", "report"], "it leaves no images to judge cells by"),
+        (["--repeats", "0"], "trials=60 and repeats=0: a play takes at least 1 trial"),
     ],
 )
 def test_what_cannot_be_used_is_refused(given: list[str], words: str, discs: Path, tmp_path: Path) -> None:
-    status, said = Studies(tmp_path, discs).run("grid", *given)
+    status, said = Studies(tmp_path, discs).run("live" if "--repeats" in given else "grid", *given)
     assert status == 2
     assert words in said
 

@@ -12,6 +12,7 @@ from training.data.mask_rule import AUTO
 from training.data.read_options import ReadOptions
 from training.study.grid import GRID, NUM_CELLS
 from training.study.intervals import MIN_UNITS
+from training.study.live import LIVE
 from training.study.plan import RUNNABLE
 from training.study.search import SEARCHES
 from training.study.settings import BASELINES, BUDGETS, PRESETS
@@ -80,9 +81,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--strategy", default="tpe", help=f"of {TUNE.name}: {', '.join(STRATEGIES)}, or FILE.py:Class (docs/tuning.md)"
     )
-    parser.add_argument("--trials", type=whole_number, default=60, help=f"that {TUNE.name} may cost, in full ones")
+    parser.add_argument(
+        "--trials", type=whole_number, default=60, help=f"that {TUNE.name}, or a play of {LIVE.name}, may cost, in full"
+    )
     parser.add_argument("--hours", type=float, default=math.inf, help=f"after which {TUNE.name} asks for nothing more")
     parser.add_argument("--cells", default=ALL, help=f"of {GRID.name}: the first so many of {NUM_CELLS}")
+    parser.add_argument("--repeats", type=whole_number, default=6, help=f"of {LIVE.name}: how often each player plays")
     parser.add_argument(
         "--further", type=user_path, help="train the trials of this file alone: what -e decide asks for"
     )
@@ -96,7 +100,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         )
     if options.study not in (*RUNNABLE, ALL):
         raise ValueError(f"study={options.study!r} is unknown; it must be one of {', '.join((*RUNNABLE, ALL))}")
-    if options.study == GRID.name and options.protocol != "fixed":
+    if options.study != ALL and RUNNABLE[options.study].is_table and options.protocol != "fixed":
         raise ValueError(f"protocol={options.protocol}: it leaves no images to judge cells by; take protocol=fixed")
     return options
 

@@ -23,7 +23,6 @@ from training.data.split import Split, make_split, shares
 from training.data.split_file import read_parts
 from training.study.further import FurtherSeeds
 from training.study.further import read as read_further
-from training.study.grid import GRID
 from training.study.plan import RUNNABLE, estimate_work, find_train_percents, find_widest
 from training.study.settings import Settings
 from training.study.strategies import make_strategy
@@ -109,8 +108,10 @@ def prepare(options: argparse.Namespace) -> Prepared:
         val_percent=options.val_percent,
         test_percent=options.test_percent,
         fold=options.fold,
+        trials=options.trials,
         cells=options.cells,
-        **({"strategy": options.strategy, "trials": options.trials, "hours": options.hours} if tunes else {}),
+        repeats=options.repeats,
+        **({"strategy": options.strategy, "hours": options.hours} if tunes else {}),
     )
     if tunes:
         make_strategy(options.strategy, settings.plain_trial(TUNE.epochs), 1)  # raises for what is no strategy
@@ -167,7 +168,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         further=further,
         parts=parts,
     )
-    if options.study == GRID.name:
+    if studies[0].is_table:
         judges = prepared.judges_beside(prepared.split_for(trial.train_percent))
         if not any(has_foreground(images, index) for index in judges):
             raise ValueError(f"none of the {len(judges)} images that are to judge cells has foreground; add images")

@@ -19,6 +19,7 @@ from training.execution.checkpoints import checkpoint_of, drop_checkpoint
 from training.execution.identity import result_hash, results_version
 from training.execution.jobs import COLLAPSED, EpochDone, Job, Outcome
 from training.execution.summary import describe_outcome
+from training.study.live import LIVE
 from training.study.plan import Plan, describe, trial_work
 from training.study.settings import SEARCH_ROW, Settings
 from training.study.trial import Trial
@@ -156,7 +157,7 @@ def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Trial
 
 
 def _train(session: Session, plan: Plan, parent: str, trials: list[Trial]) -> Iterator[Outcome]:
-    names, seeds = plan.study.scientific, session.settings.seeds
+    names, seeds = plan.study.scientific, _seeds(session, plan)
     longest_first = sorted(trials, key=trial_work, reverse=True)  # so that no worker waits long at the end
     jobs = [_job(session, plan, trial, parent) for trial in longest_first]
     return session.pool.run(
@@ -212,10 +213,19 @@ def _job(session: Session, plan: Plan, trial: Trial, parent: str) -> Job:
 
 def _tags(session: Session, plan: Plan, trial: Trial) -> dict[str, str]:
     study = {"study": plan.study.name, "section": plan.study.section, "row": plan.row_of(trial)}
-    return session.tags | study | ({"role": "cell"} if plan.study.is_table else {})
+    if plan.study.is_table:
+        study |= {"role": "cell"}
+    if plan.study is LIVE:
+        study |= {"trials": str(session.settings.trials)}  # by which its plays are told from unfinished ones
+    return session.tags | study
 
 
 def _name(session: Session, plan: Plan, trial: Trial) -> str:
     if plan.row_of(trial) == SEARCH_ROW:
         return describe(trial, ("loss", "optimizer", "scheduler", "lr"), seeds=1)
-    return describe(trial, plan.study.scientific, session.settings.seeds)
+    return describe(trial, plan.study.scientific, _seeds(session, plan))
+
+
+def _seeds(session: Session, plan: Plan) -> int:
+    """How many seeds of a cell there are; a table brings its own, whatever a person asked for."""
+    return 2 if plan.study.is_table else session.settings.seeds

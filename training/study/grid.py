@@ -7,12 +7,15 @@ from would spend them. So a cell trains on JUDGE_PERCENT of all images less than
 development images that are left judge. No epoch and no cell is chosen by them.
 """
 
+import functools
 import itertools
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from training.study.search import DECADES
+from training.study.space import SPACE, Choice, Factor, Rate, Space, to_digits
 from training.study.studies import REPORT_OPTIMIZERS, Study
 from training.study.trial import LOSSES, Trial
 
@@ -53,3 +56,57 @@ def grid_trials(start: Trial, cells: str = "all") -> tuple[Trial, ...]:
         for index in order
         for seed in SEEDS
     )
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Those cells of a grid that are there: what players play on."""
+
+    trials: tuple[Trial, ...]  # in full, of seed 0
+
+    @functools.cached_property
+    def space(self) -> Space:
+        """What strategies choose from: factors with several values, and these. A rate has half a step more at both
+        ends, so that all rates are as likely.
+        """
+        found: list[Factor] = []
+        for factor in SPACE:
+            there = sorted({getattr(trial, factor.name) for trial in self.trials}) if factor.name in VALUES else []
+            if len(there) < 2:
+                continue
+            if isinstance(factor, Choice):
+                found.append(Choice(factor.name, tuple(filter(there.__contains__, factor.values))))
+            else:
+                low, high = there[0] ** 1.5 / there[1] ** 0.5, there[-1] ** 1.5 / there[-2] ** 0.5
+                found.append(Rate(factor.name, to_digits(low), to_digits(high)))
+        return tuple(found)
+
+    def nearest(self, trial: Trial) -> int:
+        """The place of the cell that differs in the fewest factors; a step of the rates counts as one. The first of
+        equals.
+        """
+        distance = np.zeros(len(self.trials))
+        for factor, values in self._columns.items():
+            if factor == "lr":
+                distance += np.abs(values - math.log10(trial.lr)) / self._step
+            else:
+                distance += values != getattr(trial, factor)
+        return int(distance.argmin())
+
+    @functools.cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        """The cells' values by factor; of the rate its logarithm."""
+        columns = {factor.name: [getattr(trial, factor.name) for trial in self.trials] for factor in self.space}
+        return {name: np.log10(values) if name == "lr" else np.array(values) for name, values in columns.items()}
+
+    @functools.cached_property
+    def _step(self) -> float:
+        """Between two rates, in decades."""
+        rates = np.unique(self._columns.get("lr", []))
+        return float(np.diff(rates).min()) if len(rates) > 1 else 1.0
+
+
+def all_cells(start: Trial) -> Cells:
+    """The whole grid, sorted by the factors, as a table's cells are."""
+    cells = {trial.replace(seed=0) for trial in grid_trials(start)}
+    return Cells(tuple(sorted(cells, key=lambda trial: tuple(getattr(trial, name) for name in VALUES))))

@@ -4,12 +4,13 @@ Pure: no data is read and nothing is run.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from training.study.grid import GRID, JUDGE_PERCENT, grid_trials
+from training.study.live import LIVE, make_plays
 from training.study.search import DECADES, DecadeSearch, Grid, Search, TunedGrid
 from training.study.settings import PRESETS, RATE_SEED, SEARCH_ROW, Settings
 from training.study.studies import COMBINATION, STUDIES, Baseline, Row, Study, baseline_from_report
@@ -18,7 +19,7 @@ from training.study.tuning import TUNE, Tuning
 from training.study.winning import Results
 
 EVALUATION_COST = 0.35  # of a training image's; for estimates of the time left only
-RUNNABLE: Mapping[str, Study] = {**STUDIES, TUNE.name: TUNE, GRID.name: GRID}
+RUNNABLE: Mapping[str, Study] = {**STUDIES, TUNE.name: TUNE, GRID.name: GRID, LIVE.name: LIVE}
 WIDTH_COST = 1.5  # the power of the width that a step takes, likewise; between memory traffic (1) and arithmetic (2)
 
 
@@ -69,10 +70,15 @@ def make_plan(study: Study, baseline: Baseline, settings: Settings, known: Resul
         tuning = Tuning(start, settings.strategy, settings.trials, known, settings.hours)
         return Plan(study=study, rates=[], cells=[(Row({}, extra=True), tuning)], left_out=[], settled={})
     room = settings.largest_train_percent
-    if study is GRID:
+    if study.is_table:
         start = settings.plain_trial(study.epochs).replace(train_percent=room - JUDGE_PERCENT)
-        grid = Grid(grid_trials(start, settings.cells))
-        return Plan(study=study, rates=[], cells=[(Row({}, extra=True), grid)], left_out=[], settled={})
+        searches: Sequence[Search] = (
+            [Grid(grid_trials(start, settings.cells))]
+            if study is GRID
+            else make_plays(start, settings.trials, settings.repeats)
+        )
+        cells = [(Row({}, extra=True), search) for search in searches]
+        return Plan(study=study, rates=[], cells=cells, left_out=[], settled={})
     rows = list(study.rows(baseline))
     fitting = [row for row in rows if row.factors.get("train_percent", 0) <= room]  # the others take what there is
     is_own = settings.rates_in_use == "own"

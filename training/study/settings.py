@@ -65,9 +65,10 @@ class Settings:
     test_percent: int
     fold: int
     strategy: str = ""  # of `tune`
-    trials: int = 0  # that `tune` may cost, in full trials
+    trials: int = 0  # that `tune`, or a play of `live`, may cost, in full trials
     hours: float = math.inf  # that `tune` may take
     cells: str = "all"  # of `grid`: how many
+    repeats: int = 0  # of `live`: how often each player plays
 
     def __post_init__(self) -> None:
         for name, value, allowed in (

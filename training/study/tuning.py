@@ -90,6 +90,11 @@ class Tuning:
     def holds(self, trial: Trial) -> bool:
         return trial in self.asked
 
+    def choose(self, results: Results) -> Trial:
+        """The best of its trials in full, whose results are all there; of equals the one it asked for first."""
+        in_full = [trial for trial in dict.fromkeys(self.asked) if trial.epochs == self.start.epochs]
+        return max(in_full, key=lambda trial: mean_score([results[trial]]))
+
     def best_so_far(self, results: Results) -> dict[int, float]:
         """The best score of its trials in full, by what had been spent until then, in full trials (rounded up)."""
         found: dict[int, float] = {}

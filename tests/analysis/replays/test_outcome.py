@@ -12,8 +12,8 @@ from analysis.claims.verdicts import ERROR
 from analysis.replays.board import Board, make_board
 from analysis.replays.expectations import CLAIMS, LABELS, STUDY
 from analysis.replays.outcome import Outcome, _judged_rows, find_outcome
-from analysis.replays.players import PLAYERS
 from analysis.replays.replay import NONE, Played
+from training.study.players import PLAYERS
 
 BUDGET = 40
 REPLAYS = 4 * IMAGES

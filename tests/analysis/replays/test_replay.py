@@ -9,12 +9,10 @@ import pytest
 from grid_tables import EPOCHS, make_table
 
 from analysis.replays.board import Board, make_board
-from analysis.replays.players import PLAYERS
-from analysis.replays.replay import NONE, OnBoard, choose, choose_in_seconds, compare, play, play_all
+from analysis.replays.replay import NONE, choose, choose_in_seconds, compare, play, play_all
 from training.study.grid import NUM_CELLS, VALUES
+from training.study.players import PLAYERS, begin
 from training.study.space import Rate
-from training.study.strategies import Random
-from training.study.tuning import Tuning
 
 BUDGET = 40
 OWN = """
@@ -57,45 +55,46 @@ def test_another_replay_is_another_one_but_for_stages_from_the_report_s_start(bo
 
 
 def test_what_is_asked_for_stays_within_the_budget_and_is_told_as_it_is_on_the_board(board: Board) -> None:
-    base = board.trials[0]
-    tuning = Tuning(base, "random", BUDGET, strategy=OnBoard(Random(base, BUDGET, board.space), board))
+    tuning = begin(board.cells, "random", BUDGET, seed=0)
     batch = tuning.propose({})
-    assert all(trial in board.trials for trial in batch)
-    place = board.nearest(batch[0])
-    assert board.trials[place] == batch[0]
+    assert all(trial in board.cells.trials for trial in batch)
+    place = board.cells.nearest(batch[0])
+    assert board.cells.trials[place] == batch[0]
     assert board.score(place, 1, EPOCHS) == board.full[place, 1]
     assert board.score(place, 1, 3) == board.short[place, 1, 2]
 
 
 def test_a_board_holds_every_cell_and_a_failed_one_counts_0(board: Board) -> None:
-    assert len(board.trials) == NUM_CELLS
+    assert len(board.cells.trials) == NUM_CELLS
     assert board.one_pass == 6 * 4 + 3 + 2 + 1 + 1
-    failed = [trial.optimizer == "adam" and trial.lr == 0.1 for trial in board.trials]
+    failed = [trial.optimizer == "adam" and trial.lr == 0.1 for trial in board.cells.trials]
     assert (board.full[failed] == 0).all()
     assert (board.judged[failed] == 0).all()
     assert (np.diff(board.short, axis=-1) >= 0).all()
-    assert {factor.name for factor in board.space} == set(VALUES)
-    rate = next(factor for factor in board.space if isinstance(factor, Rate))
-    shares = [board.trials[board.nearest(board.trials[0].replace(lr=rate.at((k + 0.5) / 400)))].lr for k in range(400)]
+    assert {factor.name for factor in board.cells.space} == set(VALUES)
+    rate = next(factor for factor in board.cells.space if isinstance(factor, Rate))
+    cells, drawn = board.cells.trials, [rate.at((k + 0.5) / 400) for k in range(400)]
+    shares = [cells[board.cells.nearest(cells[0].replace(lr=lr))].lr for lr in drawn]
     assert [shares.count(lr) for lr in VALUES["lr"]] == [100] * 4  # every rate is as likely
 
 
 def test_where_a_cell_is_missing_the_nearest_one_stands_for_it() -> None:
     part = make_board(make_table("200"))
-    assert len(part.trials) == 200
-    whole = make_board(make_table()).trials
-    missing = next(trial for trial in whole if trial not in part.trials)
-    nearest = part.trials[part.nearest(missing)]
-    differ = [sum(getattr(one, name) != getattr(missing, name) for name in VALUES) for one in part.trials]
+    assert len(part.cells.trials) == 200
+    whole = make_board(make_table()).cells.trials
+    there = part.cells.trials
+    missing = next(trial for trial in whole if trial not in there)
+    nearest = there[part.cells.nearest(missing)]
+    differ = [sum(getattr(one, name) != getattr(missing, name) for name in VALUES) for one in there]
     assert sum(getattr(nearest, name) != getattr(missing, name) for name in VALUES) <= min(differ) + 1
-    assert all(part.nearest(trial) == place for place, trial in enumerate(part.trials))
+    assert all(part.cells.nearest(trial) == place for place, trial in enumerate(there))
     assert play(part, "staged", BUDGET, 0).choices[-1] != NONE
 
 
 def test_a_choice_is_the_best_of_what_is_finished_in_full_by_then(board: Board) -> None:
-    scores = np.zeros((len(board.trials), 2))
+    scores = np.zeros((len(board.cells.trials), 2))
     scores[:3, 0] = 0.5, 0.7, 0.6
-    seconds = np.full((len(board.trials), 2), 10.0)
+    seconds = np.full((len(board.cells.trials), 2), 10.0)
     small = dataclasses.replace(board, full=scores, seconds=seconds)
     asked = [(1, 3), (0, EPOCHS), (2, EPOCHS), (1, EPOCHS)]  # the first is stopped after a third of its epochs
     assert choose(small, 0, asked, 5) == (NONE, 0, 2, 1, 1)
@@ -104,7 +103,7 @@ def test_a_choice_is_the_best_of_what_is_finished_in_full_by_then(board: Board) 
 
 
 def test_a_comparison_is_decided_by_the_trials_and_wrong_by_the_whole_board(board: Board) -> None:
-    losses = np.array([trial.loss for trial in board.trials])
+    losses = np.array([trial.loss for trial in board.cells.trials])
     rng = np.random.default_rng(0)
     scores = np.repeat(0.6 + 0.1 * (losses == "bce")[:, None] + rng.normal(0, 0.01, (NUM_CELLS, 1)), 2, axis=1)
     one_factor = dataclasses.replace(board, full=scores)
