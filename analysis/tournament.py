@@ -31,8 +31,9 @@ def tournament(arguments: Sequence[str]) -> int:
 
     from analysis.evidence import store
     from analysis.evidence.grid_table import read
-    from analysis.page.tournament import label_of, write_page
+    from analysis.page.tournament import label_of, say_live, write_page
     from analysis.replays.board import make_board
+    from analysis.replays.live import compare_live
     from analysis.replays.outcome import find_outcome
     from analysis.replays.replay import play_all
 
@@ -54,7 +55,10 @@ def tournament(arguments: Sequence[str]) -> int:
         )
     for code, found in outcome.assessments.items():
         print(f"{code:<16} {found.verdict}: {found.text}")
-    page = write_page(options.out, board, outcome, table.share)
+    live = compare_live(table, board, played, options.trials)
+    for line in say_live(live):
+        print(line)
+    page = write_page(options.out, board, outcome, table.share, live)
     store.log_files(options.out, "tournament", MODULE)
     print(f"tournament: {page.resolve()}")
     return 0

@@ -1,5 +1,6 @@
 """The page of a tournament: who finds what, and what became of the expectations. An outcome in, files out."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from analysis.page.panels import WIDTH
 from analysis.page.svg import render
 from analysis.replays.board import Board
 from analysis.replays.expectations import CLAIMS, LABELS
+from analysis.replays.live import Comparison, Live
 from analysis.replays.outcome import Outcome, Standing
 
 COLOURS = (*OPTIMIZER_COLOURS.values(), MUTED)
@@ -24,10 +26,11 @@ ANSWERS = {  # by the verdict of the first claim
     "undecided": "This table cannot say: against random search with as many trials nothing is decided.",
     "untested": "Nobody played that: {reason}.",
 }
+LIVE = [*(field.name for field in fields(Comparison)), "holds"]
 ASSESSED = ("verdict", "text", "effect", "low", "high", "p", "p_adjusted", "units")
 
 
-def write_page(out: Path, board: Board, outcome: Outcome, share: float) -> Path:
+def write_page(out: Path, board: Board, outcome: Outcome, share: float, live: Live) -> Path:
     """The page and its numbers, into a folder. `share`: of the whole grid, the part that is there. The page's path."""
     first = outcome.assessments[CLAIMS[0].code]
     content = {
@@ -40,6 +43,8 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float) -> Path:
         "answer": ANSWERS[first.verdict].format(reason=first.text),
         "curves": render(lambda: curves_figure(outcome.curves, board.best), "Dice of the choice by what was spent"),
         "rows": [_row(one) for one in outcome.standings],
+        "live_answer": answer_live(live),
+        "live_rows": [_live_row(one) for one in live.comparisons],
         "claims": [(claim, outcome.assessments[claim.code]) for claim in CLAIMS],
         "glyphs": GLYPHS,
     }
@@ -48,7 +53,49 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float) -> Path:
     write(out / "replays.parquet", to_parquet(outcome.replays))
     write(out / "curves.csv", outcome.curves.to_csv(index_label="trials"))
     write(out / "claims.csv", _claims(outcome.assessments).to_csv(index=False))
+    compared = pd.DataFrame([vars(one) | {"holds": one.holds} for one in live.comparisons], columns=LIVE)
+    write(out / "live.csv", compared.to_csv(index=False))
     return page
+
+
+def answer_live(live: Live) -> str:
+    """In words: do replays say what live plays come to? Empty where nobody played live."""
+    if live.why_not:
+        return f"Live plays are not compared: {live.why_not}."
+    held = " and of ".join(label_of(one.player) for one in live.comparisons if one.holds)
+    said = [f"The replays' interval holds the live plays of {held}."] if held else []
+    missed = ((label_of(one.player), _too(one)) for one in live.comparisons if not one.holds)
+    said += [
+        f"The replays' interval does not hold the live plays of {name}: its replays say too {too}."
+        for name, too in missed
+    ]
+    return " ".join([*said, *_not_replayed(live)])
+
+
+def say_live(live: Live) -> list[str]:
+    """The same as lines to print, one per player, with the numbers; none where nobody played live."""
+    if live.why_not:
+        return [answer_live(live)]
+    lines = [
+        f"{label_of(one.player):<38} live {one.live:.3f} (n={one.plays}), its replays {one.low:.3f} to {one.high:.3f}: "
+        + ("they hold it" if one.holds else f"they do not hold it, they say too {_too(one)}")
+        for one in live.comparisons
+    ]
+    return [*lines, *_not_replayed(live)]
+
+
+def _not_replayed(live: Live) -> list[str]:
+    return [f"{label_of(name)} played live and was not replayed." for name in live.not_replayed]
+
+
+def _too(one: Comparison) -> str:
+    return "much" if one.live < one.low else "little"
+
+
+def _live_row(one: Comparison) -> tuple[str, ...]:
+    interval = f"{number(one.low)} to {number(one.high)}"
+    verdict = "yes" if one.holds else f"no: too {_too(one)}"
+    return (label_of(one.player), str(one.plays), number(one.live), number(one.replayed), interval, verdict)
 
 
 def curves_figure(curves: pd.DataFrame, best: float) -> Figure:

@@ -55,7 +55,7 @@ def find_outcome(board: Board, played: Sequence[Played], trials: int) -> Outcome
     ]
     table = pd.concat([rows, pd.DataFrame(counted)], ignore_index=True)
     curves = {
-        name: [_judged(board, replays, [one.choices[k] for one in replays]).mean() for k in range(trials)]
+        name: [judge(board, replays, [one.choices[k] for one in replays]).mean() for k in range(trials)]
         for name, replays in by_player.items()
     }
     standings = (_standing(name, replays, table) for name, replays in by_player.items())
@@ -82,7 +82,7 @@ def _judged_rows(board: Board, by_player: dict[str, list[Played]], trials: int) 
     rows = []
     for at in (*parts, "seconds"):
         dice = {
-            (name, chooser): _judged(
+            (name, chooser): judge(
                 board, some, [one.choices[parts[at] - 1] if at in parts else one.in_seconds for one in some]
             )
             for name, replays in by_player.items()
@@ -108,7 +108,7 @@ def _judged_rows(board: Board, by_player: dict[str, list[Played]], trials: int) 
     return pd.DataFrame(rows)
 
 
-def _judged(board: Board, replays: Sequence[Played], chosen: Sequence[int]) -> np.ndarray:
+def judge(board: Board, replays: Sequence[Played], chosen: Sequence[int]) -> np.ndarray:
     """(replays, images): the Dice of what each chose, by the training that did not choose.
 
     Who has no trial in full yet would take any cell: the mean of all; nan where none of them has.

@@ -9,16 +9,23 @@ from mlflow import MlflowClient
 from mlflow_runs import made_by_mlflow
 from studies import Studies
 
-from analysis.evidence.grid_table import keep
+from analysis.evidence.grid_table import keep, read
+from analysis.page.tournament import say_live, write_page
+from analysis.replays.board import make_board
 from analysis.replays.expectations import CLAIMS
+from analysis.replays.live import Comparison, Live
+from analysis.replays.outcome import find_outcome
+from analysis.replays.replay import play
 from analysis.table import main as table
 from analysis.tournament import main as tournament
+
+LIVE_DICE = {"tpe": 0.66, "sobol": 0.74, "random": 0.6, "halving": 0.8}
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made_up") / "table"
-    keep(make_table("300"), folder)
+    keep(make_table("300", plays=(2, 1)), folder)
     return folder
 
 
@@ -39,11 +46,36 @@ def test_its_page_has_every_player_and_every_claim_and_goes_into_the_run_that_ml
     assert all(f'id="{claim.code.replace(".", "-")}"' in html for claim in CLAIMS)
     assert "TPE did not play" in html
     assert "spent, in full trials" in html
+    assert "Live plays are not compared: they had 2 trials to spend, and these replays 35" in html
+    assert "Live plays are not compared: they had 2 trials to spend, and these replays 35" in said
     claims = pd.read_csv(tmp_path / "page" / "claims.csv").set_index("code")
     assert set(claims.loc[["tournament.5", "tournament.7"], "verdict"]) == {"untested"}
     assert claims.loc["tournament.2", "units"] == IMAGES
     replays = pd.read_parquet(tmp_path / "page" / "replays.parquet")
     assert set(replays.groupby("player").size()) == {2 * IMAGES}
+
+
+def test_the_page_and_what_is_printed_say_whose_live_plays_the_replays_hold(kept: Path, tmp_path: Path) -> None:
+    board = make_board(read(kept))
+    outcome = find_outcome(board, [play(board, "random", 2, replay) for replay in range(2 * IMAGES)], 2)
+    known = {"plays": 6, "replays": 100, "replayed": 0.7, "low": 0.65, "high": 0.75}
+    compared = [Comparison(player=name, live=dice, **known) for name, dice in LIVE_DICE.items()]
+    live = Live(comparisons=tuple(compared), not_replayed=("gp",))
+    html = write_page(tmp_path, board, outcome, 1.0, live).read_text()
+    assert "interval holds the live plays of TPE and of Sobol" in html
+    assert "does not hold the live plays of random search: its replays say too much." in html
+    assert "does not hold the live plays of successive halving: its replays say too little." in html
+    assert "a Gaussian process played live and was not replayed." in html
+    assert html.count("0.650 to 0.750") == len(LIVE_DICE)
+    assert pd.read_csv(tmp_path / "live.csv").set_index("player")["holds"].to_dict() == {
+        name: 0.65 <= dice <= 0.75 for name, dice in LIVE_DICE.items()
+    }
+    lines = say_live(live)
+    assert len(lines) == len(LIVE_DICE) + 1
+    assert lines[0].split(maxsplit=1)[1] == "live 0.660 (n=6), its replays 0.650 to 0.750: they hold it"
+    assert lines[2].endswith("they do not hold it, they say too much")
+    assert 'id="live"' not in write_page(tmp_path, board, outcome, 1.0, Live()).read_text()
+    assert say_live(Live()) == []
 
 
 @pytest.mark.parametrize(
