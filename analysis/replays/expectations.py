@@ -83,7 +83,8 @@ def _played(table: pd.DataFrame, *sides: tuple[str, str]) -> pd.DataFrame | str:
         return "no tournament was played"
     for player, at in sides:
         if _of(rows, (player, at)).empty:
-            return f"{LABELS[player]} did not play" if at != "pass" else "the budget is less than one pass of stages"
+            has_played = (rows["player"] == player).any()
+            return "the budget is less than one pass of stages" if has_played else f"{LABELS[player]} did not play"
     return pd.concat([_of(rows, side) for side in sides])
 
 

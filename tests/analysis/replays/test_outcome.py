@@ -97,6 +97,7 @@ def test_less_budget_than_one_pass_leaves_claims_on_it_untested(board: Board) ->
     short = [dataclasses.replace(one, choices=one.choices[:20]) for one in replays("random", cells)]
     outcome = find_outcome(board, [*short, *(dataclasses.replace(one, player="staged") for one in short)], 20)
     assert outcome.assessments["tournament.1"].text == "the budget is less than one pass of stages"
+    assert outcome.assessments["tournament.2"].text == "one factor at a time, from any start did not play"
 
 
 def test_where_random_search_finds_the_best_cell_nothing_can_be_scored(board: Board) -> None:
