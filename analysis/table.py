@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from training.command.entry import Parser, run_command, user_path
 from training.data.image_set import data_name
+from training.study.words import pluralize
 
 MODULE = "analysis.table"
 
@@ -29,7 +30,7 @@ def table(arguments: Sequence[str]) -> int:
     print(f"{options.out.resolve()}: {len(found.cells)} trainings, {found.share:.1%} of the grid with both seeds")
     if len(found.plays) or found.unfinished:
         count = len(found.plays.drop_duplicates(["player", "repeat"]))
-        print(f"{count} live plays; {found.unfinished} that have only begun are left out")
+        print(f"{pluralize(count, 'live play')}; {found.unfinished} more only begun, and left out")
     return 0
 
 
