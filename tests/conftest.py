@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where there are several, they would spin meanwhile
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Files that take long come first, so that no process is left alone with one of them in the end.
 
     First of all one that makes the chain; the others that want it come last of these, so that none waits for it.
