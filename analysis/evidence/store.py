@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
 from training.tracking import mlflow_run, store
 
@@ -18,6 +19,7 @@ CHAMPION = ("unet", "champion")  # the registered model and its alias
 TEST_IMAGES = ("test_images.csv", "test_images_worst.png")  # artifacts of its promotion
 TEST_COLUMNS = ("image", "dice", "false_alarm")
 VERDICTS = "\n\n## What the report's conclusions come to\n\n"
+MORE = "\n\nMore trials than fit in here: see the runs below."
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,11 @@ def describe_verdicts(run_id: str, markdown: str) -> None:
     """Put the verdicts under a study's own description in MLflow; those of an earlier report give way."""
     client = connect()
     note = client.get_run(run_id).data.tags.get("mlflow.note.content", "")
-    client.set_tag(run_id, "mlflow.note.content", note.split(VERDICTS)[0].rstrip() + VERDICTS + markdown)
+    description, verdicts = note.split(VERDICTS)[0].rstrip(), VERDICTS + markdown
+    if len(description + verdicts) > MAX_TAG_VAL_LENGTH:  # MLflow would cut the verdicts
+        room = max(0, MAX_TAG_VAL_LENGTH - len(MORE + verdicts))
+        description = description[:room].rpartition("\n")[0] + MORE
+    client.set_tag(run_id, "mlflow.note.content", description + verdicts)
 
 
 def _fetch_if_run(client: MlflowClient, run_id: str, name: str) -> Path | None:

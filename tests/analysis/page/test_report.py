@@ -298,6 +298,19 @@ def test_a_study_s_run_in_mlflow_says_what_became_of_its_claims_once(page: Path,
     assert note.endswith("- **losses.1**")
 
 
+def test_the_verdicts_stay_whole_under_a_long_list_of_trials(page: Path, store_of_page: str) -> None:
+    client = store.connect()
+    rows = [f"| trial {number} | 0.8 |" for number in range(1000)]
+    client.set_tag(store_of_page, "mlflow.note.content", "\n".join(rows)[:7990])
+    for verdicts in ("- **losses.1**", "- **losses.1**" + 500 * "!"):
+        store.describe_verdicts(store_of_page, verdicts)
+        note = client.get_run(store_of_page).data.tags["mlflow.note.content"]
+        assert note.startswith("\n".join(rows[:100]))
+        assert note.count(store.MORE) == 1
+        assert note.endswith(f"|{store.MORE}{store.VERDICTS}{verdicts}")
+        assert 7900 < len(note) <= 8000
+
+
 def test_no_half_written_file_is_left(page: Path) -> None:
     assert not list(page.parent.rglob("*.tmp"))
 
