@@ -121,12 +121,13 @@ def test_how_well_a_mask_is_likely_to_fit_is_asked_of_the_other_networks(
     expect(page.locator("#predicted")).to_have_text("")
 
 
-def test_a_model_without_other_seeds_offers_no_predicted_dice(page: Page, address: str, serving: Serving) -> None:
+def test_a_model_without_other_seeds_says_why_it_predicts_no_dice(page: Page, address: str, serving: Serving) -> None:
     alone = replace(serving, ensemble=None, card=serving.card | {"confidence": "no other seed was there"})
     with listening(make_app(lambda: alone)) as other:
         page.goto(other)
         expect(page.locator("#card")).to_contain_text("circles")
         expect(page.locator("#predict")).not_to_be_visible()
+        expect(page.locator("#why")).to_have_text("It cannot be told: no other seed was there.")
     page.goto(address)
 
 
