@@ -151,16 +151,10 @@ def tabulate(runs: Iterable[Run]) -> pd.DataFrame:
 
 def mark_edges(trials: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
     """Says which trials have a rate that the search for it, among `searches`, found at the edge of what it tried."""
-    failed = searches["collapsed"] | searches["diverged"]
-    ranked = searches.assign(dice=searches["val_dice"].where(~failed, 0)).sort_values("lr")
-    at_edge = {
-        (*searched, best)
-        for searched, tried in ranked.groupby(list(SEARCHED_FOR))
-        for best in [float(tried["lr"].iloc[int(tried["dice"].to_numpy().argmax())])]
-        if is_at_edge(best, tried["lr"])
-    }
-    own = zip(*(trials[name] for name in (*SEARCHED_FOR, "lr")), strict=True)
-    return trials.assign(**{RATE_AT_EDGE: [one in at_edge for one in own]})
+    tried = {searched: set(rates) for searched, rates in searches.groupby(list(SEARCHED_FOR))["lr"]}
+    rows = zip(*(trials[name] for name in (*SEARCHED_FOR, "lr")), strict=True)
+    at_edge = [lr in (rates := tried.get(tuple(searched), set())) and is_at_edge(lr, rates) for *searched, lr in rows]
+    return trials.assign(**{RATE_AT_EDGE: at_edge})
 
 
 def _is_search(run: Run) -> bool:

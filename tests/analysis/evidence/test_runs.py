@@ -61,7 +61,9 @@ def test_a_published_dice_of_5e_10_is_a_collapsed_run() -> None:
 
 
 def test_a_row_whose_rate_search_ended_at_an_edge_says_so() -> None:
-    """Of each search by itself: of a study run, and of what is tuned alike in it. A failed run is not the best."""
+    """Of each search by itself: of a study run, and of what is tuned alike in it. What counts is the rate that the row
+    has: its search chose it by the Dice at the images' own size, which may be another one than at image_size.
+    """
     rates = (1e-4, 1e-3, 1e-2, 1e-1)
 
     def searched(best: float, **alike: Any) -> list[dict[str, Any]]:
@@ -77,6 +79,8 @@ def test_a_row_whose_rate_search_ended_at_an_edge_says_so() -> None:
     trials = [row("schedulers", 0.7, optimizer=name, lr=lr, parent_run_id=parent) for name, lr, parent in cells]
     assert runs.mark_edges(tidy(trials), tidy(tried))["rate_at_edge"].tolist() == [True, False, False, False]
     assert not runs.mark_edges(tidy(trials), tidy([]))["rate_at_edge"].any()
+    chosen = row("schedulers", 0.7, optimizer="adam", lr=1e-1, parent_run_id="other")  # 1e-2 is best at image_size
+    assert runs.mark_edges(tidy([chosen]), tidy(tried))["rate_at_edge"].tolist() == [True]
 
 
 @pytest.mark.usefixtures("made_up")
