@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING
 from training.command.entry import Parser, run_command, user_path, whole_number
 from training.command.options import ALL
 from training.data.image_set import data_name
-from training.study.grid import GRID
 from training.study.intervals import MIN_UNITS
-from training.study.live import LIVE
 from training.study.studies import STUDIES
-from training.study.tuning import TUNE
 
 if TYPE_CHECKING:  # pandas and MLflow take seconds to import, and --help does without
     from analysis.claims.verdicts import Assessments
@@ -46,7 +43,7 @@ def describe(study: str, seeds: int, found: "Assessments", source: str) -> list[
     from analysis.claims.claims import ALL_CLAIMS
     from analysis.claims.contrasts import detectable
 
-    if study in (TUNE.name, GRID.name, LIVE.name):
+    if study not in (*STUDIES, ALL):
         return [f"{study} trains too few seeds of a configuration, so it decides no claim"]
     if seeds < MIN_UNITS:
         return [f"with {seeds} of every cell no verdict is decided: give at least -P seeds={MIN_UNITS}"]

@@ -32,11 +32,8 @@ SEEDS = (2000, 2001)  # that no study has: a trial that a study trained was not 
 JUDGE_PERCENT = 20  # of all images
 GRID = Study(
     name="grid",
-    section="",
-    figure="",
     question="What does every cell of a full grid come to, twice?",
     scientific=tuple(VALUES),
-    rows=lambda baseline: (),
     epochs=150,
     is_table=True,
 )

@@ -6,11 +6,10 @@ it, on the images that judge the grid's cells. So nothing is shared between play
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from training.study.grid import VALUES, all_cells
+from training.study.grid import GRID, all_cells
 from training.study.players import begin
-from training.study.studies import Study
 from training.study.trial import Trial
 from training.study.tuning import Tuning
 from training.study.winning import Results
@@ -19,16 +18,7 @@ PLAYERS = ("staged_starts", "random", "tpe")
 ROLES = ("tunes", "judges")  # of a play's trainings
 FIRST_SEED = 3000  # above those of the grid, which are above all others
 MAX_REPEATS = 1000
-LIVE = Study(
-    name="live",
-    section="",
-    figure="",
-    question="Do replays on a table say what players come to that really train?",
-    scientific=tuple(VALUES),
-    rows=lambda baseline: (),
-    epochs=150,
-    is_table=True,
-)
+LIVE = replace(GRID, name="live", question="Do replays on a table say what players come to that really train?")
 
 
 def play_seed(player: str, repeat: int, role: str) -> int:

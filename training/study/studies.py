@@ -54,11 +54,11 @@ class Row:
 @dataclass(frozen=True, kw_only=True)
 class Study:
     name: str
-    section: str  # of the report; empty where it has none
-    figure: str  # the report's table, or its picture where there is no table; empty likewise
+    section: str = ""  # of the report; empty where it has none
+    figure: str = ""  # the report's table, or its picture where there is no table; empty likewise
     question: str
     scientific: tuple[str, ...]  # the factors it varies, in table order (the tuning playbook's word)
-    rows: Callable[[Baseline], Iterable[Row]]
+    rows: Callable[[Baseline], Iterable[Row]] = lambda baseline: ()  # none where a search makes its own
     epochs: int  # the report's; a row may say otherwise
     report_lrs: LearningRates = field(default_factory=dict)  # published beside the figure
     needs: tuple[str, ...] = ()  # the studies whose winners baseline=measured takes, in order
@@ -337,8 +337,6 @@ _ALL = (
     ),
     Study(
         name="extensions",
-        section="",
-        figure="",
         question="What do later schedules, AdamW, longer training with augmentation and the full width add?",
         scientific=("optimizer", "scheduler", "augment", "epochs", "width"),
         rows=_extensions,
@@ -348,8 +346,6 @@ _ALL = (
     ),
     Study(
         name="default_rates",
-        section="",
-        figure="",
         question="What is a learning rate of its own worth to each optimizer, against PyTorch's default?",
         scientific=("optimizer", "lr"),
         rows=_default_rates,
@@ -366,8 +362,6 @@ _ALL = (
     ),
     Study(
         name="decay_by_loss",
-        section="",
-        figure="",
         question="With which loss and optimizer does weight decay help?",
         scientific=("loss", "optimizer", "weight_decay"),
         rows=_decay_by_loss,

@@ -15,11 +15,8 @@ BATCH = 4  # trials that are asked for at once: as many workers have work, and w
 REPEATS = 200  # suggestions in a row that bring nothing new: then the strategy is done
 TUNE = Study(
     name="tune",
-    section="",
-    figure="",
     question="Which configuration segments best, of all that a strategy tries?",
     scientific=FACTORS,
-    rows=lambda baseline: (),
     epochs=150,
 )
 
