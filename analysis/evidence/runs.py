@@ -118,9 +118,10 @@ def load_csv(trials: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def load_kept_runs(loaded: Loaded) -> pd.DataFrame:
-    """Of the study runs that are shown: every trial that was trained, those of rate searches, too."""
-    shown = loaded.trials["parent_run_id"].dropna().unique()
-    children = [run for parent in shown for run in loaded.children[parent]]
+    """Every trial that was trained for the study runs that are shown, or that have searched for rates alone so far."""
+    shown = set(loaded.trials["parent_run_id"].dropna())
+    begun = {parent for parent, trials in loaded.children.items() if all(map(_is_search, trials))}
+    children = [run for parent, trials in loaded.children.items() if parent in shown | begun for run in trials]
     trained = {run.info.run_id: run for run in children if REUSED not in run.data.tags}
     reused = {run.data.tags[REUSED]: None for run in children if REUSED in run.data.tags}
     elsewhere = [run_id for run_id in reused if run_id not in trained]

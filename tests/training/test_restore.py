@@ -1,5 +1,6 @@
 """Kept trials become runs of another store, and a study there trains only what is missing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -7,9 +8,11 @@ import pytest
 from mlflow import MlflowClient
 from studies import SCORES, Studies
 
+from analysis.evidence.runs import load_kept_runs, load_pool, newest_data_digest
 from analysis.report import main as report
 from serving.promote import main as promote
 from training.restore import main as restore
+from training.study.settings import SEARCH_ROW
 from training.tracking.kept_runs import RESTORED, RUNS
 from training.tracking.lease import look_up
 
@@ -67,6 +70,21 @@ def test_restored_trials_are_those_that_were_trained(trained: Studies, restored:
     )
     assert before == after
     assert len(before) == 2
+
+
+def test_a_study_that_has_only_searched_for_rates_so_far_is_kept_too(
+    trained: Studies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.uri)
+    whole = load_pool([newest_data_digest()])
+    outdated = replace(whole, trials=whole.trials.iloc[:0])
+    assert load_kept_runs(outdated).empty
+    searches = {
+        parent: [run for run in runs if run.data.tags["row"] == SEARCH_ROW] for parent, runs in whole.children.items()
+    }
+    kept = load_kept_runs(replace(outdated, children=searches))
+    assert len(kept) >= 2
+    assert set(kept["run_id"]) == {run.info.run_id for runs in searches.values() for run in runs}
 
 
 def test_what_is_there_already_is_not_written_again(
