@@ -63,15 +63,15 @@ def load(data: str) -> GridTable:
     """What is trained so far on images of this name, with the settings, images and split of the last cell; and of
     plays, with those and the budget of the last one.
 
-    Raises ValueError where there is none.
+    Plays may be there before any cell. Raises ValueError where there are neither.
     """
     found = search_runs(connect(), "tags.role = 'cell' and attributes.status = 'FINISHED'", "start_time ASC", page=1000)
     runs = [run for run in found if run.data.tags["data"] == data]  # a filter of MLflow takes no quote in a name
     trained, played = ([run for run in runs if run.data.tags["study"] == name] for name in (GRID.name, LIVE.name))
-    if not trained:
+    if not runs:
         raise ValueError(f"data={data}: no cell is trained on images of this name; `mlflow run . -e grid -P data=...`")
-    cells = _alike(trained)
-    both = pd.concat([cells, *([_alike(played)] if played else [])], ignore_index=True)
+    alike = [_alike(part) for part in (trained, played) if part]
+    both, num_cells = pd.concat(alike, ignore_index=True), len(alike[0]) if trained else 0
     rows = {run.info.run_id: to_row(run) for run in runs}
     kept = pd.DataFrame([rows[run_id] for run_id in both["run_id"]])
     first_ids = dict(zip(both["run_id"], kept["run_id"], strict=True))  # who was restored has the id it had first
@@ -80,9 +80,15 @@ def load(data: str) -> GridTable:
         for found in (both[[*FACTORS, *COLUMNS]], load_curves(both), load_csv(both, "judge_images.csv"))
     )
     budget = int(played[-1].data.tags["trials"]) if played else 0
-    plays, unfinished = tabulate_plays(both.iloc[len(cells) :], budget)
-    cells = both.iloc[: len(cells)]
-    return GridTable(cells=cells, epochs=epochs, images=images, kept_runs=kept, plays=plays, unfinished=unfinished)
+    plays, unfinished = tabulate_plays(both.iloc[num_cells:], budget)
+    return GridTable(
+        cells=both.iloc[:num_cells],
+        epochs=epochs,
+        images=images,
+        kept_runs=kept,
+        plays=plays,
+        unfinished=unfinished,
+    )
 
 
 def _alike(runs: list[Run]) -> pd.DataFrame:
@@ -119,7 +125,8 @@ def keep(table: GridTable, folder: Path) -> None:
 
 def card(table: GridTable, name: str) -> str:
     """What is in it, how it was made, how it is read, and under which licence: Markdown."""
-    cells, first = table.cells, table.cells.iloc[0]
+    cells, trained = table.cells, pd.concat([table.cells, table.plays])
+    first = trained.iloc[0]
     fixed = json.dumps({factor: first[factor] for factor in FACTORS if factor not in REPEATED}, default=bool)
     varied = "\n".join(f"| `{factor}` | {', '.join(map(str, values))} |" for factor, values in VALUES.items())
     columns = "\n".join(f"| `{column}` | {words} |" for column, words in COLUMNS.items())
@@ -157,8 +164,8 @@ All else is the same for all: `{fixed}`.
 The images that judge are {JUDGE_PERCENT} % of all: development images that neither train nor validate, and no test
 images. Choose by `own_val_dice` of one seed and judge by `judge_dice` of the other.
 
-Made with `mlflow run . -e grid -P data=FOLDER {settings}`, {first["started"]} to {cells["started"].max()} UTC, on
-{", ".join(sorted(set(cells["device"])))}, commit {first["git_commit"]}, torch {first["torch"]}.
+Made with `mlflow run . -e grid -P data=FOLDER {settings}`, {first["started"]} to {trained["started"].max()} UTC, on
+{", ".join(sorted(set(trained["device"])))}, commit {first["git_commit"]}, torch {first["torch"]}.
 
 Licence: Apache-2.0, as the project. The images are not in it.
 """

@@ -9,6 +9,7 @@ from studies import Studies
 
 from analysis.evidence.grid_table import COLUMNS, GridTable, read
 from analysis.table import main as table
+from analysis.tournament import main as tournament
 from serving.promote import main as promote
 from training.restore import main as restore
 from training.study.grid import NUM_CELLS, SEEDS, VALUES
@@ -23,22 +24,28 @@ PLAYED = 3 * (1 + 1)  # trainings
 
 @pytest.fixture(scope="module")
 def trained(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
-    """One cell, then, started again, two; then a play of each player."""
+    """A play of each player, kept as `played`; then one cell, then, started again, two."""
     studies = Studies(tmp_path_factory.mktemp("grid"), discs)
+    status, said = studies.run("live", *LIVE)
+    assert status == 0, said
+    keep(studies, "played")
     assert studies.run("grid", *GRID[:-1], "1")[0] == 0
     status, said = studies.run("grid", *GRID)
     assert status == 0, said
     assert "2 trial(s) were trained before and are reused" in said
-    status, said = studies.run("live", *LIVE)
-    assert status == 0, said
     return studies
+
+
+def keep(studies: Studies, name: str) -> None:
+    """What is trained so far, as a table of that name beside the store."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", studies.uri)
+        assert table(["--data", str(studies.data), "--out", str(studies.folder / name)]) == 0
 
 
 @pytest.fixture(scope="module")
 def kept(trained: Studies) -> GridTable:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", trained.uri)
-        assert table(["--data", str(trained.data), "--out", str(trained.folder / "kept")]) == 0
+    keep(trained, "kept")
     return read(trained.folder / "kept")
 
 
@@ -77,6 +84,17 @@ def test_every_play_is_kept_with_the_training_that_judges_its_choice(kept: GridT
     assert (len(plays), plays["seed"].nunique()) == (PLAYED, 6), "a seed that tunes and one that judges, of each play"
     assert set(plays["train_percent"]) == set(kept.cells["train_percent"])
     assert set(kept.kept_runs["run_id"]) == {*kept.cells["run_id"], *plays["run_id"]}
+
+
+def test_plays_are_kept_before_any_cell_is_trained_and_a_tournament_says_what_is_missing(
+    trained: Studies, kept: GridTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    early = read(trained.folder / "played")
+    assert early.cells.empty
+    pd.testing.assert_frame_equal(early.plays, kept.plays)
+    assert "0 trainings of a small U-Net on" in (trained.folder / "played" / "README.md").read_text()
+    assert tournament(["--table", str(trained.folder / "played"), "--out", str(tmp_path)]) == 2
+    assert "the table has 0 cells" in capsys.readouterr().err
 
 
 def test_its_card_names_every_column_and_its_three_lines_of_pandas_work(
