@@ -252,7 +252,8 @@ def test_what_a_report_rests_on_is_kept_in_a_folder_of_its_own_with_the_champion
     snapshot.write_files(tmp_path, found, [])
     again = snapshot.from_files(tmp_path, "")
     assert again.champion is not None
-    assert dataclasses.replace(again.champion, test_images=images, worst_images=worst) == champion
+    for name in ("version", "tags", "params", "experiment_id"):
+        assert getattr(again.champion, name) == getattr(champion, name)
     pd.testing.assert_frame_equal(again.champion.test_images, images)
     assert again.champion.worst_images.startswith(b"RIFF")
     pd.testing.assert_frame_equal(again.trials, trials)
