@@ -132,7 +132,10 @@ def test_a_host_name_says_nothing_of_who_lives_here_the_place_does() -> None:
 
 @pytest.mark.skipif(
     not shutil.which("unshare")
-    or subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False).returncode != 0,
+    or subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True, check=False
+    ).returncode
+    != 0,
     reason="no pid namespace can be made here: two containers with one host name were not tried",
 )
 def test_containers_of_one_host_name_do_not_take_each_other_s_runs_for_dead() -> None:
