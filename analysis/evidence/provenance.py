@@ -3,6 +3,7 @@
 The tidy table in, words out. Nothing is read here.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ DEFAULTS = {  # a study's defaults
     "fit": "resize",
     "fold": 0,
 }
+EACH_FOLD = "fold=$fold"  # in a loop of the shell
 LABELS = {  # column: what it is called
     "data": "data",
     "data_digest": "digest of the data",
@@ -91,6 +93,8 @@ def command(name: str, trials: pd.DataFrame) -> str:
     first = trials.iloc[0]
     folds = [f"{fold:g}" for fold in sorted(trials["fold"].dropna().unique())]
     parameters: dict[str, Any] = {"data": f"path/to/{first['data']}"}
+    if pd.notna(first["data_options"]):
+        parameters |= dict(word.split("=", 1) for word in shlex.split(first["data_options"]))
     for key, default in DEFAULTS.items():
         if key == "baseline" and not name:
             continue  # `main` always measures
@@ -105,7 +109,8 @@ def command(name: str, trials: pd.DataFrame) -> str:
     parameters |= _beside_preset(trials)
     if (seeds := trials[trials["first_seeds"].isna()]["seed"].nunique()) > 1:
         parameters["seeds"] = seeds
-    one = " ".join([*words, *(f"-P {key}={value}" for key, value in parameters.items())])
+    given = [f"{key}={value}" for key, value in parameters.items()]
+    one = " ".join([*words, *(f"-P {word if word == EACH_FOLD else shlex.quote(word)}" for word in given)])
     return f"for fold in {' '.join(folds)}; do {one}; done" if len(folds) > 1 else one
 
 

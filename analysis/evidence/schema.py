@@ -34,6 +34,7 @@ CURVE = (  # of the validation Dice over the epochs: analysis/evidence/curve_sco
 )
 SETTINGS = (  # tags new in 0.3, of what no trial shows
     *("search", "rates", "budget", "switching_tau_origin"),
+    "data_options",  # what a person said of data and split, as words of a shell: name=value
     "applied",  # whether every factor, read back from the live objects, was as asked for: all, or all but which
     "first_seeds",  # of a seed that was added where a verdict was open: how many seeds every cell had before
 )

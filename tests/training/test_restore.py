@@ -1,5 +1,6 @@
 """Kept trials become runs of another store, and a study there trains only what is missing."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,11 @@ def test_a_study_that_has_only_searched_for_rates_so_far_is_kept_too(
     kept = load_kept_runs(replace(outdated, children=searches))
     assert len(kept) >= 2
     assert set(kept["run_id"]) == {run.info.run_id for runs in searches.values() for run in runs}
+
+
+def test_the_command_that_repeats_it_says_what_was_said_of_the_data(trained: Studies) -> None:
+    said = json.loads((trained.folder / "kept" / "provenance.json").read_text())["command"]
+    assert " -P data=path/to/discs -P val_percent=20 -P split=path/to/split.csv -P preset=demo " in said
 
 
 def test_what_is_there_already_is_not_written_again(

@@ -4,7 +4,9 @@ Imports nothing heavy, so that --help answers at once.
 """
 
 import argparse
+import dataclasses
 import math
+import shlex
 from collections.abc import Sequence
 
 from training.command.entry import Parser, user_path, whole_number
@@ -21,6 +23,7 @@ from training.study.trial import FOLDS, PRECISIONS, PROTOCOLS
 from training.study.tuning import TUNE
 
 ALL = "all"  # the report's strategy: every study in order, each building on the winners before it
+VAL_PERCENT = TEST_PERCENT = 10  # of the images
 EXECUTORS = ("processes", "ray")
 FIT_HELP = "resize: the whole image, its long side image_size pixels; tile: cut into squares of image_size, uncrushed"
 TAU_HELP = (
@@ -58,8 +61,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--protocol", default="fixed", help=f"{' or '.join(PROTOCOLS)}: what validates and tests")
     parser.add_argument("--switching-tau", default="auto", help=TAU_HELP)
-    parser.add_argument("--val-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
-    parser.add_argument("--test-percent", type=whole_number, default=10, help="of the images (protocol=fixed)")
+    parser.add_argument("--val-percent", type=whole_number, default=VAL_PERCENT, help="of the images (protocol=fixed)")
+    parser.add_argument(
+        "--test-percent", type=whole_number, default=TEST_PERCENT, help="of the images (protocol=fixed)"
+    )
     parser.add_argument("--fold", type=whole_number, default=0, help=f"0 to {FOLDS - 1}: which fifth is held out from")
     parser.add_argument("--split", type=user_path, help="a csv with the columns stem and part (train, val, test)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -120,6 +125,16 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ignore-value", default=AUTO, help="of masks: pixels that do not count, as 255")
     parser.add_argument("--rle-order", default=AUTO, help="columns or rows: how run lengths are counted")
     parser.add_argument("--category", default=AUTO, help="which class of annotations is foreground; all: any of them")
+
+
+def given_data_options(options: argparse.Namespace) -> str:
+    """What a person said of the folder and of its split, as words of a shell: name=value."""
+    held_out = {"val_percent": VAL_PERCENT, "test_percent": TEST_PERCENT}
+    usual = {field.name: field.default for field in dataclasses.fields(ReadOptions)} | held_out
+    given = {name: getattr(options, name) for name, value in usual.items() if getattr(options, name) != value}
+    if options.split:
+        given["split"] = f"path/to/{options.split.name}"
+    return shlex.join(f"{name}={value}" for name, value in given.items())
 
 
 def read_options(options: argparse.Namespace) -> ReadOptions:

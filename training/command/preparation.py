@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from training.command.forkserver import start_forkserver
-from training.command.options import ALL, read_options
+from training.command.options import ALL, given_data_options, read_options
 from training.command.progress import reading_progress
 from training.command.switching import AUTO, SwitchingTau, find_tau, read_tau
 from training.data.checks.checks import find_problems
@@ -42,6 +42,7 @@ class Prepared:
     studies: list[Study]
     images: ImageSet
     reading: ReadOptions
+    data_options: str  # what a person said of data and split: options.given_data_options
     split: Split  # with the largest training set; each trial trains on its share of it
     switching_tau: SwitchingTau
     warnings: list[str]
@@ -159,6 +160,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         studies=studies,
         images=images,
         reading=reading,
+        data_options=given_data_options(options),
         split=split,
         switching_tau=tau,
         warnings=[describe_finding(one) for one in findings],

@@ -80,6 +80,7 @@ class Session:
             "data_digest": self.prepared.images.digest,
             "split_digest": split_digest(self.prepared.stems),
             "split": "file" if self.prepared.parts else "protocol",
+            "data_options": self.prepared.data_options,
             "results_version": results_version(),
             "device": str(self.prepared.machine.device),
             "deterministic": str(self.prepared.machine.deterministic).lower(),

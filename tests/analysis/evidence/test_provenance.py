@@ -23,6 +23,11 @@ RUN |= {"image_size": 128, "epochs": 20, "fit": "resize", "fold": 0, "started": 
         ({"search": "report", "budget": "steps"}, " -P search=report -P budget=steps"),
         ({"switching_tau_origin": "given", "switching_tau": 0.3}, " -P switching_tau=0.3"),
         ({"baseline": "measured", "fit": "tile"}, " -P baseline=measured -P fit=tile"),
+        (
+            {"data_options": r"'group=(\d+)[LR]' mask_threshold=127 split=path/to/a.csv", "image_size": 64},
+            r" -P 'group=(\d+)[LR]' -P mask_threshold=127 -P split=path/to/a.csv -P image_size=64",
+        ),
+        ({"data_options": ""}, ""),
     ],
 )
 def test_the_command_names_what_is_not_usual(changed: dict[str, Any], words: str) -> None:
