@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     kept = pd.read_parquet(folder / RUNS)
     if missing := [name for name in COLUMNS if name not in kept]:
         raise ValueError(f"tables={folder}: {RUNS} lacks {', '.join(missing)}; write the snapshot again")
-    files = read_files(folder)
+    files = read_files(folder, kept)
     client, experiment_id = runs.connect()
     mlflow_run.own_run(client, MODULE)
     written = restore(client, experiment_id, folder.name, kept.to_dict("records"), files)  # type: ignore[arg-type]
@@ -51,16 +51,21 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def read_files(folder: Path) -> "dict[str, dict[str, pd.DataFrame]]":
+def read_files(folder: Path, kept: "pd.DataFrame") -> "dict[str, dict[str, pd.DataFrame]]":
     """The files that runs had, by their names and by the ids of the runs: their epochs, and what judged a cell."""
     import pandas as pd
+
+    from training.tracking.kept_runs import STORED_AS
 
     if (folder / "epochs.parquet").is_file():  # of a grid
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("epochs", "judge_images")}
     else:
         curves = pd.read_parquet(folder / "curves.parquet")
         trained = pd.read_parquet(folder / "trials.parquet").set_index("run_id")["trained_run_id"]
-        tables = {"epochs": curves.assign(run_id=curves["run_id"].map(trained))}
+        ids = curves["run_id"].map(trained)
+        if STORED_AS in kept:  # a run that was restored before is kept under the id that it had first
+            ids = ids.map(dict(zip(kept[STORED_AS], kept["run_id"], strict=True)))
+        tables = {"epochs": curves.assign(run_id=ids)}
     return {
         f"{name}.csv": {
             str(run_id): rows.drop(columns="run_id").dropna(axis="columns", how="all")

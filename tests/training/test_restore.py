@@ -111,8 +111,13 @@ def test_a_restored_trial_is_not_promoted_before_a_study_has_reused_it(
     assert "restored from files, and no study has reused them yet; start a study" in capsys.readouterr().err
 
 
-def test_the_study_trains_nothing_there_and_its_page_is_the_same(
-    trained: Studies, restored: Studies, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_study_trains_nothing_there_its_page_is_the_same_and_so_are_its_tables_elsewhere(
+    trained: Studies,
+    restored: Studies,
+    discs: Path,
+    options: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     status, said = restored.run(STUDY, *options)
     assert status == 0
@@ -126,6 +131,19 @@ def test_the_study_trains_nothing_there_and_its_page_is_the_same(
     pd.testing.assert_frame_equal(one, other)
     kept, again = (pd.read_parquet(folder / RUNS) for folder in (trained.folder / "kept", tmp_path / "tables"))
     assert sorted(again["run_id"]) == sorted(kept["run_id"]), "reused ones are kept as who trained them"
+    third = Studies(tmp_path / "third", discs)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", third.uri)
+    assert restore(["--tables", str(tmp_path / "tables")]) == 0
+    assert count_epochs(third) == count_epochs(restored), "curves travel twice, too"
+
+
+def count_epochs(studies: Studies) -> dict[str, int]:
+    """Of each restored trial, by the id that it had first."""
+    client = MlflowClient(studies.uri)
+    return {
+        run.data.tags[RESTORED]: len(client.get_metric_history(run.info.run_id, "val_dice"))
+        for run in studies.trained()
+    }
 
 
 def test_a_restored_trial_is_trained_again_to_the_same_score_when_it_is_promoted(

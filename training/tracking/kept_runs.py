@@ -20,16 +20,18 @@ from training.tracking.store import search_runs
 RUNS = "runs.parquet"  # of a folder of tables
 EPOCHS = "epochs.csv"  # of a run
 COLUMNS = ("run_id", "name", "started", "ended", "params", "metrics", "tags")
+STORED_AS = "stored_as"  # column: the id of the run in the store that these tables were read from
 RESTORED = "restored_from"  # tag: the run that trained it, in another store
 REUSED = "reused_from"  # tag: the run that trained it, in this store
 NOT_KEPT = (LEASE, "process", "heartbeat", "artifacts", "resumed_after_epoch")  # of a process, or of files left behind
 
 
 def to_row(run: Run) -> dict[str, Any]:
-    """A finished trial under COLUMNS: params, metrics and tags as JSON, times in milliseconds since 1970."""
+    """A finished trial under COLUMNS and STORED_AS: params, metrics and tags as JSON, times in ms since 1970."""
     tags = {key: value for key, value in run.data.tags.items() if key not in NOT_KEPT and not key.startswith("mlflow.")}
     return {
         "run_id": tags.get(RESTORED, run.info.run_id),
+        STORED_AS: run.info.run_id,
         "name": run.info.run_name,
         "started": run.info.start_time,
         "ended": run.info.end_time,
