@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 
 from training.command.entry import Parser, run_command, user_path, whole_number
-from training.command.options import FIT_HELP, add_reading, read_options
+from training.command.options import FIT_HELP, TEST_PERCENT, VAL_PERCENT, add_reading, read_options
 from training.command.progress import reading_progress
 from training.data import checks
 from training.data.checks.checks import find_problems
@@ -168,8 +168,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--image-size", type=whole_number, default=IMAGE_SIZE, help="pixels, as for a study")
     parser.add_argument("--fit", default="resize", help=FIT_HELP)
     parser.add_argument("--fold", type=whole_number, default=0, help="whose split to look at")
-    parser.add_argument("--val-percent", type=whole_number, default=10, help="of the images, as for a study")
-    parser.add_argument("--test-percent", type=whole_number, default=10, help="of the images, as for a study")
+    parser.add_argument("--val-percent", type=whole_number, default=VAL_PERCENT, help="of the images, as for a study")
+    parser.add_argument("--test-percent", type=whole_number, default=TEST_PERCENT, help="of the images, as for a study")
     parser.add_argument("--out", type=user_path, default=Path("data_check"), help="the folder of the page")
     options = parser.parse(arguments)
     if not 32 <= options.image_size <= 4096 or options.image_size % 16:

@@ -130,17 +130,17 @@ def test_a_host_name_says_nothing_of_who_lives_here_the_place_does() -> None:
         assert not is_alive({"process": name, "heartbeat": old.isoformat()}), name
 
 
+CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc"]
+
+
 @pytest.mark.skipif(
     not shutil.which("unshare")
-    or subprocess.run(
-        ["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True, check=False
-    ).returncode
-    != 0,
+    or subprocess.run([*CONTAINER, "true"], capture_output=True, check=False).returncode != 0,
     reason="no pid namespace can be made here: two containers with one host name were not tried",
 )
 def test_containers_of_one_host_name_do_not_take_each_other_s_runs_for_dead() -> None:
     code = "from training.tracking.provenance import this_process; print(this_process(), flush=True); input()"
-    container = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
+    container = [*CONTAINER, sys.executable, "-c", code]
     with subprocess.Popen(container, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as inside:
         name = inside.stdout.readline().strip()
         inside_fresh = is_alive({"process": name, "heartbeat": datetime.now(UTC).isoformat()})
