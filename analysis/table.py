@@ -28,6 +28,8 @@ def table(arguments: Sequence[str]) -> int:
     grid_table.keep(found, options.out)
     store.log_files(options.out, "table", MODULE)
     print(f"{options.out.resolve()}: {len(found.cells)} trainings, {found.share:.1%} of the grid with both seeds")
+    if found.unlike:
+        print(f"left out: {found.unlike} with other settings, precision, images or split than the last one")
     if len(found.plays) or found.unfinished:
         count = len(found.plays.drop_duplicates(["player", "repeat"]))
         print(f"{pluralize(count, 'live play')}; {found.unfinished} more only begun, and left out")

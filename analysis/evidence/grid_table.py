@@ -52,6 +52,7 @@ class GridTable:
     kept_runs: pd.DataFrame = field(default_factory=pd.DataFrame)  # as training/tracking/kept_runs.py reads them
     plays: pd.DataFrame = field(default_factory=pd.DataFrame)  # PLAY_COLUMNS, then those of cells; finished ones
     unfinished: int = 0  # plays that are left out; files do not say
+    unlike: int = 0  # trainings on the same images that are left out, since the last had other settings; likewise
 
     @property
     def share(self) -> float:
@@ -70,7 +71,7 @@ def load(data: str) -> GridTable:
     trained, played = ([run for run in runs if run.data.tags["study"] == name] for name in (GRID.name, LIVE.name))
     if not runs:
         raise ValueError(f"data={data}: no cell is trained on images of this name; `mlflow run . -e grid -P data=...`")
-    alike = [_alike(part) for part in (trained, played) if part]
+    alike, unlike = zip(*(_alike(part) for part in (trained, played) if part), strict=True)
     both, num_cells = pd.concat(alike, ignore_index=True), len(alike[0]) if trained else 0
     rows = {run.info.run_id: to_row(run) for run in runs}
     kept = pd.DataFrame([rows[run_id] for run_id in both["run_id"]])
@@ -88,18 +89,19 @@ def load(data: str) -> GridTable:
         kept_runs=kept,
         plays=plays,
         unfinished=unfinished,
+        unlike=sum(unlike),
     )
 
 
-def _alike(runs: list[Run]) -> pd.DataFrame:
-    """Rows of the runs with the settings, images and split of the last, each trial once."""
+def _alike(runs: list[Run]) -> tuple[pd.DataFrame, int]:
+    """Rows of the runs with the settings, images and split of the last, each trial once; how many have others."""
     last = runs[-1].data.tags
     rows = tabulate(
         run for run in runs if all(run.data.tags[tag] == last[tag] for tag in ("data_digest", "split_digest"))
     )
     settings = [name for name in FACTORS if name not in REPEATED]
     same = (rows[settings] == rows[settings].iloc[-1]).all(axis="columns")
-    return rows[same].drop_duplicates(list(REPEATED))
+    return rows[same].drop_duplicates(list(REPEATED)), len(runs) - int(same.sum())
 
 
 def read(folder: Path) -> GridTable:
@@ -131,7 +133,8 @@ def card(table: GridTable, name: str) -> str:
     varied = "\n".join(f"| `{factor}` | {', '.join(map(str, values))} |" for factor, values in VALUES.items())
     columns = "\n".join(f"| `{column}` | {words} |" for column, words in COLUMNS.items())
     plays = "" if table.plays.empty else _card_of_plays(table)
-    settings = f"-P epochs={first['epochs']:.0f} -P image_size={first['image_size']:.0f}"
+    names = ("epochs", "image_size", "precision")
+    settings = " ".join(f"-P {name}={first[name]}" for name in names)
     return f"""# {name}: a full grid of U-Net trainings
 
 {len(cells)} trainings of a small U-Net on {first["data"]} (digest {first["data_digest"]}): {table.share:.1%} of a grid

@@ -21,6 +21,7 @@ DEFAULTS = {  # a study's defaults
     "protocol": "fixed",
     "fit": "resize",
     "fold": 0,
+    "precision": "auto",  # which a processor decides, so what it was is always said
 }
 EACH_FOLD = "fold=$fold"  # in a loop of the shell
 LABELS = {  # column: what it is called

@@ -111,7 +111,12 @@ def test_its_card_names_every_column_and_its_three_lines_of_pandas_work(
 
 
 def test_a_table_is_restored_in_another_store_and_goes_on_there(
-    trained: Studies, kept: GridTable, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Studies,
+    kept: GridTable,
+    discs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     elsewhere = Studies(tmp_path, discs)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", elsewhere.uri)
@@ -133,6 +138,11 @@ def test_a_table_is_restored_in_another_store_and_goes_on_there(
         rows = other[other["run_id"].isin(kept.kept_runs["run_id"])].reset_index(drop=True)
         pd.testing.assert_frame_equal(rows, one, check_dtype=False)
     assert len(again.cells) == 6
+    assert "left out:" not in capsys.readouterr().out
+    assert elsewhere.run("grid", "--epochs", "1", "--cells", "1")[0] == 0
+    assert table(["--data", str(discs), "--out", "other"]) == 0
+    assert "left out: 6 with other settings" in capsys.readouterr().out
+    assert len(read(tmp_path / "other").cells) == 2
 
 
 def test_no_cell_is_promoted(

@@ -16,6 +16,7 @@ from training.command.preparation import Prepared
 from training.command.progress import Progress
 from training.data.split import split_digest
 from training.execution.checkpoints import checkpoint_of, drop_checkpoint
+from training.execution.computed_otherwise import find_computed_otherwise
 from training.execution.identity import result_hash, results_version
 from training.execution.jobs import COLLAPSED, EpochDone, Job, Outcome
 from training.execution.summary import describe_outcome
@@ -96,7 +97,7 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:
     """Propose and train until no search proposes any more. Independent searches keep all workers busy together."""
     outcomes: dict[Trial, Outcome] = {}
     failures: Counter[Trial] = Counter()
-    waits = False
+    first, waits = True, False
     while True:
         results = {trial: outcome.score for trial, outcome in outcomes.items()}
         proposed = dict.fromkeys(trial for search in plan.searches for trial in search.propose(results))
@@ -106,7 +107,10 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:
         there = _settled(session, plan, parent, known)
         outcomes |= there
         missing = [trial for trial in proposed if trial not in there]
-        trained = 0
+        if missing and first:
+            for line in find_computed_otherwise(session.client, session.tags, missing, session.prepared.machine):
+                session.progress.say(f"  {line}")
+        first, trained = False, 0
         for outcome in _train(session, plan, parent, missing):
             trial = outcome.trial
             if outcome.skipped:

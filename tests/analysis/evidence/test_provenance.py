@@ -28,6 +28,7 @@ RUN |= {"image_size": 128, "epochs": 20, "fit": "resize", "fold": 0, "started": 
             r" -P 'group=(\d+)[LR]' -P mask_threshold=127 -P split=path/to/a.csv -P image_size=64",
         ),
         ({"data_options": ""}, ""),
+        ({"precision": "bf16"}, " -P precision=bf16"),
     ],
 )
 def test_the_command_names_what_is_not_usual(changed: dict[str, Any], words: str) -> None:
