@@ -41,6 +41,7 @@ class ImageFacts:
     foreground: float  # share of the pixels that count
     ignored: float  # share of the pixels that are neither foreground nor background
     border: float  # share of the outermost pixels that are foreground
+    lining: float  # share of the foreground that lines holes, where it is lines a few pixels wide; 0 where it is not
     correlations: tuple[float, ...]  # of the mask with what one sees, as in agreement.Look
     turned: tuple[float, ...]  # how well the mask would fit by orientation tag, likewise
     contrast: float  # mean luma of foreground less background, in standard deviations; 0 where one is missing
@@ -99,6 +100,13 @@ class ImageSet:
         mask = cv2.imdecode(self.own_masks[str(index)], cv2.IMREAD_UNCHANGED)
         assert mask is not None, "what we wrote ourselves"
         return mask.astype(np.uint8)
+
+    def assembled(self, index: int) -> tuple[Pixels, Pixels]:
+        """An image (h, w, c) and its mask (h, w) at the size they train in, tiles laid together, nothing beyond."""
+        facts, tiles = self.facts[index], list(self.tiles(index))
+        arrays = (self.images[tiles], self.masks[tiles])
+        image, mask = (np.ascontiguousarray(assemble(one, self.frame, facts.height, facts.width)) for one in arrays)
+        return image, mask
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process maps the arrays itself."""

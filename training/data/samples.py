@@ -21,6 +21,9 @@ from training.data.mask_rule import MaskPlacing, MaskRule
 from training.data.masks import read_mask
 from training.data.read_options import ReadOptions
 
+LINE_WIDTH = 3  # pixels, of an outline that was drawn
+MAX_INSIDE = 0.5  # share of the pixels of such lines that have no background beside them
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairReader:
@@ -64,6 +67,7 @@ def read_pair(
         foreground=_foreground(mask),
         ignored=float((mask == OUTSIDE).mean()),
         border=_border(mask),
+        lining=_lining(mask),
         contrast=_contrast(image, mask),
         correlations=look.correlations,
         turned=look.turned,
@@ -81,6 +85,18 @@ def _border(mask: Pixels) -> float:
     """The share of foreground among the outermost pixels."""
     edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
     return float((edge == 1).mean())
+
+
+def _lining(mask: Pixels) -> float:
+    """The share of the foreground within LINE_WIDTH of a hole; 0 where most of it is inside of something."""
+    foreground = (mask == 1).astype(np.uint8)
+    count = cv2.countNonZero(foreground)
+    if not count or cv2.countNonZero(cv2.erode(foreground, np.ones((3, 3), np.uint8))) > MAX_INSIDE * count:
+        return 0.0
+    holes = cv2.copyMakeBorder(1 - foreground, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    cv2.floodFill(holes, None, (0, 0), 0)
+    reach = cv2.dilate(holes[1:-1, 1:-1], np.ones((2 * LINE_WIDTH + 1, 2 * LINE_WIDTH + 1), np.uint8))
+    return cv2.countNonZero(reach & foreground) / count
 
 
 def _contrast(image: Pixels, mask: Pixels) -> float:

@@ -12,6 +12,7 @@ from training.data.checks.findings import ERROR, WARNING, Finding, stems_of
 from training.data.checks.fit_checks import fit_problems
 from training.data.checks.foreground import check_foreground
 from training.data.checks.mask_checks import mask_problems
+from training.data.checks.pairing import check_pairing
 from training.data.image_set import ImageSet
 from training.data.split import Split, find_leaks
 from training.study.words import pluralize
@@ -26,6 +27,7 @@ def find_problems(images: ImageSet, split: Split | None) -> list[Finding]:
     """Errors first. split: None where none can be made."""
     checks = (
         _leaks(images, split) if split else None,
+        check_pairing(images),
         _duplicates(images),
         _copies(images),
         _crops_not_searched(images),

@@ -15,6 +15,10 @@ from training.study.words import pluralize, shorten
 MAX_CLASSES = 4  # masks that all hold the same few values: classes more likely than objects
 FULL_SCALE = (255, 65535)  # what 8 and 16 bits call white: the same foreground
 TRAINS_BADLY_BELOW = 0.002  # foreground share of the set
+LINES_HOLES = (
+    0.6  # share of a mask's foreground that lines holes, above which it is an outline; vessels have 0.5 at most
+)
+MOST = 0.8  # share of the masks
 HIDES_MUCH = 0.5  # share of the pixels that do not count
 
 
@@ -28,6 +32,7 @@ def mask_problems(images: ImageSet) -> list[Finding]:
         _empty_masks,
         _ignored,
         _rare_foreground,
+        _outlines,
     )
     return [finding for check in checks if (finding := check(images))]
 
@@ -151,4 +156,18 @@ def _rare_foreground(images: ImageSet) -> Finding | None:
         severity=WARNING,
         title=f"foreground is only {100 * fraction:.2f} % of the pixels",
         meaning="A network that predicts nothing is then nearly right by BCE; trials may collapse (they are marked).",
+    )
+
+
+def _outlines(images: ImageSet) -> Finding | None:
+    """What is meant is mostly what lines go around, and a net would learn the lines."""
+    found = [k for k, facts in enumerate(images.facts) if facts.lining > LINES_HOLES]
+    if not found or len(found) < MOST * sum(facts.foreground > 0 for facts in images.facts):
+        return None
+    return Finding(
+        severity=WARNING,
+        title=f"{pluralize(len(found), 'mask')} of {images.num_images} are closed lines, with background inside",
+        meaning="If the insides are meant, fill them and save the masks again (in ImageJ: Process, Binary, Fill "
+        "Holes). If the lines themselves are, as with membranes, all is well.",
+        stems=stems_of(images, found),
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from training.data.framing import OUTSIDE, assemble
+from training.data.framing import OUTSIDE
 from training.data.image_set import ImageSet
 from training.data.images import Pixels, to_channels
 from training.data.pictures import TRUTH_RGB, outline
@@ -44,11 +44,7 @@ def draw_sheet(images: ImageSet, odd: Sequence[str]) -> Pixels:
 
 
 def _cell(images: ImageSet, index: int, odd: bool) -> Pixels:
-    facts, tiles = images.facts[index], list(images.tiles(index))
-    image, mask = (
-        np.ascontiguousarray(assemble(arrays[tiles], images.frame, facts.height, facts.width))
-        for arrays in (images.images, images.masks)
-    )
+    facts, (image, mask) = images.facts[index], images.assembled(index)
     scale = CELL / max(image.shape[:2])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR

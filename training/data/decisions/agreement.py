@@ -5,7 +5,7 @@ from the others by colour, local brightness or edges. No network is trained, and
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from training.data.formats.stored import QUARTER_TURNS, turn
 
 SIDE = 256  # pixels, the long side of what is looked at
 QUICK_SIDE = 128  # of what is looked at in every image
+PAIR_SIDE = 64  # of what is looked at when every mask is laid on every image
 COARSE, FINE = 8.0, 1.0  # pixels, standard deviations of the blurs
 RIDGE = 1e-3  # on standardized features: keeps the fit defined where features are constant
 MIN_PIXELS = 8  # of foreground and of background, below which nothing can be said
@@ -61,6 +62,23 @@ def look_at(image: NDArray[Any], mask: NDArray[np.uint8]) -> Look:
     products = _products(features, [turn(small, tag) for tag in tags])
     correlations, turned = products[0].round(4).tolist(), _r2(features, products).round(4).tolist()
     return Look(tuple(correlations), tuple(turned))
+
+
+def agreements(pairs: Iterable[tuple[NDArray[Any], NDArray[np.uint8]]]) -> NDArray[np.float32]:
+    """(n, n): of each mask, by row, with each image, of n pairs, all at PAIR_SIDE squared pixels; nan where a mask says
+    nothing.
+    """
+    shape, looks, small = (PAIR_SIDE, PAIR_SIDE), [], []
+    for image, mask in pairs:
+        looks.append(_standardized(_features(image, shape)))
+        small.append(cv2.resize(mask, shape, interpolation=cv2.INTER_NEAREST).astype(np.uint8))
+    useful = np.array([_has_both(mask) for mask in small])
+    flat = np.stack(small).reshape(len(small), -1)
+    fraction = (flat == 1).sum(axis=1, keepdims=True) / np.maximum(1, (flat < 2).sum(axis=1, keepdims=True))
+    spread = np.sqrt(np.where(useful[:, None], fraction * (1 - fraction), 1))
+    wanted = (np.where(flat < 2, flat - fraction, 0) / spread / flat.shape[1]).astype(np.float32)
+    found = np.stack([_r2(features, wanted @ features) for features in looks], axis=1)
+    return np.where(useful[:, None], found, np.float32(np.nan))
 
 
 def gains_of(scores: Sequence[float], others: Sequence[float]) -> list[float]:

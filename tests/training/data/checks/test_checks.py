@@ -90,6 +90,17 @@ def odd_pair(folder: Path) -> None:
     cv2.imwrite(str(folder / "images" / "celld.png"), 255 - image_of(folder, "celld"))
 
 
+def rename_masks(folder: Path, new: dict[str, str]) -> None:
+    masks = {stem: (folder / "masks" / f"{stem}.png").read_bytes() for stem in new}
+    for stem, mask in masks.items():
+        (folder / "masks" / f"{new[stem]}.png").write_bytes(mask)
+
+
+def draw_outlines(folder: Path) -> None:
+    for index, path in enumerate(sorted((folder / "masks").iterdir())):
+        cv2.imwrite(str(path), cv2.circle(np.zeros((32, 48), np.uint8), (12 + index % 24, 16), 7, 255, 1))
+
+
 ODD: dict[str, tuple[Callable[[Path], object], str, str, tuple[str, ...]]] = {
     "classes or objects": (number_discs, ERROR, r"24 masks hold the same few values \(0, 1, 2\)", tuple(STEMS)),
     "a copied image": (
@@ -118,6 +129,18 @@ ODD: dict[str, tuple[Callable[[Path], object], str, str, tuple[str, ...]]] = {
         "1 mask without foreground",
         ("cellf",),
     ),
+    "two swapped masks": (
+        lambda folder: rename_masks(folder, {"cella": "cellm", "cellm": "cella"}),
+        WARNING,
+        "2 masks of 24 would fit another image better: cell.'s fits cell",
+        ("cella", "cellm"),
+    ),
+    "outlines of what is meant": (
+        draw_outlines,
+        WARNING,
+        "24 masks of 24 are closed lines, with background inside",
+        tuple(STEMS),
+    ),
     "hardly any foreground": (points_only, WARNING, r"foreground is only 0\.07 % of the pixels", ()),
 }
 
@@ -131,6 +154,32 @@ def test_what_is_odd_is_found_and_nothing_else(tmp_path: Path, kind: str) -> Non
     assert found.severity == severity
     assert found.stems == stems
     assert re.search(title, found.title), found.title
+
+
+def test_masks_under_a_numbering_that_slipped_are_an_error(tmp_path: Path) -> None:
+    """By so many that the discs lie elsewhere; the noise of the images tells nothing."""
+    folder = healthy(tmp_path, STEMS)
+    rename_masks(folder, {stem: STEMS[(k + 9) % 24] for k, stem in enumerate(STEMS)})
+    (found,) = (one for one in findings(folder) if "another image" in one.title)
+    assert found.severity == ERROR
+    assert "of 24 would fit another image better" in found.title
+    assert len(found.stems) > 12
+
+
+def test_masks_of_images_that_tell_nothing_are_not_said_to_be_of_others(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for path in (folder / "images").iterdir():
+        cv2.imwrite(str(path), RNG.integers(0, 255, (32, 48)).astype(np.uint8))
+    assert findings(folder) == []
+
+
+def draw_lines(folder: Path) -> None:
+    """Vessels: a loop, and branches beside it."""
+    for index, path in enumerate(sorted((folder / "masks").iterdir())):
+        mask = cv2.circle(np.zeros((32, 48), np.uint8), (12 + index % 24, 16), 4, 255, 1)
+        for row in (3, 28):
+            cv2.line(mask, (2, row), (45, row + index % 3), 255, 1)
+        cv2.imwrite(str(path), mask)
 
 
 def number_varying_discs(folder: Path) -> None:
@@ -162,6 +211,7 @@ SOUND: dict[str, tuple[Callable[[Path], object], str]] = {
     "a single mask of two objects": (number_one_mask, "the same few values"),
     "inverted masks, but not nearly all": (invert_some, "may be inverted"),
     "contrast that goes both ways often": (invert_some, "suspicious pair"),
+    "lines that branch and meet": (draw_lines, "closed lines"),
     "two empty masks, which are equal": (empty_twice, "share a mask"),
 }
 
