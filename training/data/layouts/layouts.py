@@ -18,7 +18,14 @@ from training.data.layouts.left_out import name_left_out, say_why_nothing
 from training.data.layouts.listing import list_below, list_tables
 from training.data.layouts.pairs import Layout, Pair
 from training.data.layouts.run_tables import find_by_runs
-from training.data.layouts.sides import IMAGE_FOLDERS, find_siblings, find_side_by_side, find_sides, find_two_folders
+from training.data.layouts.sides import (
+    IMAGE_FOLDERS,
+    find_siblings,
+    find_side_by_side,
+    find_sides,
+    find_two_folders,
+    find_two_stacks,
+)
 from training.data.layouts.tables import find_by_paths, read_json
 from training.data.layouts.yolo import find_by_yolo
 from training.study.words import shorten
@@ -58,6 +65,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout
         (lambda folder: _by_json(folder, category), "category"),
         (lambda folder: find_by_yolo(folder, category), "category"),
         (lambda folder: find_by_runs(folder, category), "category"),
+        (find_two_stacks, ""),
         (lambda folder: find_side_by_side(folder, mask_suffix), "mask_suffix"),
         (lambda folder: find_siblings(folder, mask_suffix), "mask_suffix"),
     )

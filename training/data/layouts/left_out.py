@@ -86,10 +86,13 @@ def _say_what_lacks(data: Path) -> str:
     if len(sides) == 2:
         others = f"; other suffixes there: {', '.join(unread)}" if unread else ""
         return f"{sides[0].name}/ holds no image ({', '.join(SUFFIXES)}), or {sides[1].name}/ no mask{others}"
-    tables = [path for place in (data, *list_below(data)) for path in list_tables(place, ".json")]
+    places = (data, *list_below(data))
+    tables = [path.name for place in places for path in list_tables(place, ".json")]
     if tables:
-        theirs = shorten([path.name for path in tables])
-        return f"{theirs} is neither COCO's json nor LabelMe's; export the outlines as COCO"
+        return f"{shorten(tables)} is neither COCO's json nor LabelMe's; export the outlines as COCO"
+    foreign = [path.name for place in places for path in list_tables(place, ".xml", ".geojson")]
+    if foreign:
+        return f"{shorten(foreign)}: outlines in xml and geojson are not read; export them as COCO, or masks as png"
     unnamed = find_unnamed_sides(data)
     if unnamed:
         return (

@@ -18,6 +18,7 @@ from training.data.layouts.stems import (
     mask_prefix,
     name_endings,
     pair_by_stem,
+    pair_pages,
 )
 from training.study.words import shorten
 
@@ -142,6 +143,18 @@ def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
             f"{len(alone)} files left out: their folder has no pair of image and mask ({shorten(alone)})"
         )
     return found.layout(f"image and mask side by side, {name_endings(endings)}")
+
+
+def find_two_stacks(data: Path) -> Layout | None:
+    """images.tif and masks.tif: one page per image. None where they are not there."""
+    files = {path.stem.lower(): path for path in list_images(data)}
+    image = next((files[name] for name in IMAGE_FOLDERS if name in files), None)
+    mask = next((files[name] for name in MASK_FOLDERS if name in files), None)
+    if image is None or mask is None:
+        return None
+    found = Findings()
+    found.pairs += pair_pages(image, mask, [], found)
+    return found.layout(f"the pages of {image.name} and {mask.name}")
 
 
 def find_unnamed_sides(data: Path) -> list[str]:

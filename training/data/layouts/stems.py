@@ -85,7 +85,7 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
                 continue
             endings.add(ending)
             used[mask] = image
-            found.pairs += _pages(image, mask, [] if mask_suffix else further.get(mask, []), found)
+            found.pairs += pair_pages(image, mask, [] if mask_suffix else further.get(mask, []), found)
         elif fitting:
             names = shorten([path.name for _, path in fitting])
             used |= {path: image for _, path in fitting}
@@ -160,7 +160,7 @@ def is_unread(path: Path) -> bool:
     return suffix not in ("", *SUFFIXES, *COMPANIONS) and not path.is_dir()
 
 
-def _pages(image: Path, mask: Path, further: Sequence[Path], found: Findings) -> list[Pair]:
+def pair_pages(image: Path, mask: Path, further: Sequence[Path], found: Findings) -> list[Pair]:
     """One pair, or as many as a stack has pages. further: more masks of the image, to be joined."""
     stem = same_name(image.stem)
     pages, mask_pages = count_pages(image), count_pages(mask)

@@ -197,7 +197,10 @@ def test_what_systems_hide_and_what_is_no_image_is_passed_over(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize(("image", "mask"), [("images/s.tif", "masks/s_mask.tiff"), ("s-volume.tif", "s-labels.tif")])
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("images/s.tif", "masks/s_mask.tiff"), ("s-volume.tif", "s-labels.tif"), ("Images.tif", "labels.tif")],
+)
 def test_every_page_of_a_stack_is_a_pair(tmp_path: Path, image: str, mask: str) -> None:
     write(tmp_path / image, tmp_path / mask, pages=3)
     layout = find_layout(tmp_path)
@@ -578,6 +581,14 @@ NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
     "json of another tool": (
         lambda data: jotted(make(data, "a.png"), "project.json"),
         "project.json is neither COCO's json nor LabelMe's; export the outlines as COCO",
+    ),
+    "outlines of CVAT": (
+        lambda data: jotted(make(data, "images/a.png"), "annotations.xml"),
+        "annotations.xml: outlines in xml and geojson are not read; export them as COCO, or masks as png",
+    ),
+    "outlines of QuPath": (
+        lambda data: jotted(make(data, "a.png"), "a.geojson"),
+        "a.geojson: outlines in xml and geojson are not read",
     ),
     "folders without images": (
         lambda data: hollow(data, "images", "masks"),
