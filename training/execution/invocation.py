@@ -3,7 +3,9 @@
 What a study proposes is trained in study_run.py; its winner is kept for the studies that build on it.
 """
 
+import os
 import signal
+import time
 from contextlib import nullcontext
 from typing import NoReturn
 
@@ -25,6 +27,8 @@ from training.tracking.lease import Heartbeat
 from training.tracking.retry import is_full, is_transient
 
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+ONE_SIGNAL_SECONDS = 1.0  # `timeout` sends two at once, and means one
 
 
 def run_studies(prepared: Prepared, module: str) -> int:
@@ -50,7 +54,7 @@ def run_studies(prepared: Prepared, module: str) -> int:
         prepared=prepared, client=client, experiment_id=experiment_id, pool=_make_pool(prepared), progress=progress
     )
     # Whoever started us may ignore the first, as nohup and & do.
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, _interrupt) for number in STOPPING}
     try:
         missing = _run_further(session) if prepared.further else _run_studies(session, winners)
     except KeyboardInterrupt:
@@ -134,6 +138,15 @@ def _why_stopped(error: Exception) -> str:
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
+    started = time.monotonic()
+
+    def leave(number: int, frame: object) -> None:
+        """Of a person who does not wait for the runs to be ended; whoever starts next ends them."""
+        if time.monotonic() - started > ONE_SIGNAL_SECONDS:
+            os._exit(INTERRUPTED)
+
+    for one in STOPPING:
+        signal.signal(one, leave)
     raise KeyboardInterrupt
 
 
