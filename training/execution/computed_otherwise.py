@@ -7,7 +7,6 @@ reuse, and what would; else whoever restored the trials of another machine would
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from training.command.machine import Machine, find_precision
 from training.execution.identity import results_version
 from training.study.trial import PRECISIONS, Trial
 from training.tracking.store import search_runs
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 SAME = ("data_digest", "protocol", "split_digest")  # tags of what is alike: the images, and who is held out
 
 
-def find_computed_otherwise(
-    client: "MlflowClient", tags: Mapping[str, str], trials: Iterable[Trial], machine: Machine
-) -> list[str]:
+def find_computed_otherwise(client: "MlflowClient", tags: Mapping[str, str], trials: Iterable[Trial]) -> list[str]:
     """In words: which of these `trials`, that are not there, were trained before, and what would reuse them.
 
     `tags`: those of the study.
@@ -33,13 +30,11 @@ def find_computed_otherwise(
         if known:
             trial, precision = known
             version = run.data.tags.get("results_version", "an earlier version")
-            found.setdefault(_why_not(trial.precision, precision, version, machine), set()).add(trial)
+            found.setdefault(_why_not(trial.precision, precision, version), set()).add(trial)
     return [f"{len(them)} trial(s) were trained before, but {why}" for why, them in found.items()]
 
 
-def _why_not(precision: str, theirs: str, version: str, machine: Machine) -> str:
+def _why_not(precision: str, theirs: str, version: str) -> str:
     if version != results_version():
         return f"by `{version}`; this is `{results_version()}`, so they are trained anew"
-    emulated = theirs == "bf16" and find_precision("auto", machine.device) != "bf16"
-    slowly = ", slowly: this processor only emulates it" if emulated else ""
-    return f"in {theirs}, not {precision}; precision={theirs} reuses them and goes on as they did{slowly}"
+    return f"in {theirs}, not {precision}; precision={theirs} reuses them and goes on as they did"

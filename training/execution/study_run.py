@@ -108,7 +108,7 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:
         outcomes |= there
         missing = [trial for trial in proposed if trial not in there]
         if missing and first:
-            for line in find_computed_otherwise(session.client, session.tags, missing, session.prepared.machine):
+            for line in find_computed_otherwise(session.client, session.tags, missing):
                 session.progress.say(f"  {line}")
         first, trained = False, 0
         for outcome in _train(session, plan, parent, missing):

@@ -6,6 +6,7 @@ place. Whatever cannot be compiled runs eagerly, with torch's own warning.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from training.network.batches import equalize, make_target, normalize
 from training.network.losses import foreground_fraction, make_loss
 from training.network.metrics import Counts, count
+from training.network.rounded import RoundedConvolutions, has_no_bf16
 from training.network.unet import UNet
 from training.study.trial import Trial
 
@@ -38,7 +40,9 @@ def forward_pass(
 def forward(model: UNet, batch: Tensor, precision: str) -> Float[Tensor, "n 1 h w"]:
     """Logits in fp32 of a uint8 batch, computed in the trial's precision."""
     inputs = normalize(batch).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(batch.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    in_bf16 = precision == "bf16"
+    rounded = RoundedConvolutions() if in_bf16 and has_no_bf16(batch.device) else nullcontext()
+    with torch.autocast(batch.device.type, torch.bfloat16, enabled=in_bf16), rounded:
         logits: Tensor = model(inputs)
     return logits.float()
 

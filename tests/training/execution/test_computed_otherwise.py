@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import pytest
-import torch
 from studies import Studies
 
-from training.command.machine import Machine
 from training.execution.computed_otherwise import find_computed_otherwise
 from training.execution.identity import results_version
 from training.study.trial import Trial
@@ -14,7 +12,6 @@ from training.tracking.runs import begin_run, connect, end_run
 
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1, image_size=32)
 TAGS = {"data_digest": "d", "protocol": "fixed", "split_digest": "s"}
-HERE = Machine(device=torch.device("cpu"), workers=1)
 
 
 def keep(trial: Trial, times: int = 1, version: str = "", failed: bool = False, **tags: str) -> None:
@@ -26,7 +23,7 @@ def keep(trial: Trial, times: int = 1, version: str = "", failed: bool = False, 
 
 
 def find(*trials: Trial) -> list[str]:
-    return find_computed_otherwise(connect()[0], TAGS, trials, HERE)
+    return find_computed_otherwise(connect()[0], TAGS, trials)
 
 
 @pytest.mark.usefixtures("new_store")
@@ -41,15 +38,6 @@ def test_only_what_nobody_chose_is_told() -> None:
     assert in_bf16.startswith("1 trial(s) were trained before, but in bf16, not fp32; precision=bf16 reuses them")
     assert by_version.startswith("1 trial(s) were trained before, but by `1 torch 2.0`; this is `")
     assert find(others[4]) == []
-
-
-@pytest.mark.usefixtures("new_store")
-@pytest.mark.parametrize(("native", "expected"), [("fp32", True), ("bf16", False)])
-def test_what_a_processor_only_emulates_is_slow(native: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.execution.computed_otherwise.find_precision", lambda name, device: native)
-    keep(TRIAL.replace(precision="bf16"))
-    (said,) = find(TRIAL)
-    assert ("slowly" in said) == expected
 
 
 @pytest.mark.slow
