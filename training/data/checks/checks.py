@@ -12,7 +12,7 @@ from training.data.checks.findings import ERROR, WARNING, Finding, stems_of
 from training.data.checks.fit_checks import fit_problems
 from training.data.checks.foreground import check_foreground
 from training.data.checks.mask_checks import mask_problems
-from training.data.checks.pairing import check_pairing
+from training.data.checks.pairing import pairing_problems
 from training.data.image_set import ImageSet
 from training.data.split import Split, find_leaks
 from training.study.words import pluralize
@@ -27,7 +27,6 @@ def find_problems(images: ImageSet, split: Split | None) -> list[Finding]:
     """Errors first. split: None where none can be made."""
     checks = (
         _leaks(images, split) if split else None,
-        check_pairing(images),
         _duplicates(images),
         _copies(images),
         _crops_not_searched(images),
@@ -36,7 +35,8 @@ def find_problems(images: ImageSet, split: Split | None) -> list[Finding]:
         _dark(images),
         _unused_subjects(images) or _unstated_groups(images),
     )
-    found = [*mask_problems(images), *fit_problems(images), *(finding for finding in checks if finding)]
+    told_by_pixels = [*fit_problems(images), *pairing_problems(images)]
+    found = [*mask_problems(images), *told_by_pixels, *(finding for finding in checks if finding)]
     found += check_foreground(images, split) if split else []
     return sorted(found, key=lambda finding: finding.severity != ERROR)
 

@@ -1,12 +1,12 @@
-"""Does each mask belong to its image? Told by laying it on the others, too: names may be equal and still be wrong.
+"""Does each mask belong to its image, and where it lies? Told by laying it on the others, and by moving it about.
 
-An ImageSet in, a finding out; what tells is how well masks agree with pixels (decisions/agreement.py).
+An ImageSet in, findings out; what tells is how well masks agree with pixels (decisions/agreement.py).
 """
 
 import numpy as np
 
 from training.data.checks.findings import ERROR, WARNING, Finding, stems_of
-from training.data.decisions.agreement import agreements
+from training.data.decisions.agreement import PAIR_SIDE, SmallPairs, is_sure
 from training.data.image_set import ImageSet
 from training.study.words import pluralize
 
@@ -14,14 +14,21 @@ MAX_IMAGES = 200  # that are laid on each other: the first ones, since a numberi
 MIN_OTHERS = 3  # images of the same size, without which a mask is not judged
 BETTER = 0.3  # gain in R^2 on the best of the other images that is no accident,
 CHANCE = 0.1  # where on its own a mask has hardly more than on all of them
+MOVED = 0.15  # mean gain in R^2 by moving all masks alike that is no accident
 
 
-def check_pairing(images: ImageSet) -> Finding | None:
-    """Masks that fit another image well, and their own no better than any."""
+def pairing_problems(images: ImageSet) -> list[Finding]:
     known = [k for k, facts in enumerate(images.facts[:MAX_IMAGES]) if 0 < facts.foreground < 1]
     if len(known) <= MIN_OTHERS:
-        return None
-    found = agreements(images.assembled(index) for index in known)
+        return []
+    pairs = SmallPairs.of(images.assembled(index) for index in known)
+    found = _moved(images, known, pairs) or _others(images, known, pairs)
+    return [found] if found else []
+
+
+def _others(images: ImageSet, known: list[int], pairs: SmallPairs) -> Finding | None:
+    """Masks that fit another image well, and their own no better than any."""
+    found = pairs.across()
     sizes = np.array([(images.facts[k].height, images.facts[k].width) for k in known])
     others = (sizes[:, None] == sizes).all(axis=2) & ~np.isnan(found) & ~np.eye(len(known), dtype=bool)
     told = [k for k in range(len(known)) if others[k].sum() >= MIN_OTHERS]
@@ -40,4 +47,29 @@ def check_pairing(images: ImageSet) -> Finding | None:
         meaning="Masks seem to be named after the wrong images, perhaps by a numbering that slipped. Compare them by "
         "eye, and name each mask after its image.",
         stems=stems_of(images, [known[told[n]] for n in odd]),
+    )
+
+
+def _moved(images: ImageSet, known: list[int], pairs: SmallPairs) -> Finding | None:
+    """Masks that all lie as far beside what they outline."""
+    found = pairs.moved()
+    if len(found) <= MIN_OTHERS:
+        return None
+    down, right = (int(place) for place in np.unravel_index(found.mean(axis=0).argmax(), found.shape[1:]))
+    gains = [float(gain) for gain in found[:, down, right] - found[:, 0, 0]]
+    if not is_sure(gains) or np.mean(gains) < MOVED:
+        return None
+    sizes = np.median([(images.facts[k].height, images.facts[k].width) for k in known], axis=0)
+    steps = [place - PAIR_SIDE * (place > PAIR_SIDE / 2) for place in (down, right)]
+    words = (("lower", "higher"), ("further right", "further left"))
+    where = [
+        f"{abs(step) * size / PAIR_SIDE:.0f} pixels {word[step < 0]}"
+        for step, size, word in zip(steps, sizes, words, strict=True)
+        if step
+    ]
+    return Finding(
+        severity=WARNING,
+        title=f"the masks would fit their images better about {' and '.join(where)}",
+        meaning="They were shifted against each other, perhaps by a margin that one of them lacks. Look at the contact "
+        "sheet, and save the masks where they belong.",
     )

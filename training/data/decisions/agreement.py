@@ -7,7 +7,7 @@ from the others by colour, local brightness or edges. No network is trained, and
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -64,21 +64,44 @@ def look_at(image: NDArray[Any], mask: NDArray[np.uint8]) -> Look:
     return Look(tuple(correlations), tuple(turned))
 
 
-def agreements(pairs: Iterable[tuple[NDArray[Any], NDArray[np.uint8]]]) -> NDArray[np.float32]:
-    """(n, n): of each mask, by row, with each image, of n pairs, all at PAIR_SIDE squared pixels; nan where a mask says
-    nothing.
-    """
-    shape, looks, small = (PAIR_SIDE, PAIR_SIDE), [], []
-    for image, mask in pairs:
-        looks.append(_standardized(_features(image, shape)))
-        small.append(cv2.resize(mask, shape, interpolation=cv2.INTER_NEAREST).astype(np.uint8))
-    useful = np.array([_has_both(mask) for mask in small])
-    flat = np.stack(small).reshape(len(small), -1)
-    fraction = (flat == 1).sum(axis=1, keepdims=True) / np.maximum(1, (flat < 2).sum(axis=1, keepdims=True))
-    spread = np.sqrt(np.where(useful[:, None], fraction * (1 - fraction), 1))
-    wanted = (np.where(flat < 2, flat - fraction, 0) / spread / flat.shape[1]).astype(np.float32)
-    found = np.stack([_r2(features, wanted @ features) for features in looks], axis=1)
-    return np.where(useful[:, None], found, np.float32(np.nan))
+@dataclass(frozen=True)
+class SmallPairs:
+    """Pairs at PAIR_SIDE squared pixels, to lay each mask on each image, or beside where it lies on its own."""
+
+    features: list[Features]
+    masks: NDArray[np.float32]  # (n, PAIR_SIDE, PAIR_SIDE): standardized, 0 where nothing counts
+    telling: NDArray[np.bool_]  # (n,): enough foreground, and enough background
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[NDArray[Any], NDArray[np.uint8]]]) -> Self:
+        features, small = [], []
+        for image, mask in pairs:
+            features.append(_standardized(_features(image, (PAIR_SIDE, PAIR_SIDE))))
+            small.append(cv2.resize(mask, (PAIR_SIDE, PAIR_SIDE), interpolation=cv2.INTER_NEAREST).astype(np.uint8))
+        telling = np.array([_has_both(mask) for mask in small])
+        masks = np.stack(small)
+        fraction = (masks == 1).sum((1, 2), keepdims=True) / np.maximum(1, (masks < 2).sum((1, 2), keepdims=True))
+        spread = np.sqrt(np.where(telling[:, None, None], fraction * (1 - fraction), 1))
+        return cls(features, (np.where(masks < 2, masks - fraction, 0) / spread).astype(np.float32), telling)
+
+    def across(self) -> NDArray[np.float32]:
+        """(n, n): the agreement of each mask, by row, with each image; nan where a mask says nothing."""
+        flat = self.masks.reshape(len(self.masks), -1) / np.float32(PAIR_SIDE**2)
+        found = np.stack([_r2(features, np.asarray(flat @ features)) for features in self.features], axis=1)
+        return np.where(self.telling[:, None], found, np.float32(np.nan))
+
+    def moved(self) -> NDArray[np.float32]:
+        """(telling, PAIR_SIDE, PAIR_SIDE): the agreement of each mask with its own image when it is moved by so many
+        pixels down and to the right; what leaves one side comes back at the other.
+        """
+        found = [_moved(features, mask) for features, mask in zip(self.features, self.masks, strict=True)]
+        return np.asarray(found)[self.telling]
+
+
+def _moved(features: Features, mask: NDArray[np.float32]) -> NDArray[np.float32]:
+    planes = features.T.reshape(NUM_FEATURES, *mask.shape)
+    products = np.fft.irfft2(np.fft.rfft2(planes) * np.conj(np.fft.rfft2(mask)), s=mask.shape) / mask.size
+    return _r2(features, products.reshape(NUM_FEATURES, -1).T.astype(np.float32)).reshape(mask.shape)
 
 
 def gains_of(scores: Sequence[float], others: Sequence[float]) -> list[float]:

@@ -74,15 +74,14 @@ def invert_all(folder: Path) -> None:
 def points_only(folder: Path) -> None:
     for index, path in enumerate(sorted((folder / "masks").iterdir())):
         mask = np.zeros((32, 48), np.uint8)
-        mask[16, index] = 255
+        mask[16, 12 + index] = 255
         cv2.imwrite(str(path), mask)
 
 
 def number_discs(folder: Path) -> None:
     """Two objects in every mask, numbered 1 and 2; or two classes."""
     for index, path in enumerate(sorted((folder / "masks").iterdir())):
-        mask = np.zeros((32, 48), np.uint8)
-        mask[4:10, index : index + 6], mask[20:28, index : index + 6] = 1, 2
+        mask = cv2.circle(disc(index) // 255, (12 + index % 24, 16), 2, 2, -1)
         cv2.imwrite(str(path), mask)
 
 
@@ -156,10 +155,21 @@ def test_what_is_odd_is_found_and_nothing_else(tmp_path: Path, kind: str) -> Non
     assert re.search(title, found.title), found.title
 
 
-def test_masks_under_a_numbering_that_slipped_are_an_error(tmp_path: Path) -> None:
-    """By so many that the discs lie elsewhere; the noise of the images tells nothing."""
+@pytest.mark.parametrize(("up", "left", "said"), [(3, 6, "3 pixels lower and 6 pixels further right"), (0, 0, "")])
+def test_masks_that_all_lie_beside_what_they_outline_are_said_to(tmp_path: Path, up: int, left: int, said: str) -> None:
+    for stem in STEMS[:12]:
+        mask = np.zeros((32, 48), np.uint8)
+        for _ in range(3):
+            cv2.circle(mask, (int(RNG.integers(8, 40)), int(RNG.integers(6, 26))), 4, 255, -1)
+        image = (RNG.integers(0, 70, mask.shape) + 0.7 * mask).astype(np.uint8)
+        write(tmp_path, stem, image, np.roll(mask, (-up, -left), (0, 1)))
+    titles = [one.title for one in findings(tmp_path)]
+    assert titles == ([f"the masks would fit their images better about {said}"] if said else [])
+
+
+def test_masks_of_other_images_are_an_error(tmp_path: Path) -> None:
     folder = healthy(tmp_path, STEMS)
-    rename_masks(folder, {stem: STEMS[(k + 9) % 24] for k, stem in enumerate(STEMS)})
+    rename_masks(folder, {stem: STEMS[7 * k % 24] for k, stem in enumerate(STEMS)})
     (found,) = (one for one in findings(folder) if "another image" in one.title)
     assert found.severity == ERROR
     assert "of 24 would fit another image better" in found.title
@@ -360,8 +370,8 @@ def test_dark_images_of_8_bits_are_found_and_the_meaning_does_not_say_they_have_
 def test_classes_are_no_error_once_somebody_said_which_are_foreground(tmp_path: Path) -> None:
     folder = healthy(tmp_path, STEMS)
     number_discs(folder)
-    assert findings(folder, ReadOptions(mask_values="1")) == []
-    assert findings(folder, ReadOptions(mask_threshold="0")) == []
+    for reading in (ReadOptions(mask_values="1"), ReadOptions(mask_threshold="0")):
+        assert ERROR not in [found.severity for found in findings(folder, reading)]
 
 
 @pytest.mark.parametrize(
