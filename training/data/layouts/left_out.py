@@ -103,4 +103,8 @@ def _say_what_lacks(data: Path) -> str:
         return "it has a folder of images, but none of masks"
     if names & set(MASK_FOLDERS) and not names & set(IMAGE_FOLDERS):
         return "it has a folder of masks, but no folder images/"
+    lists = [path for path in list_tables(data, ".csv", ".tsv") if NO_TRUTH not in path.name.lower()]
+    if lists:
+        columns = ", ".join(columns_of(lists[0])) or "none"
+        return f"{lists[0].name} has the columns {columns}; a csv that lists the files needs the columns image and mask"
     return "no image with a mask was found"

@@ -555,6 +555,11 @@ def rename(folder: Path, suffix: str) -> Path:
     return folder
 
 
+def listing(folder: Path, text: str) -> Path:
+    (folder / "pairs.csv").write_text(text)
+    return folder
+
+
 def jotted(folder: Path, name: str) -> Path:
     (folder / name).write_text("[]")
     return folder
@@ -589,6 +594,10 @@ NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
     "outlines of QuPath": (
         lambda data: jotted(make(data, "a.png"), "a.geojson"),
         "a.geojson: outlines in xml and geojson are not read",
+    ),
+    "a csv of other columns": (
+        lambda data: listing(make(data, "a/1.png", "b/1x.png"), "img_path;mask_path\na/1.png;b/1x.png"),
+        "pairs.csv has the columns img_path, mask_path; a csv that lists the files needs the columns image and mask",
     ),
     "folders without images": (
         lambda data: hollow(data, "images", "masks"),
