@@ -12,9 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+HAS_BF16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # this processor; asked once, outside of what is compiled
+
 
 def has_no_bf16(device: torch.device) -> bool:
-    return device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return device.type == "cpu" and not HAS_BF16
 
 
 class RoundedConvolutions(TorchFunctionMode):
