@@ -1,21 +1,26 @@
-"""What one training step takes: `python -m benchmarks.step_time [--device cuda] [--compile true]`.
+"""What one training step takes: `python -m benchmarks.step_time [--device cuda] [--compile true] [--precision bf16]`.
 
 The engine's own step (normalization, network, loss, counts, backward, optimizer), eager and, if asked, compiled, beside
 the plain loop that a user would write: fp32, contiguous, images from the host for every batch. On a GPU each step is
-waited for, so launches are not hidden behind each other, as they are in a study.
+waited for, so launches are not hidden behind each other, as they are in a study. bf16 on a processor without it is
+measured as torch computes it, too.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from unittest import mock
 
 import torch
+from torch import Tensor
 
 from training.command.machine import find_device, find_precision, keep_memory
 from training.network.engine import Training, begin, make_model
-from training.network.step import Step, compile_step, forward_pass
-from training.study.trial import Trial
+from training.network.rounded import has_no_bf16
+from training.network.step import Passed, Step, compile_step, forward_pass
+from training.network.unet import UNet
+from training.study.trial import PRECISIONS, Trial
 
 SHAPES = ((1, 128, 8), (3, 256, 8), (3, 256, 16))  # channels, pixels, images
 STEPS, WARM = 20, 5
@@ -25,11 +30,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", default="false", choices=("false", "true"))
+    parser.add_argument("--precision", default="auto", choices=("auto", *PRECISIONS))
     options = parser.parse_args()
     keep_memory()
     device = find_device(options.device)
-    precision = find_precision("auto", device)
+    precision = find_precision(options.precision, device)
     steps: dict[str, Step] = {"eager": forward_pass}
+    if precision == "bf16" and has_no_bf16(device):
+        steps["torch's own"] = torchs_own
     if options.compile == "true":
         steps["compiled"] = compile_step(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
@@ -46,6 +54,11 @@ def main() -> None:
             print(
                 f"| {count} of {channels}x{size}x{size} | {system} | {milliseconds:.2f} | {plain / milliseconds:.2f} |"
             )
+
+
+def torchs_own(model: UNet, trial: Trial, images: Tensor, masks: Tensor, padded: bool) -> Passed:
+    with mock.patch("training.network.step.has_no_bf16", return_value=False):
+        return forward_pass(model, trial, images, masks, padded)
 
 
 def measure(training: Training, step: Step, channels: int, device: torch.device) -> float:
@@ -80,7 +93,7 @@ def measure_plain(trial: Trial, channels: int, device: torch.device) -> float:
     return median_milliseconds(once, device)
 
 
-def batch(trial: Trial, channels: int) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(trial: Trial, channels: int) -> tuple[Tensor, Tensor]:
     """Noise, and a fifth of it foreground."""
     generator = torch.Generator().manual_seed(0)
     shape = (trial.batch_size, channels, trial.image_size, trial.image_size)
