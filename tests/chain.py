@@ -80,7 +80,7 @@ def _make_chain(folder: Path) -> None:
     make_tables(folder / "mlruns" / "mlflow.db")
     run = functools.partial(subprocess.run, cwd=folder, env=environment(), text=True, capture_output=True, check=False)
     study = [*PYTHON, "training.runner", "augmentation", "--data", data, "--preset", "demo"]
-    trained = run([*study, "--epochs", "4", "--workers", "2", "--seeds", "2", "--val-percent", "15"])
+    trained = run([*study, "--epochs", "8", "--workers", "2", "--seeds", "2", "--val-percent", "15"])
     assert trained.returncode == 0, trained.stderr
     promoted = run([*PYTHON, "serving.promote", "--data", data])
     assert promoted.returncode == 0, promoted.stderr

@@ -83,7 +83,7 @@ def test_measured_chapters_have_curves_predictions_and_their_command(page: Path)
     assert "24 runs on made_up" in chapter
     assert "Validation Dice by epoch" in chapter
     assert "data:image/webp;base64," in chapter
-    assert "mlflow run . -e losses -P data=path/to/made_up -P preset=demo -P seeds=2" in chapter
+    assert "mlflow run . -e losses -P data=path/to/made_up -P preset=demo -P precision=fp32 -P seeds=2" in chapter
     assert "repeat Fig. 2" in chapter
 
 
