@@ -4,28 +4,28 @@ Nobody chose these: `precision=auto` follows the processor, and packages are upg
 reuse, and what would; else whoever restored the trials of another machine would train them all again unawares.
 """
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from training.execution.identity import results_version
 from training.study.trial import PRECISIONS, Trial
-from training.tracking.store import search_runs
+from training.tracking.runs import search_finished
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SAME = ("data_digest", "protocol", "split_digest")  # tags of what is alike: the images, and who is held out
 
-
-def find_computed_otherwise(client: "MlflowClient", tags: Mapping[str, str], trials: Iterable[Trial]) -> list[str]:
+def find_computed_otherwise(client: "MlflowClient", tags: Mapping[str, str], trials: Collection[Trial]) -> list[str]:
     """In words: which of these `trials`, that are not there, were trained before, and what would reuse them.
 
     `tags`: those of the study.
     """
     wanted = {trial.replace(precision=name).digest: (trial, name) for trial in trials for name in PRECISIONS}
-    same = " and ".join(f"tags.{key} = '{tags[key]}'" for key in SAME)
+    unlike = [f"params.precision != '{name}'" for name in {trial.precision for trial in trials}]
+    unlike.append(f"tags.results_version != '{results_version()}'")  # the store filters: mostly there are none to read
     found: dict[str, set[Trial]] = {}
-    for run in search_runs(client, f"{same} and tags.role = 'trial' and status = 'FINISHED'"):
+    for run in itertools.chain.from_iterable(search_finished(client, tags, one) for one in unlike):
         known = wanted.get(run.data.tags.get("params_hash", ""))
         if known:
             trial, precision = known

@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,17 +184,28 @@ def read_json(client: MlflowClient, run_id: str, name: str) -> Any:
         return json.loads(Path(client.download_artifacts(run_id, name, scratch)).read_text())
 
 
+def search_finished(client: MlflowClient, tags: Tags, further: str = "") -> Iterator[Run]:
+    """Finished trials on the images of a study with these tags, held out alike, the oldest first; `further`: a filter
+    that they must pass, too.
+    """
+    wanted = (_held_out_alike(tags), "tags.role = 'trial'", "status = 'FINISHED'", further)
+    return store.search_runs(client, " and ".join(filter(None, wanted)), "start_time ASC")
+
+
+def _held_out_alike(tags: Tags) -> str:
+    return " and ".join(f"tags.{key} = '{tags[key]}'" for key in ("data_digest", "protocol", "split_digest"))
+
+
 def load_finished(client: MlflowClient, tags: Tags, strategy: str) -> dict[Trial, float]:
     """Scores of the trials that were finished on these images before `tune` was first started with this strategy.
 
     `tags`: those of the study, as data_digest, protocol and split_digest. What was finished later is left out, so that
     a study that goes on is told what it was told at its start.
     """
-    same = " and ".join(f"tags.{key} = '{tags[key]}'" for key in ("data_digest", "protocol", "split_digest"))
-    mine = f"{same} and tags.role = 'study' and tags.study = 'tune' and tags.strategy = '{strategy}'"
+    mine = f"{_held_out_alike(tags)} and tags.role = 'study' and tags.study = 'tune' and tags.strategy = '{strategy}'"
     first = next(store.search_runs(client, mine, "start_time ASC", page=1), None)
     found: dict[Trial, float] = {}
-    for run in store.search_runs(client, f"{same} and tags.role = 'trial' and status = 'FINISHED'", "start_time ASC"):
+    for run in search_finished(client, tags):
         late = first and run.info.end_time > first.info.start_time
         if not late and "reused_from" not in run.data.tags and "own_val_dice" in run.data.metrics:
             score = score_by_tags(run.data.metrics["own_val_dice"], run.data.tags)

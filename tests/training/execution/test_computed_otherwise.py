@@ -19,7 +19,9 @@ def keep(trial: Trial, times: int = 1, version: str = "", failed: bool = False, 
     client, experiment = connect()
     for _ in range(times):
         known = {"role": "trial", "params_hash": trial.digest, "results_version": version or results_version()}
-        end_run(client, begin_run(client, experiment, "trial", {**TAGS, **known, **tags}), failed)
+        run_id = begin_run(client, experiment, "trial", {**TAGS, **known, **tags})
+        client.log_param(run_id, "precision", trial.precision)
+        end_run(client, run_id, failed)
 
 
 def find(*trials: Trial) -> list[str]:

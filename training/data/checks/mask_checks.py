@@ -15,9 +15,7 @@ from training.study.words import pluralize, shorten
 MAX_CLASSES = 4  # masks that all hold the same few values: classes more likely than objects
 FULL_SCALE = (255, 65535)  # what 8 and 16 bits call white: the same foreground
 TRAINS_BADLY_BELOW = 0.002  # foreground share of the set
-LINES_HOLES = (
-    0.6  # share of a mask's foreground that lines holes, above which it is an outline; vessels have 0.5 at most
-)
+LINES_HOLES = 0.6  # share of a mask's foreground that lines holes: above it, an outline; vessels have 0.5 at most
 MOST = 0.8  # share of the masks
 HIDES_MUCH = 0.5  # share of the pixels that do not count
 

@@ -79,10 +79,11 @@ class SmallPairs:
             features.append(_standardized(_features(image, (PAIR_SIDE, PAIR_SIDE))))
             small.append(cv2.resize(mask, (PAIR_SIDE, PAIR_SIDE), interpolation=cv2.INTER_NEAREST).astype(np.uint8))
         telling = np.array([_has_both(mask) for mask in small])
-        masks = np.stack(small)
-        fraction = (masks == 1).sum((1, 2), keepdims=True) / np.maximum(1, (masks < 2).sum((1, 2), keepdims=True))
-        spread = np.sqrt(np.where(telling[:, None, None], fraction * (1 - fraction), 1))
-        return cls(features, (np.where(masks < 2, masks - fraction, 0) / spread).astype(np.float32), telling)
+        masks = [
+            _standardized_mask(mask) if told else np.zeros_like(mask, np.float32)
+            for mask, told in zip(small, telling, strict=True)
+        ]
+        return cls(features, np.stack(masks), telling)
 
     def across(self) -> NDArray[np.float32]:
         """(n, n): the agreement of each mask, by row, with each image; nan where a mask says nothing."""
@@ -138,11 +139,15 @@ def _has_both(mask: NDArray[np.uint8]) -> bool:
 
 def _products(features: Features, masks: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     """(masks, 5): the correlation of each mask with each feature."""
-    targets = np.stack(masks).reshape(len(masks), -1)
-    counts = targets < 2
-    fraction = float((targets[0] == 1).sum() / counts[0].sum())
-    wanted = np.where(counts, targets - np.float32(fraction), np.float32(0)) / np.sqrt(fraction * (1 - fraction))
-    return (wanted @ features / counts[0].sum()).astype(np.float32)
+    wanted = np.stack([_standardized_mask(mask).ravel() for mask in masks])
+    return (wanted @ features / np.float32((masks[0] < 2).sum())).astype(np.float32)
+
+
+def _standardized_mask(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Of mean 0 and spread 1 over the pixels that count, 0 where none does; for a mask that has both."""
+    counts = mask < 2
+    fraction = float((mask == 1).sum() / counts.sum())
+    return (np.where(counts, mask - fraction, 0) / math.sqrt(fraction * (1 - fraction))).astype(np.float32)
 
 
 def _r2(features: Features, products: NDArray[np.float32]) -> NDArray[np.float32]:

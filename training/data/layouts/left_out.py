@@ -76,17 +76,15 @@ def say_why_nothing(data: Path) -> str:
 
 def _say_what_lacks(data: Path) -> str:
     names = {path.name.lower() for path in list_folder(data)}
-    unread = Counter(
-        path.suffix.lower() for place in (data, *list_below(data)) for path in list_folder(place) if is_unread(path)
-    )
-    if unread and not any(list_images(place) for place in (data, *list_below(data))):
+    places = (data, *list_below(data))
+    unread = Counter(path.suffix.lower() for place in places for path in list_folder(place) if is_unread(path))
+    if unread and not any(list_images(place) for place in places):
         kinds = ", ".join(f"{suffix}: {count}" for suffix, count in unread.most_common(SHOWN_NAMES))
         return f"no suffix here is read ({', '.join(SUFFIXES)}), but there are others ({kinds}); save them as png"
     sides = [side for side in (folder_named(data, IMAGE_FOLDERS), folder_named(data, MASK_FOLDERS)) if side]
     if len(sides) == 2:
         others = f"; other suffixes there: {', '.join(unread)}" if unread else ""
         return f"{sides[0].name}/ holds no image ({', '.join(SUFFIXES)}), or {sides[1].name}/ no mask{others}"
-    places = (data, *list_below(data))
     tables = [path.name for place in places for path in list_tables(place, ".json")]
     if tables:
         return f"{shorten(tables)} is neither COCO's json nor LabelMe's; export the outlines as COCO"
