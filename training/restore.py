@@ -62,7 +62,7 @@ def read_files(folder: Path, kept: "pd.DataFrame") -> "dict[str, dict[str, pd.Da
     else:
         curves = pd.read_parquet(folder / "curves.parquet")
         trained = pd.read_parquet(folder / "trials.parquet").set_index("run_id")["trained_run_id"]
-        ids = curves["run_id"].map(trained)
+        ids = curves["run_id"].map(trained).fillna(curves["run_id"])  # who waits for a study is no row of trials
         if STORED_AS in kept:  # a run that was restored before is kept under the id that it had first
             ids = ids.map(dict(zip(kept[STORED_AS], kept["run_id"], strict=True))).fillna(ids)  # of older tables
         tables = {"epochs": curves.assign(run_id=ids)}

@@ -66,7 +66,7 @@ def from_store(data_digests: str, server: str) -> Evidence:
     champion = store.load_champion()
     if champion and len(trials) and champion.tags.get("data_digest") not in set(trials["data_digest"]):
         champion = None  # of other images
-    curves = runs.load_curves(trials)
+    curves = runs.load_curves(trials, found.waiting)
     images = {digest: runs.count_images(rows) for digest, rows in trials.groupby("data_digest", sort=False)}
     return Evidence(
         trials=add_curve_scores(mark_collapsed(forget_old_scores(trials, curves), curves), curves),

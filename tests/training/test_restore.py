@@ -103,6 +103,21 @@ def test_what_is_there_already_is_not_written_again(
     assert len(restored.trained()) == count
 
 
+def test_what_no_study_has_reused_yet_is_kept_too(
+    trained: Studies, tmp_path: Path, discs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, third = Studies(tmp_path / "elsewhere", discs), Studies(tmp_path / "third", discs)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", elsewhere.uri)
+    assert restore(["--tables", str(trained.folder / "kept")]) == 0
+    assert elsewhere.run("losses", "--epochs", "1")[0] == 0
+    assert report(["--out", str(tmp_path / "page"), "--snapshot", str(tmp_path / "kept")]) == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", third.uri)
+    assert restore(["--tables", str(tmp_path / "kept")]) == 0
+    before, after = count_epochs(elsewhere), count_epochs(third)
+    assert after == before | dict.fromkeys(set(after) - set(before), 1), "and their curves, beside the losses'"
+    assert set(after) > set(before)
+
+
 def test_a_restored_trial_is_not_promoted_before_a_study_has_reused_it(
     restored: Studies, discs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +158,7 @@ def count_epochs(studies: Studies) -> dict[str, int]:
     return {
         run.data.tags[RESTORED]: len(client.get_metric_history(run.info.run_id, "val_dice"))
         for run in studies.trained()
+        if RESTORED in run.data.tags
     }
 
 
