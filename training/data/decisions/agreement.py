@@ -69,7 +69,10 @@ class SmallPairs:
     """Pairs at PAIR_SIDE squared pixels, to lay each mask on each image, or beside where it lies on its own."""
 
     features: list[Features]
-    masks: NDArray[np.float32]  # (n, PAIR_SIDE, PAIR_SIDE): standardized, 0 where nothing counts
+    masks: NDArray[
+        np.float32
+    ]  # (n, PAIR_SIDE, PAIR_SIDE): standardized, 0 where nothing counts; over the fraction that
+    # counts, so that a mean over all pixels is one over those
     telling: NDArray[np.bool_]  # (n,): enough foreground, and enough background
 
     @classmethod
@@ -80,7 +83,9 @@ class SmallPairs:
             small.append(cv2.resize(mask, (PAIR_SIDE, PAIR_SIDE), interpolation=cv2.INTER_NEAREST).astype(np.uint8))
         telling = np.array([_has_both(mask) for mask in small])
         masks = [
-            _standardized_mask(mask) if told else np.zeros_like(mask, np.float32)
+            _standardized_mask(mask) * np.float32(mask.size / (mask < 2).sum())
+            if told
+            else np.zeros_like(mask, np.float32)
             for mask, told in zip(small, telling, strict=True)
         ]
         return cls(features, np.stack(masks), telling)
