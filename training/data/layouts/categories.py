@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from training.data.layouts.listing import list_images
 from training.data.layouts.pairs import Findings, Pair, Shapes
 from training.study.words import pluralize, shorten
 
@@ -99,6 +100,14 @@ def make_pairs(
     if empty:
         what = "no annotation of the chosen category" if category else "no annotation"
         found.notes.append(f"{len(empty)} images have {what}, so their masks are empty ({shorten(empty)})")
+
+
+def name_images_without(images: Mapping[Path, Annotated], what: str, found: Findings) -> None:
+    """Say which images beside annotated ones have no file of annotations."""
+    places = sorted({image.parent for image in images})
+    without = [path.name for place in places for path in list_images(place) if path not in images]
+    if without:
+        found.notes.append(f"{pluralize(len(without), 'image')} left out: they have no {what} ({shorten(without)})")
 
 
 def _say_bare(

@@ -13,6 +13,7 @@ from typing import Any
 from training.data.layouts.categories import Annotated, make_pairs
 from training.data.layouts.listing import ImageFiles, clean_path, list_below, list_images, same_name
 from training.data.layouts.pairs import Findings, Layout
+from training.data.layouts.tables import read_size
 from training.study.words import shorten
 
 INSTANCES = "instances"  # COCO's own name of the file of outlines, beside keypoints and captions of the same images
@@ -93,7 +94,7 @@ def _read(
         elif len(fits) == 1:
             size = (image.get("height"), image.get("width"))
             stem = PurePosixPath(same_name(clean_path(name))).stem
-            entries[key] = Annotated(image=fits[0], stem=stem, table=table.path, size=_size(*size))
+            entries[key] = Annotated(image=fits[0], stem=stem, table=table.path, size=read_size(*size))
         elif fits:
             some_files = shorten([str(path.relative_to(folder)) for path in fits])
             found.problems.append(f"{table.path}: several files fit {name} ({some_files}); write its folder before it")
@@ -174,15 +175,6 @@ def _name(name: str, spellings: dict[str, str], found: Findings) -> str:
     if name != first and note not in found.notes:
         found.notes.append(note)
     return first
-
-
-def _size(height: object, width: object) -> tuple[int, int] | None:
-    """None where the file does not say; no number and infinity say nothing."""
-    try:
-        size = int(float(str(height))), int(float(str(width)))
-    except (ValueError, OverflowError):
-        return None
-    return size if min(size) > 0 else None
 
 
 def _id(value: object) -> str:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training.data.layouts.categories import Annotated, make_pairs
-from training.data.layouts.listing import ImageFiles, list_images, same_name
+from training.data.layouts.categories import Annotated, make_pairs, name_images_without
+from training.data.layouts.listing import ImageFiles, same_name
 from training.data.layouts.pairs import Findings, Layout
-from training.study.words import pluralize, shorten
+from training.data.layouts.tables import read_size
+from training.study.words import shorten
 
 CIRCLE_POINTS = 64
 NO_AREA = ("line", "linestrip", "point", "points")
@@ -47,7 +48,7 @@ def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], ca
         if image in images:
             found.problems.append(f"{path}: {images[image].table} is about {image.name} too; keep one of the two")
             continue
-        size = _size(content)
+        size = read_size(content.get("imageHeight"), content.get("imageWidth"))
         one = images[image] = Annotated(image=image, stem=same_name(image.stem), table=path, size=size)
         for shape in content["shapes"]:
             try:
@@ -62,10 +63,7 @@ def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], ca
     others = ", ".join(f"{kind}: {drawn[kind]}" for kind in ("rectangle", "circle") if drawn[kind])
     if others:
         found.notes.append(f"rectangles and circles are foreground as they were drawn ({others})")
-    places = {image.parent for image in images}
-    without = [path.name for place in sorted(places) for path in list_images(place) if path not in images]
-    if without:
-        found.notes.append(f"{pluralize(len(without), 'image')} left out: they have no json ({shorten(without)})")
+    name_images_without(images, "json", found)
     return found.layout("LabelMe: a json an image")
 
 
@@ -110,8 +108,3 @@ def _runs(shape: Mapping[str, Any], points: list[tuple[float, float]], size: tup
     ends = [*np.flatnonzero(np.diff(flat)) + 1, flat.size]
     counts = np.diff([0, *([0] if flat[0] else []), *ends])
     return {"size": list(size), "counts": counts.tolist()}
-
-
-def _size(content: Mapping[str, Any]) -> tuple[int, int] | None:
-    height, width = content.get("imageHeight"), content.get("imageWidth")
-    return (int(height), int(width)) if height and width else None

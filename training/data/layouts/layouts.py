@@ -11,6 +11,8 @@ from pathlib import Path
 
 from training.data.layouts.challenges import find_by_aperio, find_by_ids, find_slides
 from training.data.layouts.coco import is_coco, pair_by_coco
+from training.data.layouts.geojson import SUFFIX as GEOJSON
+from training.data.layouts.geojson import is_geojson, pair_by_geojson
 from training.data.layouts.groups import find_groups, find_subject_columns, group_copies
 from training.data.layouts.label_maps import find_by_voc
 from training.data.layouts.labelme import HEAVY, is_labelme, pair_by_labelme
@@ -28,7 +30,7 @@ from training.data.layouts.sides import (
 )
 from training.data.layouts.tables import find_by_paths, read_json
 from training.data.layouts.yolo import find_by_yolo
-from training.study.words import shorten
+from training.study.words import pluralize, shorten
 
 __all__ = ["KNOWN", "find_groups", "find_layout"]
 
@@ -39,7 +41,7 @@ KNOWN = (
     "images/ and masks/ (or Original/ and Ground Truth/, _Input and _GroundTruth, ...) with equal stems or masks that "
     "end in _mask, _seg, ...; a.png beside a_mask.png; DSB-2018's <id>/images and <id>/masks; TNBC's Slide_01 and "
     "GT_01; MoNuSeg's images beside Annotations; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or "
-    "LabelMe json; YOLO's outlines in txt; or a csv with the columns image and mask"
+    "LabelMe json; GeoJSON; YOLO's outlines in txt; or a csv with the columns image and mask"
 )
 
 
@@ -95,25 +97,34 @@ def _require_heeded(layout: Layout, heeded: str, mask_suffix: str, category: str
 
 
 def _by_json(folder: Path, category: str) -> Layout | None:
-    """COCO's format, or LabelMe's; a note names json that is neither."""
-    coco, labelme, others = {}, {}, list[str]()
-    for path in (path for place in (folder, *list_below(folder)) for path in list_tables(place, ".json")):
+    """COCO's format, LabelMe's, or GeoJSON; a note names json that is none of them."""
+    coco, labelme, geojson, others = {}, {}, {}, list[str]()
+    for path in (path for place in (folder, *list_below(folder)) for path in list_tables(place, ".json", GEOJSON)):
         content = read_json(path)
         if is_coco(content):
             coco[path] = content
         elif is_labelme(content):
             content.pop(HEAVY, None)
             labelme[path] = content
+        elif is_geojson(content):
+            geojson[path] = content
         else:
             others.append(path.name)
-    if not coco and not labelme:
+    readers = (
+        (coco, "COCO", pair_by_coco),
+        (labelme, "LabelMe", pair_by_labelme),
+        (geojson, "GeoJSON", pair_by_geojson),
+    )
+    known = [(contents, name, read) for contents, name, read in readers if contents]
+    if not known:
         return None
-    layout = pair_by_coco(folder, coco, category) if coco else pair_by_labelme(folder, labelme, category)
+    (contents, name, read), *unused = known
+    layout = read(folder, contents, category)
     notes = [f"{len(others)} json without outlines left out ({shorten(others)})"] if others else []
-    if coco and labelme:
-        notes.append(
-            f"{len(labelme)} json of LabelMe left out ({shorten([path.name for path in labelme])}): COCO's is read"
-        )
+    notes += [
+        f"{pluralize(len(more), 'file')} of {kind} left out ({shorten([path.name for path in more])}): {name} is read"
+        for more, kind, _ in unused
+    ]
     return replace(layout, notes=(*layout.notes, *notes))
 
 

@@ -22,15 +22,15 @@ def name_left_out(data: Path, layout: Layout) -> list[str]:
     files = [mask.path for mask in masks if isinstance(mask, MaskFile)]
     files += [path for mask in masks if isinstance(mask, ObjectFiles) for path in mask.paths]
     folders = sorted({path.parent for path in (*files, *(pair.image for pair in layout.pairs))})
+    used = {mask.path for mask in masks if not isinstance(mask, ObjectFiles)}
     there = [path for folder in folders for path in list_folder(folder)]
-    unread = Counter(path.suffix.lower() for path in there if is_unread(path))
+    unread = Counter(path.suffix.lower() for path in there if is_unread(path) and path not in used)
     notes = []
     if unread:
         total = unread.total() + sum(path.suffix.lower() in SUFFIXES for path in there)
         place = f"{folders[0].name}/" if len(folders) == 1 else f"{len(folders)} folders"
         kinds = ", ".join(unread)
         notes.append(f"{unread.total()} of {total} files in {place} have a suffix that is not read ({kinds}): left out")
-    used = {mask.path for mask in masks if not isinstance(mask, ObjectFiles)}
     said = " ".join((layout.name, *layout.notes, *layout.problems))
     tables = [path for path in list_tables(data, ".csv", ".tsv", ".json") if path not in used and path.name not in said]
     unused = [path.name for path in tables if _holds_masks(path)]
@@ -85,12 +85,12 @@ def _say_what_lacks(data: Path) -> str:
     if len(sides) == 2:
         others = f"; other suffixes there: {', '.join(unread)}" if unread else ""
         return f"{sides[0].name}/ holds no image ({', '.join(SUFFIXES)}), or {sides[1].name}/ no mask{others}"
-    tables = [path.name for place in places for path in list_tables(place, ".json")]
+    tables = [path.name for place in places for path in list_tables(place, ".json", ".geojson")]
     if tables:
-        return f"{shorten(tables)} is neither COCO's json nor LabelMe's; export the outlines as COCO"
-    foreign = [path.name for place in places for path in list_tables(place, ".xml", ".geojson")]
+        return f"{shorten(tables)} is neither COCO's json, nor LabelMe's, nor GeoJSON; export the outlines as COCO"
+    foreign = [path.name for place in places for path in list_tables(place, ".xml")]
     if foreign:
-        return f"{shorten(foreign)}: outlines in xml and geojson are not read; export them as COCO, or masks as png"
+        return f"{shorten(foreign)}: outlines in xml are not read; export them as COCO, or masks as png"
     unnamed = find_unnamed_sides(data)
     if unnamed:
         return (

@@ -20,7 +20,7 @@ from training.data.layouts.listing import (
     take_first,
 )
 from training.data.layouts.pairs import Findings, Layout, Pair, RunLengths
-from training.data.layouts.tables import columns_of, note_encoding, read_table
+from training.data.layouts.tables import columns_of, note_encoding, read_size, read_table
 from training.study.words import pluralize, shorten
 
 ID_COLUMNS = ("imageid", "image_id", "img_id", "image_name", "file_name", "filename", "img", "image", "id")
@@ -76,7 +76,7 @@ def read_runs(path: Path) -> dict[str, Runs]:
         entry = found[key]
         if row[runs].lower() not in NO_RUNS:
             entry.texts.append((label, row[runs]))
-        size = _size(row[height], row[width]) if height else None
+        size = read_size(row[height], row[width]) if height else None
         if size and entry.size and size != entry.size:
             raise ValueError(
                 f"{path}, line {number}: {key} is {entry.size} and {size} pixels high and wide; correct one"
@@ -148,13 +148,6 @@ def note_unused_runs(found: Findings, table: Path, unused: Iterable[str]) -> Non
     names = sorted(unused)
     if names:
         found.notes.append(f"{table.name} names {len(names)} images that are not here ({shorten(names)})")
-
-
-def _size(height: str, width: str) -> tuple[int, int] | None:
-    try:
-        return int(float(height)), int(float(width))
-    except ValueError:
-        return None
 
 
 def _first(columns: list[str], wanted: tuple[str, ...]) -> str:

@@ -61,6 +61,15 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: this is no json that can be read ({error})") from None
 
 
+def read_size(height: object, width: object) -> tuple[int, int] | None:
+    """(height, width) in pixels; None where a file does not say: no number and infinity say nothing."""
+    try:
+        size = int(float(str(height))), int(float(str(width)))
+    except (ValueError, OverflowError):
+        return None
+    return size if min(size) > 0 else None
+
+
 def read_table(path: Path) -> list[dict[str, str]]:
     """Rows of a csv with commas, semicolons or tabs, column names in lower case. Raises ValueError."""
     try:

@@ -1,4 +1,4 @@
-"""Outlines and classes as annotation tools export them: LabelMe, YOLO, Pascal VOC and CVAT."""
+"""Outlines and classes as annotation tools export them: LabelMe, GeoJSON, YOLO, Pascal VOC and CVAT."""
 
 import base64
 import io
@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from serving.endpoint.objects import find_objects, to_geojson
 from training.data.layouts.layouts import find_layout
 from training.data.layouts.pairs import FRACTIONS, Layout, MaskFile, Shapes
+from training.data.shapes import are_traced, decode_shape
 
 
 def images(folder: Path, *names: str, size: tuple[int, int] = (8, 6)) -> Path:
@@ -143,7 +145,86 @@ def test_beside_a_coco_json_labelme_s_are_left_out_and_counted(tmp_path: Path) -
     text(tmp_path / "all.json", json.dumps(content))
     layout = find_layout(tmp_path)
     assert layout.name == "COCO annotations in all.json"
-    assert layout.notes == ("1 json of LabelMe left out (a.json): COCO's is read",)
+    assert layout.notes == ("1 file of LabelMe left out (a.json): COCO is read",)
+
+
+# GeoJSON
+
+
+RING = [[1, 1], [6, 1], [6, 5], [1, 5], [1, 1]]
+HOLE = [[2, 2], [2, 4], [4, 4], [4, 2], [2, 2]]
+
+
+def feature(*polygons: list[Any], kind: str = "MultiPolygon", **properties: Any) -> dict[str, Any]:
+    geometry = {"type": kind, "coordinates": list(polygons) if kind == "MultiPolygon" else polygons[0]}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def geojson(path: Path, *features: dict[str, Any]) -> Path:
+    return text(path, json.dumps({"type": "FeatureCollection", "features": features}))
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.png.geojson", "a.json", "annotations/a.geojson", "images/a.geojson"])
+def test_a_geojson_belongs_to_the_image_of_its_name(tmp_path: Path, name: str) -> None:
+    images(tmp_path, "images/a.png" if "/" in name else "a.png", "images/b.png" if "/" in name else "b.png")
+    geojson(tmp_path / name, feature([RING], kind="Polygon"))
+    layout = find_layout(tmp_path)
+    assert (layout.name, layout.problems) == ("GeoJSON: a file an image", ())
+    assert layout.notes == ("1 image left out: they have no GeoJSON (b.png)",)
+    assert list(outlines_of(layout)) == ["a"]
+
+
+def test_qupath_s_list_of_features_without_a_collection_is_read(tmp_path: Path) -> None:
+    images(tmp_path, "a.png")
+    text(tmp_path / "a.geojson", json.dumps([feature([RING], kind="Polygon")]))
+    assert len(outlines_of(find_layout(tmp_path))["a"]) == 1
+
+
+def test_objects_of_the_endpoint_corrected_elsewhere_are_read_pixel_by_pixel(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    mask = (generator.random((40, 60)) < 0.6).astype(np.uint8)  # holes, objects in holes, touching corners
+    images(tmp_path, "a.png", size=(60, 40))
+    objects = find_objects(mask, mask.astype(np.float32))
+    text(tmp_path / "a.geojson", json.dumps(to_geojson(objects, *mask.shape)))
+    (pair,) = find_layout(tmp_path).pairs
+    assert isinstance(pair.mask, Shapes)
+    assert pair.mask.size == mask.shape
+    assert not are_traced(pair.mask.segmentations)
+    drawn = [decode_shape(outline, mask.shape, tmp_path) for outline in pair.mask.segmentations]
+    assert np.array_equal(np.bitwise_or.reduce(drawn), mask)
+
+
+def test_classes_of_qupath_are_categories_and_objects_without_one_go_by_their_type(tmp_path: Path) -> None:
+    images(tmp_path, "a.png")
+    geojson(
+        tmp_path / "a.geojson",
+        feature([RING, HOLE], objectType="annotation"),
+        feature([RING], objectType="annotation", classification={"name": "Tumor", "color": [200, 0, 0]}),
+        feature([RING], objectType="cell", classification={"names": ["Tumor", "Positive"]}),
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {}},
+    )
+    (problem,) = find_layout(tmp_path).problems
+    assert "3 categories (annotation: 1, Tumor: 1, Tumor: Positive: 1); say which is foreground" in problem
+    layout = find_layout(tmp_path, category="annotation")
+    (outline,) = outlines_of(layout)["a"]
+    drawn = decode_shape(json.dumps(outline), (6, 8), tmp_path)
+    assert drawn.tolist()[2] == [0, 1, 0, 0, 1, 1, 0, 0]
+    assert drawn.sum() == 5 * 4 - 2 * 2
+    assert "1 annotation without outline left out (Point: 1)" in layout.notes
+
+
+def test_geojson_without_an_image_or_of_another_shape_is_refused(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "x/b.png", "y/b.png")
+    geojson(tmp_path / "c.geojson", feature([RING]))
+    geojson(tmp_path / "b.geojson", feature([RING]))
+    problems = find_layout(tmp_path).problems
+    assert any("c.geojson: there is no image of its name" in problem for problem in problems)
+    assert any("b.geojson: several images fit" in problem for problem in problems)
+    geojson(tmp_path / "a.geojson", {"type": "Feature", "geometry": {"type": "Polygon"}})
+    with pytest.raises(
+        ValueError, match=r"a\.geojson: this is not GeoJSON \(RFC 7946\); a feature lacks 'coordinates'"
+    ):
+        find_layout(tmp_path)
 
 
 # YOLO

@@ -585,15 +585,11 @@ NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "json of another tool": (
         lambda data: jotted(make(data, "a.png"), "project.json"),
-        "project.json is neither COCO's json nor LabelMe's; export the outlines as COCO",
+        "project.json is neither COCO's json, nor LabelMe's, nor GeoJSON; export the outlines as COCO",
     ),
     "outlines of CVAT": (
         lambda data: jotted(make(data, "images/a.png"), "annotations.xml"),
-        "annotations.xml: outlines in xml and geojson are not read; export them as COCO, or masks as png",
-    ),
-    "outlines of QuPath": (
-        lambda data: jotted(make(data, "a.png"), "a.geojson"),
-        "a.geojson: outlines in xml and geojson are not read",
+        "annotations.xml: outlines in xml are not read; export them as COCO, or masks as png",
     ),
     "a csv of other columns": (
         lambda data: listing(make(data, "a/1.png", "b/1x.png"), "img_path;mask_path\na/1.png;b/1x.png"),

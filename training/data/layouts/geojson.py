@@ -1,0 +1,77 @@
+"""GeoJSON of outlines in pixels, one file an image: as QuPath exports it, and as the endpoint answers objects."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from training.data.layouts.categories import Annotated, make_pairs, name_images_without
+from training.data.layouts.listing import ImageFiles, same_name
+from training.data.layouts.pairs import Findings, Layout
+from training.data.layouts.tables import read_size
+from training.study.words import shorten
+
+SUFFIX = ".geojson"
+Ring = list[list[float]]
+
+
+def is_geojson(content: object) -> bool:
+    """Whether it is a FeatureCollection, or QuPath's bare list of features."""
+    if isinstance(content, dict):
+        return content.get("type") == "FeatureCollection" and isinstance(content.get("features"), list)
+    return isinstance(content, list) and any(isinstance(one, dict) and one.get("type") == "Feature" for one in content)
+
+
+def pair_by_geojson(folder: Path, contents: Mapping[Path, Any], category: str) -> Layout:
+    """Each file and the image of its name, beside it or elsewhere: a.geojson or a.png.geojson for a.png."""
+    found, files = Findings(), ImageFiles(folder)
+    images: dict[Path, Annotated] = {}
+    for path, content in contents.items():
+        fits = files.find(path.stem, [path.parent]) or files.by_stem.get(same_name(path.stem), [])
+        beside = [image for image in fits if image.parent == path.parent]
+        if len(beside or fits) != 1:
+            why = f"several images fit ({shorten([str(fit) for fit in fits])})" if fits else "there is no image"
+            found.problems.append(f"{path}: {why} of its name")
+            continue
+        (image,) = beside or fits
+        if image in images:
+            found.problems.append(f"{path}: {images[image].table} is about {image.name} too; keep one of the two")
+            continue
+        whole = content if isinstance(content, dict) else {"features": content}
+        size = read_size(whole.get("height"), whole.get("width"))  # which only the endpoint states
+        one = images[image] = Annotated(image=image, stem=same_name(image.stem), table=path, size=size)
+        try:
+            for feature in whole["features"]:
+                label, geometry = _label(feature.get("properties") or {}), feature.get("geometry") or {}
+                outline = [_keyhole(rings) for rings in _polygons(geometry)]
+                one.outlines += [(label, json.dumps(outline))] if outline else []
+                one.bare += [] if outline else [(label, str(geometry.get("type") or "no geometry"))]
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+            raise ValueError(f"{path}: this is not GeoJSON (RFC 7946); a feature lacks {error}") from None
+    make_pairs(list(images.values()), category, found)
+    name_images_without(images, "GeoJSON", found)
+    return found.layout("GeoJSON: a file an image")
+
+
+def _polygons(geometry: Mapping[str, Any]) -> Iterator[list[Ring]]:
+    """Of each polygon its outline, and then its holes; nothing of points and lines."""
+    parts = {"Polygon": lambda: [geometry["coordinates"]], "MultiPolygon": lambda: geometry["coordinates"]}
+    for part in parts.get(str(geometry.get("type")), list)():
+        yield [[[float(x), float(y)] for x, y, *_ in ring] for ring in part]
+
+
+def _keyhole(rings: list[Ring]) -> list[float]:
+    """One polygon of COCO's: to each hole and back on the same way, which the fill by crossings cancels."""
+    start = rings[0][0]
+    points = [point for ring in rings for point in (*ring, ring[0], start)]
+    return [number for point in points for number in point]
+
+
+def _label(properties: Mapping[str, Any]) -> str:
+    """Its class; without one, which of QuPath's objects it is: an annotation may be no more than a region around
+    detections.
+    """
+    known = properties.get("classification")
+    if isinstance(known, dict):
+        known = known.get("name") or ": ".join(known.get("names") or ())
+    return str(known or properties.get("objectType") or "")
