@@ -13,7 +13,7 @@ from training.command.options import parse
 from training.command.preparation import Prepared, prepare
 from training.command.progress import duration, leave
 from training.execution.jobs import Timing
-from training.study.plan import cost_in_trials, make_plan
+from training.study.plan import cost_in_trials, make_plan, trial_work
 from training.study.settings import Settings
 from training.study.studies import Study, baseline_from_report
 from training.study.trial import Trial
@@ -29,7 +29,8 @@ class Forecast:
 
     study: str
     trials: int
-    epochs: int  # of all trials together
+    trained: int  # of them, which the store holds already
+    epochs: int  # of all others together
     seconds: float  # of all workers together
 
 
@@ -43,11 +44,14 @@ def plan(arguments: Sequence[str]) -> int:
     prepared = prepare(parse(arguments))
     print(*prepared.text, sep="\n")
     timings = measure(prepared)
-    lines = describe([forecast(study, prepared, timings) for study in prepared.studies], prepared)
+    from training.execution.already_trained import find_trained  # MLflow takes seconds to import: checks come first
+    from training.tracking import runs
+
+    trained = find_trained(prepared, runs.connect()[0])
+    forecasts = [forecast(study, prepared, timings, trained.get(study.name, [])) for study in prepared.studies]
+    lines = describe(forecasts, prepared)
     print(*lines, sep="\n")
     if "MLFLOW_RUN_ID" in os.environ:
-        from training.tracking import runs
-
         runs.log_note(f"plan {prepared.images.name}", "plan", "```" + "\n".join(lines) + "\n```", MODULE)
     return 0
 
@@ -67,28 +71,39 @@ def measure(prepared: Prepared) -> dict[tuple[str, int], Timing]:
         pool.close()
 
 
-def forecast(study: Study, prepared: Prepared, timings: Mapping[tuple[str, int], Timing]) -> Forecast:
-    """A study's trials and what they take. What earlier studies will find is taken from the report meanwhile."""
+def forecast(
+    study: Study, prepared: Prepared, timings: Mapping[tuple[str, int], Timing], trained: Sequence[Trial]
+) -> Forecast:
+    """A study's trials and what those take that are not trained yet. What earlier studies will find is taken from the
+    report meanwhile.
+    """
     trials = _trials(study, prepared.settings)
     seconds = 0.0
     for trial in trials:
         timing, split = timings[trial.optimizer, trial.width], prepared.split_for(trial.train_percent)
-        trained, evaluated = (
+        to_train, to_evaluate = (
             sum(len(prepared.images.tiles(index)) for index in part) for part in (split.train, split.val)
         )
-        seconds += TRIAL_SECONDS + trial.epochs * (trained * timing.train_seconds + evaluated * timing.val_seconds)
-    return Forecast(study=study.name, trials=len(trials), epochs=sum(trial.epochs for trial in trials), seconds=seconds)
+        seconds += TRIAL_SECONDS + trial.epochs * (to_train * timing.train_seconds + to_evaluate * timing.val_seconds)
+    left = max(0.0, 1 - sum(map(trial_work, trained)) / sum(map(trial_work, trials)))
+    epochs = sum(trial.epochs for trial in trials) - sum(trial.epochs for trial in trained)
+    return Forecast(study=study.name, trials=len(trials), trained=len(trained), epochs=epochs, seconds=left * seconds)
 
 
 def describe(forecasts: Sequence[Forecast], prepared: Prepared) -> list[str]:
     """One line per study, and the sum."""
     workers = prepared.machine.workers
-    lines = ["", f"{'study':<20}{'trials':>8}{'epochs':>9}  time"]
+    lines = ["", f"{'study':<20}{'trials':>8}{'trained':>9}{'epochs':>9}  time"]
     for one in forecasts:
-        lines.append(f"{one.study:<20}{one.trials:>8}{one.epochs:>9}  {duration(one.seconds / workers)}")
+        time = duration(one.seconds / workers)
+        lines.append(f"{one.study:<20}{one.trials:>8}{one.trained:>9}{one.epochs:>9}  {time}")
+    trials, trained, epochs = (sum(getattr(one, name) for one in forecasts) for name in ("trials", "trained", "epochs"))
     seconds = START_SECONDS + sum(one.seconds for one in forecasts) / workers
-    total = f"{'in all':<20}{sum(one.trials for one in forecasts):>8}{sum(one.epochs for one in forecasts):>9}"
-    return [*lines, f"{total}  {duration(seconds)}, on {workers} worker(s), {prepared.machine.device}"]
+    where = f"{duration(seconds)}, on {workers} worker(s), {prepared.machine.device}"
+    lines.append(f"{'in all':<20}{trials:>8}{trained:>9}{epochs:>9}  {where}")
+    if trained:
+        lines.append("what is trained already is reused; epochs and time are of the others")
+    return lines
 
 
 def _trials(study: Study, settings: Settings) -> list[Trial]:

@@ -139,7 +139,7 @@ def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Trial
         end_stale_runs(session.client, found.dead)
         if found.finished:
             drop_checkpoint(checkpoint_of(session.hash_of(trial)))  # its process may have died before it could
-            there[trial] = _outcome_of(trial, found.finished)
+            there[trial] = outcome_of(trial, found.finished)
             if found.finished.data.tags.get(runs.PARENT) == parent:  # trained here, by a process that died after it
                 continue
             reused += 1
@@ -151,7 +151,7 @@ def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Trial
         elif len(found.failed) > session.prepared.retries:
             reason = found.failed[-1].data.tags.get("failure", "").strip().splitlines() or ["for no known reason"]
             cure = f"failed before, retries={len(found.failed)} trains it again"
-            there[trial] = _outcome_of(trial, found.failed[-1], f"{cure}: {reason[-1]}")
+            there[trial] = outcome_of(trial, found.failed[-1], f"{cure}: {reason[-1]}")
     session.progress.skip(there)
     if reused:
         session.progress.say(f"  {reused} trial(s) were trained before and are reused")
@@ -182,7 +182,8 @@ def _note_failure(session: Session, outcome: Outcome) -> bool:
     return known.finished is not None
 
 
-def _outcome_of(trial: Trial, run: "Run", failure: str = "") -> Outcome:
+def outcome_of(trial: Trial, run: "Run", failure: str = "") -> Outcome:
+    """What a run says that trained this trial; failure: why it did not, in words."""
     metrics, tags = run.data.metrics, run.data.tags
     collapsed = tags.get("collapsed") == "true"
     note = COLLAPSED if collapsed else ""
