@@ -94,14 +94,16 @@ def load(data: str) -> GridTable:
 
 
 def _alike(runs: list[Run]) -> tuple[pd.DataFrame, int]:
-    """Rows of the runs with the settings, images and split of the last, each trial once; how many have others."""
+    """Rows of the runs with the settings, images and split of the last, each trial once, cell by cell; how many have
+    others.
+    """
     last = runs[-1].data.tags
     rows = tabulate(
         run for run in runs if all(run.data.tags[tag] == last[tag] for tag in ("data_digest", "split_digest"))
     )
     settings = [name for name in FACTORS if name not in REPEATED]
     same = (rows[settings] == rows[settings].iloc[-1]).all(axis="columns")
-    return rows[same].drop_duplicates(list(REPEATED)), len(runs) - int(same.sum())
+    return rows[same].drop_duplicates(list(REPEATED)).sort_values(list(REPEATED)), len(runs) - int(same.sum())
 
 
 def read(folder: Path) -> GridTable:
