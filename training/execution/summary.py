@@ -1,5 +1,6 @@
 """What is said when trials and studies end: their winners, and their results in words. Outcomes in, text out."""
 
+import itertools
 import math
 
 from training.command.progress import duration
@@ -11,7 +12,7 @@ from training.study.trial import Trial
 from training.study.winning import find_winner, mean_score
 
 NO_WINNER = "no trial predicts any foreground that is there (the runs' tag `collapsed`), or all diverged"
-MAX_ROWS = 200  # of trials in a description
+MAX_CHARACTERS = 7900  # of a description; MLflow cuts it at 8,000
 
 
 def find_winners(plan: Plan, outcomes: list[Outcome]) -> list[Trial]:
@@ -74,15 +75,20 @@ def describe_study(plan: Plan, outcomes: list[Outcome], winners: list[Trial], se
     alarms = [f"false alarms on {empty} empty"] if empty else []
     if empty:
         lines += [f"- val Dice is a mean over the images that have foreground; {empty} validation images have none"]
-    lines += ["", "| " + " | ".join([*factors, "val Dice", *alarms, "best epoch", "note"]) + " |"]
-    lines += ["|" + " --- |" * (len(factors) + 3 + len(alarms))]
-    if len(outcomes) > MAX_ROWS:
-        lines[-2:-2] = [f"The best {MAX_ROWS} of {len(outcomes)} trials:", ""]
-        outcomes = sorted(outcomes, key=lambda outcome: -mean_score([outcome.score]))[:MAX_ROWS]
-    in_order = sorted(outcomes, key=lambda outcome: tuple(getattr(outcome.trial, factor) for factor in factors))
-    for outcome in in_order:
+    head = ["", "| " + " | ".join([*factors, "val Dice", *alarms, "best epoch", "note"]) + " |"]
+    head += ["|" + " --- |" * (len(factors) + 3 + len(alarms))]
+    rows: dict[Trial, str] = {}
+    for outcome in outcomes:
         cells = [str(getattr(outcome.trial, factor)) for factor in factors]
         cells += [f"{outcome.dice:.4f}", *([str(outcome.false_alarms)] if empty else [])]
         cells += [str(outcome.best_epoch), outcome.failure.split(":")[0] or outcome.note]
-        lines += ["| " + " | ".join(cells) + " |"]
+        rows[outcome.trial] = "| " + " | ".join(cells) + " |"
+    best_first = sorted(outcomes, key=lambda outcome: -mean_score([outcome.score]))
+    room = MAX_CHARACTERS - len("\n".join([*lines, *head]))
+    lengths = itertools.accumulate(len(rows[outcome.trial]) + 1 for outcome in best_first)
+    shown = best_first[: sum(length <= room for length in lengths)]
+    if len(shown) < len(outcomes):
+        lines += ["", f"The best {len(shown)} of {len(outcomes)} trials:"]
+    in_order = sorted(shown, key=lambda outcome: tuple(getattr(outcome.trial, factor) for factor in factors))
+    lines += [*head, *(rows[outcome.trial] for outcome in in_order)]
     return "\n".join(lines)
