@@ -75,6 +75,7 @@ def _slim(svg: str) -> str:
     svg = re.sub(r"(\d\d\.\d|\b\d\.\d\d)\d+", r"\1", svg).replace("xlink:href", "href")
     svg = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", svg)
     svg = re.sub(r"\s+", " ", svg).replace("> <", "><")
+    svg = re.sub(r'(?<= d=")[MLz\d. -]+(?=")', lambda found: _by_steps(found[0]), svg)
     mark = r"<(?:path|use|text)\b[^>]*(?:/>|>[^<]*</text>)"
     count = 1
     while count:
@@ -84,6 +85,31 @@ def _slim(svg: str) -> str:
     svg = re.sub(r' style="([^"]*)"', lambda found: _as_class(found[0], rules.get(found[1])), svg)
     sheet = "".join(f".{name}{{{style}}}" for style, name in rules.items())
     return svg.replace("<defs>", f"<defs><style>{sheet}</style>", 1)
+
+
+def _by_steps(path: str) -> str:
+    """Lines from point to point, written by the steps between these, which take half the bytes; in hundredths."""
+    written, before, start, here = "", "", (0, 0), (0, 0)
+    words = iter(path.split())
+    for command in words:
+        if command == "z":
+            written, before, here = written + "z", "z", start
+            continue
+        there = round(100 * float(next(words))), round(100 * float(next(words)))
+        if command == "M":
+            start, here = there, (0, 0)
+        step = "".join(_hundredths(to - since) for to, since in zip(there, here, strict=True))
+        written += step if command == before == "L" else command.replace("L", "l") + step.lstrip()
+        before, here = command, there
+    return written
+
+
+def _hundredths(count: int) -> str:
+    """As short as SVG takes it: a space or a minus before it, no zero before its point."""
+    sign = "-" if count < 0 else " "
+    whole, rest = divmod(abs(count), 100)
+    digits = f".{rest:02d}".rstrip("0") if rest else ""
+    return f"{sign}{whole or ('' if digits else 0)}{digits}"
 
 
 def _as_class(style: str, name: str | None) -> str:

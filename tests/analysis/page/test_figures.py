@@ -1,5 +1,7 @@
 """Figures draw what the tables say, on the Axes they are given."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -158,3 +160,21 @@ def test_svg_carries_text_as_text_and_colours_as_variables_of_the_page() -> None
     assert f"var(--adam, {figures.OPTIMIZER_COLOURS['adam']})" in drawn
     assert "http" not in drawn.replace("http://www.w3.org", "")
     assert drawn == svg.render(lambda: panels.comparison_figure(study, table), "losses")
+
+
+def test_a_path_by_steps_goes_through_the_same_points_in_fewer_bytes() -> None:
+    corners = (np.random.default_rng(0).integers(-40000, 40000, (2, 30, 2)) / 100).tolist()
+    path = " ".join(f"M {' L '.join(f'{x:g} {y:g}' for x, y in one)} z" for one in corners)
+    written = svg._by_steps(path)
+    assert len(written) < len(path)
+    words = iter(re.findall(r"[Mlz]|-?\d*\.?\d+", written))
+    passed, here, command = [], np.zeros(2), ""
+    for word in words:
+        if word in "Mlz":
+            command = word
+            continue
+        step = np.array([float(word), float(next(words))])
+        here = step if command == "M" else here + step
+        passed.append(here)
+    np.testing.assert_allclose(passed, np.concatenate(corners), atol=1e-9)
+    assert svg._by_steps("M 44.1 -86.7 L 44.1 -74.1 L 45 -105.25 z") == "M44.1-86.7l0 12.6 .9-31.15z"
