@@ -59,19 +59,19 @@ def from_store(data_digests: str, server: str) -> Evidence:
     digests = list(dict.fromkeys(digest.strip() for digest in data_digests.split(",") if digest.strip()))
     shown = digests or [runs.newest_data_digest()]
     found, tuned = runs.load_pool(shown), load_tuned(shown)
-    trials = found.trials
+    trials, waiting = found.trials, runs.load_waiting(found, shown)
     for digest in digests:
         if not (trials["data_digest"] == digest).any() and not tuned:
             raise ValueError(_unknown(digest))
     champion = store.load_champion()
     if champion and len(trials) and champion.tags.get("data_digest") not in set(trials["data_digest"]):
         champion = None  # of other images
-    curves = runs.load_curves(trials, found.waiting)
+    curves = runs.load_curves(trials, waiting)
     images = {digest: runs.count_images(rows) for digest, rows in trials.groupby("data_digest", sort=False)}
     return Evidence(
         trials=add_curve_scores(mark_collapsed(forget_old_scores(trials, curves), curves), curves),
         curves=curves,
-        kept_runs=runs.load_kept_runs(found),
+        kept_runs=runs.load_kept_runs(found, waiting),
         champion=champion,
         load_thumbnails=functools.cache(lambda run_id, part: make_thumbnails(runs.load_predictions(run_id, part))),
         server=server or store.tracking_server(),

@@ -62,13 +62,9 @@ def load_trials(*data_digests: str) -> pd.DataFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded(Pool):
-    """And of each study run, by its id, every finished trial: those that only searched for a row's rate, too.
-
-    waiting: trials that were restored from files and no study has reused yet.
-    """
+    """And of each study run, by its id, every finished trial: those that only searched for a row's rate, too."""
 
     children: Mapping[str, Sequence[Run]]
-    waiting: Sequence[Run] = ()
 
 
 def load_pool(data_digests: Sequence[str]) -> Loaded:
@@ -89,15 +85,26 @@ def load_pool(data_digests: Sequence[str]) -> Loaded:
     typed = mark_edges(_typed(table), tabulate(run for run in trained if _is_search(run)))
     extra = table[[name for name in (*POOLING_TAGS, "start_time") if name in table]]
     pooled = pool(typed.join(extra))
-    waiting = _waiting(client, data_digests, trained)
     if pooled.trials.empty:
-        return Loaded(trials=typed, notes=pooled.notes, children=children, waiting=waiting)
+        return Loaded(trials=typed, notes=pooled.notes, children=children)
     places = {place: order for order, place in enumerate(parents)}
     ranked = pooled.trials.assign(
         place=[places[place] for place in zip(pooled.trials["study"], pooled.trials["data_digest"], strict=True)]
     ).sort_values(["place", "start_time"], kind="stable")
     trials = ranked[list(typed.columns)].reset_index(drop=True)
-    return Loaded(trials=trials, notes=pooled.notes, children=children, waiting=waiting)
+    return Loaded(trials=trials, notes=pooled.notes, children=children)
+
+
+def load_waiting(loaded: Loaded, data_digests: Sequence[str]) -> list[Run]:
+    """Trials of studies on these images that were restored from files and no study has reused yet."""
+    reused = {run.data.tags.get(REUSED) for trials in loaded.children.values() for run in trials}
+    query = f"tags.role = 'trial' and tags.{RESTORED} != '' and attributes.status = 'FINISHED'"
+    return [
+        run
+        for run in search_runs(connect(), query, "start_time ASC", PAGE)
+        if run.data.tags["data_digest"] in data_digests and run.data.tags["study"] in STUDIES
+        if run.info.run_id not in reused and REUSED not in run.data.tags
+    ]
 
 
 def load_curves(trials: pd.DataFrame, waiting: Sequence[Run] = ()) -> pd.DataFrame:
@@ -124,14 +131,14 @@ def load_csv(trials: pd.DataFrame, name: str) -> pd.DataFrame:
     return pd.concat(files, ignore_index=True) if files else pd.DataFrame(columns=["run_id"])
 
 
-def load_kept_runs(loaded: Loaded) -> pd.DataFrame:
+def load_kept_runs(loaded: Loaded, waiting: Sequence[Run] = ()) -> pd.DataFrame:
     """Every trial that was trained for the study runs that are shown, or that have searched for rates alone so far;
     and who waits for a study.
     """
     shown = set(loaded.trials["parent_run_id"].dropna())
     begun = {parent for parent, trials in loaded.children.items() if all(map(_is_search, trials))}
     children = [run for parent, trials in loaded.children.items() if parent in shown | begun for run in trials]
-    trained = {run.info.run_id: run for run in [*children, *loaded.waiting] if REUSED not in run.data.tags}
+    trained = {run.info.run_id: run for run in [*children, *waiting] if REUSED not in run.data.tags}
     reused = {run.data.tags[REUSED]: None for run in children if REUSED in run.data.tags}
     elsewhere = [run_id for run_id in reused if run_id not in trained]
     client = connect()
@@ -170,18 +177,6 @@ def mark_edges(trials: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
 def _is_search(run: Run) -> bool:
     """Whether a trial only searched for a row's learning rate."""
     return run.data.tags.get("row") == SEARCH_ROW
-
-
-def _waiting(client: MlflowClient, data_digests: Sequence[str], trained: Iterable[Run]) -> list[Run]:
-    """Restored trials of studies on these images that none of the `trained` ones stands for."""
-    reused = {run.data.tags.get(REUSED) for run in trained}
-    query = f"tags.role = 'trial' and tags.{RESTORED} != '' and attributes.status = 'FINISHED'"
-    return [
-        run
-        for run in search_runs(client, query, "start_time ASC", PAGE)
-        if run.data.tags["data_digest"] in data_digests and run.data.tags["study"] in STUDIES
-        if run.info.run_id not in reused and REUSED not in run.data.tags
-    ]
 
 
 def _trials_of(client: MlflowClient, parent: str) -> list[Run]:

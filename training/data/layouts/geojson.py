@@ -27,13 +27,12 @@ def pair_by_geojson(folder: Path, contents: Mapping[Path, Any], category: str) -
     found, files = Findings(), ImageFiles(folder)
     images: dict[Path, Annotated] = {}
     for path, content in contents.items():
-        fits = files.find(path.stem, [path.parent]) or files.by_stem.get(same_name(path.stem), [])
-        beside = [image for image in fits if image.parent == path.parent]
-        if len(beside or fits) != 1:
+        fits = files.find_annotated(path, path.stem)
+        if len(fits) != 1:
             why = f"several images fit ({shorten([str(fit) for fit in fits])})" if fits else "there is no image"
             found.problems.append(f"{path}: {why} of its name")
             continue
-        (image,) = beside or fits
+        (image,) = fits
         if image in images:
             found.problems.append(f"{path}: {images[image].table} is about {image.name} too; keep one of the two")
             continue

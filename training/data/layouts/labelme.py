@@ -35,7 +35,7 @@ def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], ca
     images: dict[Path, Annotated] = {}
     drawn = Counter[str]()
     for path, content in contents.items():
-        fits = _find_image(path, str(content["imagePath"]), files)
+        fits = files.find_annotated(path, str(content["imagePath"]))
         if len(fits) != 1:
             why = (
                 f"several images fit ({shorten([str(fit) for fit in fits])})"
@@ -65,15 +65,6 @@ def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], ca
         found.notes.append(f"rectangles and circles are foreground as they were drawn ({others})")
     name_images_without(images, "json", found)
     return found.layout("LabelMe: a json an image")
-
-
-def _find_image(table: Path, given: str, files: ImageFiles) -> list[Path]:
-    same_stem = files.by_stem.get(same_name(table.stem), [])
-    beside = [path for path in same_stem if path.parent == table.parent]
-    named = files.find(given, [table.parent])
-    if len(beside) == 1:
-        return beside
-    return named if len(named) == 1 or not same_stem else same_stem
 
 
 def _outline(shape: Mapping[str, Any], kind: str, size: tuple[int, int] | None) -> object:

@@ -170,6 +170,15 @@ class ImageFiles:
                     return [path]
         return next((fits for spelling in spellings if (fits := self._by_last_parts(spelling))), [])
 
+    def find_annotated(self, table: Path, given: str) -> list[Path]:
+        """The image that a file of annotations is about: of its stem beside it or elsewhere, else of the given name."""
+        same_stem = self.by_stem.get(same_name(table.stem), [])
+        beside = [path for path in same_stem if path.parent == table.parent]
+        named = self.find(given, [table.parent])
+        if len(beside) == 1:
+            return beside
+        return named if len(named) == 1 or not same_stem else same_stem
+
     def _by_last_parts(self, spelling: str) -> list[Path]:
         parts = [same_name(part).casefold() for part in spelling.split("/") if part not in ("", ".", "..")]
         files = self.by_name.get(parts[-1], []) if parts else []
