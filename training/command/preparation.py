@@ -5,6 +5,7 @@ Whatever a person gave wrongly raises ValueError here. Nothing is trained, and M
 
 import argparse
 import dataclasses
+import functools
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from training.data.checks.foreground import check_foreground, has_foreground
 from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.data.reading import detect_layout, load_detected
-from training.data.split import Split, make_split, shares
+from training.data.split import Split, make_split, shares, split_digest
 from training.data.split_file import read_parts
 from training.study.further import FurtherSeeds
 from training.study.further import read as read_further
@@ -57,6 +58,15 @@ class Prepared:
         """The images that train (at most), validate and test, by name."""
         parts = dataclasses.asdict(self.split).items()
         return {part: [self.images.stems[index] for index in indices] for part, indices in parts}
+
+    @functools.cached_property
+    def held_out(self) -> dict[str, str]:
+        """The images and who of them is held out, as tags (tracking/runs.py, HELD_OUT): alike where results compare."""
+        return {
+            "data_digest": self.images.digest,
+            "protocol": self.settings.protocol,
+            "split_digest": split_digest(self.stems),
+        }
 
     @property
     def _origin(self) -> str:

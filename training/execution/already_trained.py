@@ -4,7 +4,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from training.command.preparation import Prepared
-from training.data.split import split_digest
 from training.execution.identity import result_hash
 from training.execution.jobs import Outcome
 from training.execution.study_run import outcome_of
@@ -22,12 +21,7 @@ def find_trained(prepared: Prepared, client: "MlflowClient") -> dict[str, list[T
     """By study, what the store holds of it. Where the baseline is measured, what an unfinished study will find is not
     known, nor are the trials of studies that build on it.
     """
-    settings = prepared.settings
-    held_out = {
-        "data_digest": prepared.images.digest,
-        "protocol": settings.protocol,
-        "split_digest": split_digest(prepared.stems),
-    }
+    settings, held_out = prepared.settings, prepared.held_out
     there = {
         run.data.tags["result_hash"]: run for run in runs.search_finished(client, held_out, "tags.result_hash != ''")
     }
@@ -35,7 +29,7 @@ def find_trained(prepared: Prepared, client: "MlflowClient") -> dict[str, list[T
     is_measured = settings.baseline == "measured"
     if is_measured and len(prepared.studies) == 1:
         with suppress(ValueError):  # the study will say what it lacks
-            winners = runs.load_winners(client, prepared.studies[0].needs, *held_out.values())
+            winners = runs.load_winners(client, prepared.studies[0].needs, held_out)
     trained: dict[str, list[Trial]] = {}
     for study in prepared.studies:
         plan = make_plan(
@@ -45,7 +39,7 @@ def find_trained(prepared: Prepared, client: "MlflowClient") -> dict[str, list[T
         while True:
             results = {trial: outcome.score for trial, outcome in outcomes.items()}
             proposed = {trial for search in plan.searches for trial in search.propose(results)}
-            known = {trial: there.get(result_hash(trial, *held_out.values())) for trial in proposed}
+            known = {trial: there.get(result_hash(trial, held_out)) for trial in proposed}
             found = {trial: outcome_of(trial, run) for trial, run in known.items() if run}
             if not found:
                 break

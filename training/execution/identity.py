@@ -5,17 +5,22 @@ RESULTS_VERSION, and the minor versions of torch and segmentation-models-pytorch
 """
 
 import hashlib
+from collections.abc import Mapping
 
 from training.study.trial import Trial
 from training.tracking.provenance import version
+from training.tracking.runs import HELD_OUT
 
 RESULTS_VERSION = 2  # raise it by hand when a change moves the golden numbers (tests/golden.py); then trials train anew
 COMPUTES = ("torch", "segmentation-models-pytorch")  # packages whose numbers these are
 
 
-def result_hash(trial: Trial, data_digest: str, protocol: str, split_digest: str) -> str:
-    """16 hexadecimal digits. Device, workers and compilation are left out: they change numbers within seed noise."""
-    parts = (trial.to_json(), data_digest, protocol, split_digest, results_version())
+def result_hash(trial: Trial, held_out: Mapping[str, str]) -> str:
+    """16 hexadecimal digits; `held_out`: tags, as those of Prepared.held_out.
+
+    Device, workers and compilation are left out: they change numbers within seed noise.
+    """
+    parts = (trial.to_json(), *(held_out[tag] for tag in HELD_OUT), results_version())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -11,7 +11,6 @@ from typing import NoReturn
 
 from training.command.preparation import Prepared
 from training.command.progress import Progress
-from training.data.split import split_digest
 from training.execution.jobs import Outcome
 from training.execution.pool import Pool
 from training.execution.ray_pool import RayPool
@@ -41,9 +40,7 @@ def run_studies(prepared: Prepared, module: str) -> int:
     mlflow_run.own_run(client, module)
     winners: dict[str, list[Trial]] = {}
     if settings.baseline == "measured" and len(studies) == 1 and not prepared.further:
-        digest = prepared.images.digest
-        split = split_digest(prepared.stems)
-        winners = runs.load_winners(client, studies[0].needs, digest, settings.protocol, split)
+        winners = runs.load_winners(client, studies[0].needs, prepared.held_out)
     runs.describe_experiment(client, experiment_id)
     progress = Progress(total_work=_total_work(prepared))
     for line in [*prepared.text, f"runs go to {store.address()}"]:

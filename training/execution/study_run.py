@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from training.command.preparation import Prepared
 from training.command.progress import Progress
-from training.data.split import split_digest
 from training.execution.checkpoints import checkpoint_of, drop_checkpoint
 from training.execution.computed_otherwise import find_computed_otherwise
 from training.execution.identity import result_hash, results_version
@@ -68,8 +67,8 @@ class Session:
         further = self.prepared.further
         added = {"first_seeds": str(further.first_seeds)} if further else {}
         return added | {
+            **self.prepared.held_out,
             "baseline": self.settings.baseline,
-            "protocol": self.settings.protocol,
             "preset": self.settings.preset,
             "search": self.settings.search,
             "rates": self.settings.rates_in_use,
@@ -78,8 +77,6 @@ class Session:
             "val_percent": str(self.settings.val_percent),
             "test_percent": str(self.settings.test_percent),
             "data": self.prepared.images.name,
-            "data_digest": self.prepared.images.digest,
-            "split_digest": split_digest(self.prepared.stems),
             "split": "file" if self.prepared.parts else "protocol",
             "data_options": self.prepared.data_options,
             "results_version": results_version(),
@@ -89,8 +86,7 @@ class Session:
         }
 
     def hash_of(self, trial: Trial) -> str:
-        tags = self.tags
-        return result_hash(trial, tags["data_digest"], tags["protocol"], tags["split_digest"])
+        return result_hash(trial, self.prepared.held_out)
 
 
 def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:

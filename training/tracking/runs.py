@@ -34,6 +34,8 @@ EXPERIMENT_NOTE = (
     "its winner and its table."
 )
 
+HELD_OUT = ("data_digest", "protocol", "split_digest")  # tags: the images, and which of them are held out
+
 SUMMARY = (  # metrics that sum a trial up: those of its best epoch, of its curve, and what it cost
     *("own_val_dice", "best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss"),
     *("last_val_dice", "tail_val_dice", "val_dice_roughness"),
@@ -185,21 +187,21 @@ def read_json(client: MlflowClient, run_id: str, name: str) -> Any:
 
 
 def search_finished(client: MlflowClient, tags: Tags, further: str = "") -> Iterator[Run]:
-    """Finished trials on the images of a study with these tags, held out alike, the oldest first; `further`: a filter
-    that they must pass, too.
+    """Finished trials on the images of a study with these tags (HELD_OUT at least), held out alike, the oldest first;
+    `further`: a filter that they must pass, too.
     """
     wanted = (_held_out_alike(tags), "tags.role = 'trial'", "status = 'FINISHED'", further)
     return store.search_runs(client, " and ".join(filter(None, wanted)), "start_time ASC")
 
 
 def _held_out_alike(tags: Tags) -> str:
-    return " and ".join(f"tags.{key} = '{tags[key]}'" for key in ("data_digest", "protocol", "split_digest"))
+    return " and ".join(f"tags.{key} = '{tags[key]}'" for key in HELD_OUT)
 
 
 def load_finished(client: MlflowClient, tags: Tags, strategy: str) -> dict[Trial, float]:
     """Scores of the trials that were finished on these images before `tune` was first started with this strategy.
 
-    `tags`: those of the study, as data_digest, protocol and split_digest. What was finished later is left out, so that
+    `tags`: those of the study, HELD_OUT at least. What was finished later is left out, so that
     a study that goes on is told what it was told at its start.
     """
     mine = f"{_held_out_alike(tags)} and tags.role = 'study' and tags.study = 'tune' and tags.strategy = '{strategy}'"
@@ -221,23 +223,20 @@ def log_best(client: MlflowClient, run_id: str, scores: Mapping[int, float]) -> 
         client.log_batch(run_id, metrics[start : start + BATCH_METRICS])
 
 
-def load_winners(
-    client: MlflowClient, names: Sequence[str], data_digest: str, protocol: str, split: str
-) -> dict[str, list[Trial]]:
-    """The winners of the newest finished run of each study on these images, held out alike (split: its digest).
+def load_winners(client: MlflowClient, names: Sequence[str], tags: Tags) -> dict[str, list[Trial]]:
+    """The winners of the newest finished run of each study on these images, held out alike (`tags`: HELD_OUT).
 
     On another fold, what tests now was chosen by. Raises ValueError, with the cure.
     """
     winners = {}
     for name in names:
-        tags = {"role": "study", "study": name, "data_digest": data_digest, "protocol": protocol, "split_digest": split}
-        query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()) + " and status = 'FINISHED'"
+        query = f"{_held_out_alike(tags)} and tags.role = 'study' and tags.study = '{name}' and status = 'FINISHED'"
         found = next(store.search_runs(client, query, page=1), None)
         if not found:
             raise ValueError(
-                f"baseline=measured: study {name} has no finished run on these images (digest {data_digest}) under "
-                f"protocol={protocol} with the same fold and images held out; run `mlflow run . -e {name} ...` first, "
-                "or use baseline=report"
+                f"baseline=measured: study {name} has no finished run on these images (digest {tags['data_digest']}) "
+                f"under protocol={tags['protocol']} with the same fold and images held out; run `mlflow run . -e "
+                f"{name} ...` first, or use baseline=report"
             )
         known = read_json(client, found.info.run_id, "winners.json")["winners"]
         winners[name] = [Trial(**fields) for fields in known]

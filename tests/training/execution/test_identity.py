@@ -9,7 +9,7 @@ from training.execution.identity import minor, result_hash, results_version
 from training.study.trial import Trial
 
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=3)
-KNOWN = ("data", "fixed", "split")
+KNOWN = {"data_digest": "data", "protocol": "fixed", "split_digest": "split"}
 OTHER = {
     str: {
         "loss": "dice",
@@ -29,14 +29,14 @@ def test_every_factor_counts(field: str) -> None:
     other = OTHER[str][field] if isinstance(value, str) else others[type(value)]
     changed = TRIAL.replace(**{field: min(other, 4) if field == "fold" else other})
     assert changed != TRIAL
-    assert result_hash(changed, *KNOWN) != result_hash(TRIAL, *KNOWN)
+    assert result_hash(changed, KNOWN) != result_hash(TRIAL, KNOWN)
 
 
-@pytest.mark.parametrize("place", range(3))
-def test_images_protocol_and_split_count(place: int) -> None:
-    changed = [*KNOWN[:place], "other", *KNOWN[place + 1 :]]
-    assert result_hash(TRIAL, *changed) != result_hash(TRIAL, *KNOWN)
-    assert result_hash(TRIAL, *KNOWN) == result_hash(TRIAL.replace(), *KNOWN)
+@pytest.mark.parametrize("tag", KNOWN)
+def test_images_protocol_and_split_count(tag: str) -> None:
+    changed = KNOWN | {tag: "other"}
+    assert result_hash(TRIAL, changed) != result_hash(TRIAL, KNOWN)
+    assert result_hash(TRIAL, KNOWN) == result_hash(TRIAL.replace(), KNOWN)
 
 
 @pytest.mark.parametrize("package", identity.COMPUTES)
@@ -45,15 +45,15 @@ def test_another_minor_version_of_what_computes_trains_anew_and_a_patch_does_not
 ) -> None:
     def pretend(known: str) -> str:
         monkeypatch.setattr(identity, "version", lambda name: known if name == package else "1.0")
-        return result_hash(TRIAL, *KNOWN)
+        return result_hash(TRIAL, KNOWN)
 
     assert pretend("2.11.0") == pretend("2.11.1+cpu") != pretend("2.12.0")
 
 
 def test_a_raised_results_version_trains_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = result_hash(TRIAL, *KNOWN)
+    before = result_hash(TRIAL, KNOWN)
     monkeypatch.setattr(identity, "RESULTS_VERSION", identity.RESULTS_VERSION + 1)
-    assert result_hash(TRIAL, *KNOWN) != before
+    assert result_hash(TRIAL, KNOWN) != before
 
 
 def test_the_version_names_what_computes() -> None:
