@@ -15,17 +15,27 @@ from pathlib import Path
 import cv2
 
 from training.command.entry import Parser, run_command, user_path, whole_number
-from training.command.options import FIT_HELP, TEST_PERCENT, VAL_PERCENT, add_reading, read_options
+from training.command.options import (
+    FIT_HELP,
+    SPLIT_HELP,
+    TEST_PERCENT,
+    VAL_PERCENT,
+    add_reading,
+    read_options,
+    refuse_fold,
+    split_source,
+)
 from training.command.progress import reading_progress
 from training.data import checks
 from training.data.checks.checks import find_problems
 from training.data.checks.findings import ERROR, Finding, describe_data, describe_finding
 from training.data.checks.foreground import is_judged
 from training.data.checks.sheet import draw_sheet
+from training.data.given_split import given_parts, hint
 from training.data.image_set import ImageSet, UnusableError
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
-from training.data.split import Split, make_split
+from training.data.split import Split, make_split, shares
 from training.study.words import pluralize
 
 MODULE = "training.check_data"
@@ -96,15 +106,20 @@ def examine(options: argparse.Namespace) -> Examination:
         lines = describe_data(shown, reading.rule.text) if shown else []
         return Examination(data=options.data, lines=lines, findings=wrong, images=shown, split=None)
     lines = describe_data(images, reading.rule.text)
-    held_out = options.val_percent, options.test_percent
+    parts = given_parts(options.split, images)
+    val_percent, test_percent = options.val_percent, options.test_percent
+    if parts:
+        val_percent, test_percent = shares(parts, val_percent)
+    most = 100 - val_percent - test_percent
     foreground = [facts.foreground for facts in images.facts]
     try:
-        split = make_split(images.groups, foreground, "fixed", 100 - sum(held_out), options.fold, *held_out)
+        split = make_split(images.groups, foreground, "fixed", most, options.fold, val_percent, test_percent, parts)
     except ValueError as error:
         few = Finding(severity=ERROR, title="too few images or groups", meaning=str(error))
         findings = [few, *find_problems(images, None)]
         return Examination(data=options.data, lines=lines, findings=findings, images=images, split=None)
-    counts = f"split (protocol=fixed): {len(split.train)} train, {len(split.val)} validate, {len(split.test)} test"
+    origin = f"split={options.split.name}" if parts else f"protocol=fixed, fold={options.fold}{hint(images)}"
+    counts = f"split: {split.text} ({origin})"
     findings = find_problems(images, split)
     return Examination(data=options.data, lines=[*lines, counts], findings=findings, images=images, split=split)
 
@@ -168,10 +183,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--image-size", type=whole_number, default=IMAGE_SIZE, help="pixels, as for a study")
     parser.add_argument("--fit", default="resize", help=FIT_HELP)
     parser.add_argument("--fold", type=whole_number, default=0, help="whose split to look at")
+    parser.add_argument("--split", type=split_source, help=SPLIT_HELP)
     parser.add_argument("--val-percent", type=whole_number, default=VAL_PERCENT, help="of the images, as for a study")
     parser.add_argument("--test-percent", type=whole_number, default=TEST_PERCENT, help="of the images, as for a study")
     parser.add_argument("--out", type=user_path, default=Path("data_check"), help="the folder of the page")
     options = parser.parse(arguments)
+    refuse_fold(options)
     if not 32 <= options.image_size <= 4096 or options.image_size % 16:
         raise ValueError(f"image_size={options.image_size}: it must be a multiple of 16 between 32 and 4096 pixels")
     return options

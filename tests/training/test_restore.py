@@ -37,7 +37,7 @@ def trained(discs: Path, options: tuple[str, ...], tmp_path_factory: pytest.Temp
     studies = Studies(tmp_path_factory.mktemp("trained"), discs)
     status, said = studies.run(STUDY, *options)
     assert status == 0
-    assert "split: 12 train, 4 validate, 4 test (split=FILE)" in said
+    assert "split: 12 train, 4 validate, 4 test (split=split.csv)" in said
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", studies.uri)
         folder = studies.folder

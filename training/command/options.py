@@ -8,8 +8,10 @@ import dataclasses
 import math
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from training.command.entry import Parser, user_path, whole_number
+from training.data.layouts.parts import FOLDERS
 from training.data.mask_rule import AUTO
 from training.data.read_options import ReadOptions
 from training.study.grid import GRID, NUM_CELLS
@@ -28,6 +30,9 @@ EXECUTORS = ("processes", "ray")
 FIT_HELP = "resize: the whole image, its long side image_size pixels; tile: cut into squares of image_size, uncrushed"
 TAU_HELP = (
     "foreground share of a batch above which the switching loss leads with Dice; auto: the training masks' median"
+)
+SPLIT_HELP = (
+    f"a csv with the columns stem and part (train, val, test); {FOLDERS}: as the folders train/, val/ and test/ say"
 )
 RATES_HELP = (
     "own: the rows that compare losses, optimizers or schedulers get learning rates of their own, searched at their "
@@ -66,7 +71,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--test-percent", type=whole_number, default=TEST_PERCENT, help="of the images (protocol=fixed)"
     )
     parser.add_argument("--fold", type=whole_number, default=0, help=f"0 to {FOLDS - 1}: which fifth is held out from")
-    parser.add_argument("--split", type=user_path, help="a csv with the columns stem and part (train, val, test)")
+    parser.add_argument("--split", type=split_source, help=SPLIT_HELP)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--deterministic", default="false", help="true: the same bits every time, on a GPU too")
     parser.add_argument("--precision", default="auto", help=f"auto, {' or '.join(PRECISIONS)}")
@@ -98,16 +103,26 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse(arguments)
     if options.retries < 0:
         raise ValueError(f"retries={options.retries} is out of range; it must be at least 0")
-    if options.split and (options.protocol != "fixed" or options.fold):
-        raise ValueError(
-            f"split={options.split}: it says what tests, so it goes with protocol=fixed and fold=0 alone; leave out "
-            f"{'fold' if options.fold else 'protocol'}"
-        )
+    refuse_fold(options)
     if options.study not in (*RUNNABLE, ALL):
         raise ValueError(f"study={options.study!r} is unknown; it must be one of {', '.join((*RUNNABLE, ALL))}")
     if options.study != ALL and RUNNABLE[options.study].is_table and options.protocol != "fixed":
         raise ValueError(f"protocol={options.protocol}: it leaves no images to judge cells by; take protocol=fixed")
     return options
+
+
+def split_source(text: str) -> Path:
+    """A file; FOLDERS is that word alone, wherever the command was given."""
+    return Path(FOLDERS) if text == FOLDERS else user_path(text)
+
+
+def refuse_fold(options: argparse.Namespace) -> None:
+    """Raises ValueError for a split that goes with no other choice of what is held out."""
+    if options.split and (options.fold or getattr(options, "protocol", "fixed") != "fixed"):
+        raise ValueError(
+            f"split={options.split}: it says what tests, so it goes with protocol=fixed and fold=0 alone; leave out "
+            f"{'fold' if options.fold else 'protocol'}"
+        )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +148,7 @@ def given_data_options(options: argparse.Namespace) -> str:
     usual = {field.name: field.default for field in dataclasses.fields(ReadOptions)} | held_out
     given = {name: getattr(options, name) for name, value in usual.items() if getattr(options, name) != value}
     if options.split:
-        given["split"] = f"path/to/{options.split.name}"
+        given["split"] = FOLDERS if options.split == Path(FOLDERS) else f"path/to/{options.split.name}"
     return shlex.join(f"{name}={value}" for name, value in given.items())
 
 

@@ -17,11 +17,11 @@ from training.command.switching import AUTO, SwitchingTau, find_tau, read_tau
 from training.data.checks.checks import find_problems
 from training.data.checks.findings import describe_data, describe_finding, refuse_errors
 from training.data.checks.foreground import check_foreground, has_foreground
+from training.data.given_split import given_parts, hint
 from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.data.reading import detect_layout, load_detected
 from training.data.split import Split, make_split, shares, split_digest
-from training.data.split_file import read_parts
 from training.study.further import FurtherSeeds
 from training.study.further import read as read_further
 from training.study.plan import RUNNABLE, estimate_work, find_train_percents, find_widest
@@ -51,7 +51,8 @@ class Prepared:
     retries: int  # of a trial that failed
     executor: str  # one of options.EXECUTORS
     further: FurtherSeeds | None  # in place of the studies' own trials
-    parts: tuple[str, ...]  # of each image, where split=FILE fixed them; else empty
+    split_given: str  # the name of the file that fixed it, or folders; else empty
+    parts: tuple[str, ...]  # of each image, where a person fixed them; else empty
 
     @property
     def stems(self) -> dict[str, list[str]]:
@@ -70,8 +71,10 @@ class Prepared:
 
     @property
     def _origin(self) -> str:
-        """What decided which images train, validate and test."""
-        return "split=FILE" if self.parts else f"protocol={self.settings.protocol}, fold={self.settings.fold}"
+        """What decided which images train, validate and test, and what else could."""
+        if self.split_given:
+            return f"split={self.split_given}"
+        return f"protocol={self.settings.protocol}, fold={self.settings.fold}{hint(self.images)}"
 
     def split_for(self, train_percent: int) -> Split:
         return _split(self.images, self.settings, train_percent, self.parts)
@@ -84,16 +87,10 @@ class Prepared:
     @property
     def text(self) -> list[str]:
         """What a person should read before it starts."""
-        parts = ", ".join(
-            f"{len(indices)} {verb}"
-            for verb, indices in zip(
-                ("train", "validate", "test"), (self.split.train, self.split.val, self.split.test), strict=True
-            )
-        )
         return [
             *describe_data(self.images, self.reading.rule.text),
             *self.warnings,
-            f"split: {parts} ({self._origin})",
+            f"split: {self.split.text} ({self._origin})",
             self.switching_tau.text,
             f"{self.machine.workers} worker(s) on {self.machine.device}, {self.settings.precision}"
             + (", compiled" if self.machine.compiled else ""),
@@ -149,7 +146,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
     workers = find_workers(options.workers, device, trial.batch_size * settings.pixels**2 * trial.width // Trial.width)
     deterministic = find_deterministic(options.deterministic)
     images = load_detected(found, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
-    parts = read_parts(options.split, images.stems) if options.split else ()
+    parts = given_parts(options.split, images)
     if parts:
         val_percent, test_percent = shares(parts, settings.val_percent)
         settings = dataclasses.replace(settings, val_percent=val_percent, test_percent=test_percent)
@@ -178,6 +175,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         retries=options.retries,
         executor=options.executor,
         further=further,
+        split_given=options.split.name if options.split else "",
         parts=parts,
     )
     if studies[0].is_table:

@@ -5,6 +5,7 @@ training/data/reading.py.
 """
 
 import functools
+import re
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from training.data.prepared import map_arrays, read_own_masks
 
 SHOWN_PROBLEMS = 20
 MAX_SAME = 4  # files of which the same is said: they are merged
+NUMBER, LISTED = re.compile(r"\b(?:[0-9a-f]{6}|\d[\d.]*)\b"), re.compile(r"#(?:, (?:#|\.\.\.))+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ class ImageSet:
     groups: tuple[str, ...]  # images of one group never lie on two sides of a split
     subject_columns: tuple[str, ...]  # of a csv, that could say so and is not used
     grouped: bool  # the layout or a person said which belong together; else only identical images do
+    folder_parts: tuple[str, ...]  # of each image, as layouts/parts.py tells: train, val, test or ""
     copies: tuple[Copies, ...]  # images that show the same, found by their pixels
     crops_searched: bool  # so are parts of one another; not in very large sets
     facts: tuple[ImageFacts, ...]
@@ -151,15 +154,25 @@ class UnusableError(ValueError):
 
 
 def merge_problems(problems: list[str]) -> list[str]:
-    """`FILE: what is wrong`, one line for each; where the same is wrong with many files, one line that names some."""
-    files: dict[str, list[str]] = {}
+    """`FILE: what is wrong`, one line for each; where the same is wrong with many files, numbers aside, one line that
+    names the first.
+    """
+    files: dict[str, list[tuple[str, str]]] = {}
     for problem in problems:
-        name, separator, wrong = problem.partition(": ")
-        files.setdefault(wrong if separator else problem, []).append(name if separator else "")
+        name, separator, rest = problem.partition(": ")
+        name, wrong = (name, rest) if separator else ("", problem)
+        files.setdefault(_without_numbers(wrong), []).append((name, wrong))
     merged = []
-    for wrong, names in files.items():
-        if len(names) < MAX_SAME:
-            merged += [f"{name}: {wrong}" if name else wrong for name in names]
+    for alike in files.values():
+        name, wrong = alike[0]
+        if len(alike) < MAX_SAME:
+            merged += [f"{name}: {wrong}" if name else wrong for name, wrong in alike]
         else:
-            merged.append(f"{names[0]} and {len(names) - 1} more files: {wrong}")
+            numbers = "" if len({wrong for _, wrong in alike}) == 1 else ", with other numbers"
+            merged.append(f"{name} and {len(alike) - 1} more files{numbers}: {wrong}")
     return merged
+
+
+def _without_numbers(text: str) -> str:
+    """The same for lists of numbers, or colours, of any length."""
+    return LISTED.sub("#", NUMBER.sub("#", text))

@@ -25,6 +25,7 @@ from training.data.images import Header, Pixels, to_channels
 from training.data.layouts.archive import open_archive
 from training.data.layouts.layouts import find_groups, find_layout
 from training.data.layouts.pairs import Layout, Pair, mask_files
+from training.data.layouts.parts import find_parts
 from training.data.mask_rule import AUTO, show_values
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts, write_own_masks
 from training.data.read_options import ReadOptions
@@ -117,6 +118,7 @@ def load_detected(
         else join_copies(join_identical(groups, [image.image_hash for image in facts]), together),
         subject_columns=layout.subject_columns,
         grouped=groups != stems,
+        folder_parts=find_parts(found.folder, layout.pairs),
         copies=copies,
         crops_searched=kept["crops_searched"],
         facts=facts,

@@ -28,6 +28,11 @@ class Split:
     val: tuple[int, ...]
     test: tuple[int, ...]
 
+    @property
+    def text(self) -> str:
+        """How many images each part has, in words."""
+        return f"{len(self.train)} train, {len(self.val)} validate, {len(self.test)} test"
+
 
 def make_split(
     groups: Sequence[str],
@@ -43,8 +48,8 @@ def make_split(
 
     fixed: a test and a validation set held out for good; nested training subsets of the rest. The held-out sets of the
     five folds are disjoint, and with 10 % and 10 % they cover every image once.
-    parts: of each image, where a file fixed them (split_file.py); `fixed` then only takes from the training images what
-    validates, where none does yet, and nested subsets of the others.
+    parts: of each image, where a person fixed them (given_split.py); `fixed` then only takes from the training images
+    what validates, where none does yet, and nested subsets of the others.
     report: train on train_percent, "use other for validation"; at 100 validate on the training images.
     train_percent is a share of all images in both. Raises ValueError when a part would be empty.
     """
@@ -82,7 +87,7 @@ def make_split(
 def _given_split(
     parts: Sequence[str], ring: Sequence[list[int]], train_percent: int, val_percent: int, test_percent: int
 ) -> Split:
-    """The split that a file fixed. `ring`: the images of each group; training subsets are whole groups of it."""
+    """The split that a person fixed. `ring`: the images of each group; training subsets are whole groups of it."""
     test, val = (tuple(index for index, part in enumerate(parts) if part == name) for name in ("test", "val"))
     train = [group for group in ([index for index in group if parts[index] == "train"] for group in ring) if group]
     if not val:
@@ -103,7 +108,7 @@ def _first_groups(groups: Sequence[list[int]], count: float) -> tuple[int, ...]:
 
 
 def shares(parts: Sequence[str], val_percent: int) -> tuple[int, int]:
-    """val_percent and test_percent of a split that a file fixed, in whole percent of all images."""
+    """val_percent and test_percent of a split that a person fixed, in whole percent of all images."""
     val, test = (max(1, round(100 * list(parts).count(name) / len(parts))) for name in ("val", "test"))
     return val if "val" in parts else val_percent, test
 

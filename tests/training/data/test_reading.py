@@ -161,6 +161,15 @@ def test_what_is_wrong_with_many_files_is_said_once(tmp_path: Path) -> None:
         load_folder(folder, 32)
 
 
+def test_what_is_wrong_with_many_masks_but_for_their_numbers_is_said_once(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "cells", 40)
+    for index in range(30):
+        write(folder / "masks" / f"a{index:02d}.png", np.minimum(cv2.blur(DISC, (3, 3)), 200 + index))
+    said = r"1 problem\(s\)\n  - .*a00\.png and 29 more files, with other numbers: the mask holds \d+ values"
+    with pytest.raises(UnusableError, match=said):
+        load_folder(folder, 32)
+
+
 # every kind of bad input: what is done to a good folder, how it is read, and what must be said
 
 

@@ -19,7 +19,10 @@ def stored_labels(stored: Stored, name: str) -> Labels:
     if stored.alpha:
         alpha, samples = samples[..., stored.shown], samples[..., : stored.shown]
         if alpha.min() != alpha.max():
-            raise PixelError(f"{name}: the mask is partly transparent; save it without an alpha channel")
+            raise PixelError(
+                f"{name}: the mask is partly transparent; save it without an alpha channel, or, if what is opaque is "
+                "the mask, save that channel alone"
+            )
     if samples.shape[2] == 1:
         return _whole_numbers(samples[..., 0], name)
     if samples.shape[2] != 3 or not stored.shown or samples.dtype != np.uint8:

@@ -166,7 +166,7 @@ def find_unnamed_sides(data: Path) -> list[str]:
 
 def is_mask_folder(place: Path) -> bool:
     """Whether a folder's name, or one above it in the data set, says that it holds masks."""
-    parts = [_words(part) for part in place.parts]
+    parts = [words_of(part) for part in place.parts]
     return any(MASK_WORD.search("".join(words)) or MASK_TOKENS & set(words) for words in parts)
 
 
@@ -196,12 +196,12 @@ def _mask_names(files: Sequence[Path], mask_suffix: str) -> set[str]:
 
 def _likeness(one: Path, other: Path, root: Path) -> int:
     """How many words two paths share, less those that only one of them has; words such as images do not count."""
-    left, right = ({w for part in path.relative_to(root).parts for w in _words(part)} for path in (one, other))
+    left, right = ({w for part in path.relative_to(root).parts for w in words_of(part)} for path in (one, other))
     left, right = ({word for word in words if not SIDE_WORDS.fullmatch(word)} for words in (left, right))
     return 2 * len(left & right) - len(left ^ right)
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
     """ISBI2016_Part1_GroundTruth -> isbi2016, part1, ground, truth."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", same_name(name))
     return [word.lower() for word in re.split(r"[^\w]+|_+", apart) if word]

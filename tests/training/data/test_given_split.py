@@ -1,11 +1,16 @@
-"""A split that a file fixed is kept to the letter; what a file cannot mean is refused with its lines."""
+"""A split that a person fixed is kept to the letter; what a file or folders cannot mean is refused with the names."""
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from training.data.given_split import check_folders, given_parts, hint, read_parts
+from training.data.layouts.pairs import MaskFile, Pair
+from training.data.layouts.parts import find_parts
+from training.data.reading import load_folder
 from training.data.split import find_leaks, make_split, shares
-from training.data.split_file import read_parts
 
 STEMS = tuple(f"image{k}" for k in range(28))
 GROUPS = tuple(f"child{k // 2}" for k in range(28))
@@ -72,3 +77,62 @@ def test_a_file_that_cannot_be_meant_is_refused(rows: list[str], header: str, sa
     with pytest.raises(ValueError, match="split=") as refused:
         read_parts(write(tmp_path / "s.csv", rows, header), ("a", "b"))
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "part"),
+    [
+        ("train/images", "train"),
+        ("data/Validation/images", "val"),
+        ("images/test", "test"),
+        ("imagesTr", "train"),
+        ("ISIC-2017_Test_v2_Data", "test"),
+        ("train/test strip", "train"),
+        ("train_test", ""),
+        ("trainers", ""),
+        ("images", ""),
+        ("", ""),
+    ],
+)
+def test_a_folder_s_name_says_which_part_it_is(place: str, part: str, tmp_path: Path) -> None:
+    data = tmp_path / "test"  # where the set itself lies says nothing
+    data.mkdir()
+    image = data / place / "a.png"
+    assert find_parts(data, [Pair(stem="a", image=image, mask=MaskFile(image))]) == (part,)
+
+
+def make_parts(folder: Path, *parts: str) -> Path:
+    """12 pairs, of which the first part has half and the others share the rest."""
+    generator = np.random.default_rng(0)
+    for k in range(12):
+        part = parts[0] if k < 6 else parts[1 + k % (len(parts) - 1)]
+        image, mask = generator.integers(0, 256, (32, 32), np.uint8), np.zeros((32, 32), np.uint8)
+        mask[4:12, 4 + k : 12 + k] = 255
+        for side, pixels in (("images", image), ("masks", mask)):
+            (folder / part / side).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / part / side / f"{k}.png"), pixels)
+    return folder
+
+
+def test_folders_are_kept_as_they_are_called_where_a_person_says_so(tmp_path: Path) -> None:
+    images = load_folder(make_parts(tmp_path / "set", "train", "valid", "test"), 32)
+    assert given_parts(None, images) == ()
+    assert hint(images) == "; the folders' own train, val, test are kept by split=folders"
+    parts = given_parts(Path("folders"), images)
+    assert [parts.count(name) for name in ("train", "val", "test")] == [6, 3, 3]
+    split = make_split(images.groups, EVEN[:12], "fixed", 50, 0, *shares(parts, 10), parts)
+    assert {images.stems[index] for index in split.train} == {str(k) for k in range(6)}
+
+
+def test_folders_that_do_not_say_what_tests_are_not_hinted_at_and_refused(tmp_path: Path) -> None:
+    images = load_folder(make_parts(tmp_path / "set", "train", "val"), 32)
+    assert hint(images) == ""
+    with pytest.raises(ValueError, match="split=folders: no image has the part test; some must train and some test"):
+        given_parts(Path("folders"), images)
+
+
+def test_images_whose_folder_says_nothing_are_named() -> None:
+    with pytest.raises(
+        ValueError, match=r"split=folders: b, c: no folder of theirs is called train, val or test; rename folders, or"
+    ):
+        check_folders(("train", "", "", "test"), ("a", "b", "c", "d"))

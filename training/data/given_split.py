@@ -1,0 +1,73 @@
+"""A split that somebody else fixed, as a benchmark does: a csv of stem and part, or folders train/, val/ and test/."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.data.image_set import ImageSet
+from training.data.layouts.parts import FOLDERS, PARTS, TEST, TRAIN
+from training.data.layouts.tables import read_table
+
+SHOWN = 5  # names of a message
+
+
+def given_parts(split: Path | None, images: ImageSet) -> tuple[str, ...]:
+    """The part of each image: train, val or test; empty where nobody gave a split. Raises ValueError."""
+    if split is None:
+        return ()
+    if split == Path(FOLDERS):
+        return check_folders(images.folder_parts, images.stems)
+    return read_parts(split, images.stems)
+
+
+def hint(images: ImageSet) -> str:
+    """What a person would want to know whose folders are called after the parts of a split; else empty."""
+    parts = set(images.folder_parts)
+    if not {TRAIN, TEST} <= parts <= set(PARTS):
+        return ""
+    return f"; the folders' own {', '.join(part for part in PARTS if part in parts)} are kept by split={FOLDERS}"
+
+
+def check_folders(parts: Sequence[str], stems: Sequence[str]) -> tuple[str, ...]:
+    """The same parts. Raises ValueError where a folder does not say which it is, or none trains, or tests."""
+    unsaid = [stem for stem, part in zip(stems, parts, strict=True) if not part]
+    if unsaid:
+        raise ValueError(
+            f"split={FOLDERS}: {_shorten(unsaid)}: no folder of theirs is called train, val or test; rename folders, "
+            "or give a csv with the columns stem and part"
+        )
+    return _require_both(parts, FOLDERS)
+
+
+def read_parts(path: Path, stems: Sequence[str]) -> tuple[str, ...]:
+    """The part of each image, in the order of `stems`.
+
+    Every image of the folder must be in the file, once, and no other; some must train and some test. Raises ValueError.
+    """
+    rows = read_table(path)
+    if not rows or not {"stem", "part"} <= set(rows[0]):
+        raise ValueError(
+            f"split={path}: it must be a csv with the columns stem and part, one row per image; it has "
+            f"{', '.join(rows[0]) if rows else 'no rows'}"
+        )
+    known = {row["stem"]: row["part"].lower() for row in rows}
+    for what, wrong in (
+        (f"a part other than {', '.join(PARTS)}", [row["stem"] for row in rows if row["part"].lower() not in PARTS]),
+        ("more than one row", [stem for stem, count in Counter(row["stem"] for row in rows).items() if count > 1]),
+        ("a row, but no image in the folder", sorted(known.keys() - set(stems))),
+        ("no row", sorted(set(stems) - known.keys())),
+    ):
+        if wrong:
+            raise ValueError(f"split={path}: {_shorten(wrong)}: {what}; correct the file")
+    return _require_both([known[stem] for stem in stems], str(path))
+
+
+def _require_both(parts: Sequence[str], split: str) -> tuple[str, ...]:
+    if missing := [part for part in (TRAIN, TEST) if part not in parts]:
+        raise ValueError(f"split={split}: no image has the part {missing[0]}; some must train and some test")
+    return tuple(parts)
+
+
+def _shorten(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
