@@ -12,6 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from training.data.formats.stored import QUARTER_TURNS
 from training.data.framing import OUTSIDE
@@ -120,7 +122,7 @@ def _foreground(
 
 
 def are_objects(labels: Labels, values: NDArray[np.int32]) -> bool:
-    """Whether the values number objects: 0, 1, 2, ... without a gap, and each of them one connected piece."""
+    """Whether the values number objects: 0, 1, 2, ... without a gap, each one piece (sides and corners join pixels)."""
     count = len(values) - 1
     if values[0] != 0 or values[-1] != count:
         return False
@@ -129,8 +131,21 @@ def are_objects(labels: Labels, values: NDArray[np.int32]) -> bool:
     links[::2, ::2] = labels > 0
     links[::2, 1::2] = (labels[:, 1:] == labels[:, :-1]) & (labels[:, 1:] > 0)
     links[1::2, ::2] = (labels[1:] == labels[:-1]) & (labels[1:] > 0)
-    pieces = cv2.connectedComponents(links, connectivity=4)[0] - 1
+    number, grid = cv2.connectedComponents(links, connectivity=4)
+    joined = _corner_links(labels, grid[::2, ::2].astype(np.int32))
+    graph = coo_array((np.ones(len(joined)), (joined[:, 0], joined[:, 1])), (number, number))
+    pieces = connected_components(graph, directed=False, return_labels=False) - 1
     return bool(pieces <= 1.1 * count)
+
+
+def _corner_links(labels: Labels, pieces: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(n, 2): pieces of one label that touch at a corner, as what numbers objects mostly joins them; each two once."""
+    corners = ((np.s_[:-1, :-1], np.s_[1:, 1:]), (np.s_[:-1, 1:], np.s_[1:, :-1]))
+    found = []
+    for one, other in corners:
+        touching = (labels[one] == labels[other]) & (labels[one] > 0) & (pieces[one] != pieces[other])
+        found.append(np.stack([pieces[one][touching], pieces[other][touching]], axis=1))
+    return np.unique(np.concatenate(found), axis=0)
 
 
 def suggest(values: NDArray[np.int32]) -> str:

@@ -79,6 +79,19 @@ def test_a_mask_that_is_not_clear_is_refused_with_its_values_and_the_option(
         binarize(labels, AUTO, "m")
 
 
+def test_pieces_that_touch_at_corners_are_one_object_as_they_are_for_what_numbers_them() -> None:
+    drawn = np.zeros((40, 40), np.uint8)
+    drawn[2:6, 2:6] = drawn[6:10, 6:10] = drawn[20:30, 20:30] = drawn[15:20, 30:35] = 1
+    count, labels = cv2.connectedComponents(drawn)
+    assert count == 3
+    mask, facts = binarize(labels, AUTO, "m")
+    assert np.array_equal(mask, drawn)
+    assert facts.kind == "objects"
+    apart = np.where(labels == 2, 1, 2 * (labels == 1)) + np.roll(labels == 2, 10, axis=1)  # classes in pieces
+    with pytest.raises(ValueError, match="it is not clear which are foreground"):
+        binarize(apart.astype(np.int32), AUTO, "m")
+
+
 def test_a_smoothed_outline_is_no_set_of_objects() -> None:
     smooth = cv2.GaussianBlur(DISC * 255, (0, 0), 2)
     with pytest.raises(ValueError, match="it is not clear which are foreground"):

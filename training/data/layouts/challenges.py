@@ -1,4 +1,4 @@
-"""Layouts of three public sets of nuclei, which others have copied: DSB-2018, TNBC and MoNuSeg."""
+"""Layouts of public sets of cells, which others have copied: DSB-2018, TNBC, MoNuSeg, the Cell Tracking Challenge."""
 
 import json
 import re
@@ -7,9 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from training.data.layouts.listing import list_folders, list_images, list_tables
-from training.data.layouts.pairs import Findings, Layout, ObjectFiles, Pair, Shapes
+from training.data.layouts.pairs import Findings, Layout, MaskFile, ObjectFiles, Pair, Shapes
 from training.data.layouts.run_tables import choose_runs, find_run_table, note_unused_runs, pick_runs, read_runs
-from training.data.layouts.stems import pair_by_stem
+from training.data.layouts.stems import pair_by_stem, pair_pages
 from training.study.words import pluralize
 
 
@@ -57,6 +57,44 @@ def find_slides(data: Path) -> Layout | None:
             pair_by_stem(images, masks, "", found)
             found.pairs[before:] = [replace(pair, group=sides[0]) for pair in found.pairs[before:]]
     return found.layout("TNBC: Slide_* and GT_*, a slide a group") if found.pairs or found.problems else None
+
+
+def find_by_tracking(data: Path) -> Layout | None:
+    """Cell Tracking Challenge: 01/t000.tif beside 01_GT/SEG/man_seg000.tif (or 01_ST/SEG/, where people drew none);
+    man_seg_000_005.tif is of plane 5. Most frames have no mask, and TRA/ holds marks, no masks.
+    """
+    found, sequences, bare = Findings(), 0, 0
+    for place in (data, *list_folders(data)):
+        for sequence in (path for path in list_folders(place) if path.name.isdecimal()):
+            truths = (place / f"{sequence.name}_{kind}" / "SEG" for kind in ("GT", "ST"))
+            truth = next((path for path in truths if path.is_dir()), None)
+            if not truth:
+                continue
+            frames = {path.stem.removeprefix("t"): path for path in list_images(sequence)}
+            before, drawn = len(found.pairs), set[str]()
+            for mask in list_images(truth):
+                match = re.fullmatch(r"man_seg_?(\d+)(?:_(\d+))?", mask.stem)
+                frame = frames.get(match[1]) if match else None
+                if not match or not frame:
+                    found.problems.append(f"{mask}: there is no frame in {sequence.name}/ that it is of")
+                    continue
+                drawn.add(match[1])
+                if match[2]:
+                    plane = Pair(stem=f"{frame.stem}_{match[2]}", image=frame, mask=MaskFile(mask), page=int(match[2]))
+                    found.pairs.append(plane)
+                else:
+                    found.pairs += pair_pages(frame, mask, [], found)
+            found.pairs[before:] = [replace(pair, stem=f"{sequence.name}_{pair.stem}") for pair in found.pairs[before:]]
+            sequences, bare = sequences + 1, bare + len(frames.keys() - drawn)
+    if bare:
+        found.notes.append(f"{pluralize(bare, 'frame')} without a mask left out")
+    if sequences:
+        found.notes.append(
+            "frames of one sequence look alike and lie on both sides of the split; of five sequences or more (here: "
+            rf"{sequences}) group='(\d+)_' keeps each together"
+        )
+    name = "Cell Tracking Challenge: frames t*, masks man_seg*"
+    return found.layout(name) if found.pairs or found.problems else None
 
 
 def find_by_aperio(data: Path) -> Layout | None:

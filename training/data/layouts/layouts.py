@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from training.data.layouts.challenges import find_by_aperio, find_by_ids, find_slides
+from training.data.layouts.challenges import find_by_aperio, find_by_ids, find_by_tracking, find_slides
 from training.data.layouts.coco import is_coco, pair_by_coco
 from training.data.layouts.geojson import SUFFIX as GEOJSON
 from training.data.layouts.geojson import is_geojson, pair_by_geojson
@@ -40,8 +40,9 @@ Finder = Callable[[Path], Layout | None]
 KNOWN = (
     "images/ and masks/ (or Original/ and Ground Truth/, _Input and _GroundTruth, ...) with equal stems or masks that "
     "end in _mask, _seg, ...; a.png beside a_mask.png; DSB-2018's <id>/images and <id>/masks; TNBC's Slide_01 and "
-    "GT_01; MoNuSeg's images beside Annotations; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or "
-    "LabelMe json; GeoJSON; YOLO's outlines in txt; or a csv with the columns image and mask"
+    "GT_01; MoNuSeg's images beside Annotations; the Cell Tracking Challenge's 01 and 01_GT; Pascal VOC's "
+    "SegmentationClass; a csv of run lengths; COCO or LabelMe json; GeoJSON; YOLO's outlines in txt; or a csv with the "
+    "columns image and mask"
 )
 
 
@@ -63,6 +64,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout
         (lambda folder: find_sides(folder, mask_suffix), "mask_suffix"),
         (lambda folder: find_by_ids(folder, category), "category"),
         (find_slides, ""),
+        (find_by_tracking, ""),
         (find_by_aperio, ""),
         (lambda folder: _by_json(folder, category), "category"),
         (lambda folder: find_by_yolo(folder, category), "category"),

@@ -341,6 +341,32 @@ def test_a_slide_of_tnbc_is_a_group(tmp_path: Path, place: str) -> None:
     assert names_of(layout) == {"01_1": "01_1.png", "01_2": "01_2.png", "02_1": "02_1.png"}
 
 
+def test_a_sequence_of_cell_tracking_has_the_masks_that_people_drew(tmp_path: Path) -> None:
+    make(tmp_path, *(f"Fluo/{sequence}/t{frame:03}.tif" for sequence in ("01", "02", "03") for frame in range(4)))
+    make(tmp_path, "Fluo/01_GT/SEG/man_seg000.tif", "Fluo/01_GT/SEG/man_seg002.tif", "Fluo/01_GT/TRA/man_track000.tif")
+    make(tmp_path, "Fluo/02_ST/SEG/man_seg000.tif")
+    layout = find_layout(tmp_path)
+    assert {pair.stem: pair.mask for pair in layout.pairs} == {
+        "01_t000": MaskFile(tmp_path / "Fluo/01_GT/SEG/man_seg000.tif"),
+        "01_t002": MaskFile(tmp_path / "Fluo/01_GT/SEG/man_seg002.tif"),
+        "02_t000": MaskFile(tmp_path / "Fluo/02_ST/SEG/man_seg000.tif"),
+    }
+    assert layout.problems == ()
+    assert layout.notes == (
+        "5 frames without a mask left out",
+        "frames of one sequence look alike and lie on both sides of the split; of five sequences or more (here: 2) "
+        r"group='(\d+)_' keeps each together",
+        "5 images in other folders are left out (Fluo/01_GT/TRA/: 1, Fluo/03/: 4)",
+    )
+
+
+def test_a_mask_of_cell_tracking_is_of_one_plane_or_of_a_frame_that_is_there(tmp_path: Path) -> None:
+    make(tmp_path, "01/t000.tif", "01_GT/SEG/man_seg_000_005.tif", "01_GT/SEG/man_seg007.tif")
+    layout = find_layout(tmp_path)
+    assert [(pair.stem, pair.page) for pair in layout.pairs] == [("01_t000_005", 5)]
+    assert problem_of(layout).endswith("man_seg007.tif: there is no frame in 01/ that it is of")
+
+
 def test_train_and_test_folders_of_somebody_s_split_are_taken_together(tmp_path: Path) -> None:
     files = [f"{side}/{part}/{name}.png" for side in ("train", "test") for part in ("images", "masks") for name in "ab"]
     layout = find_layout(make(tmp_path, *files))
