@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from training.command.entry import Parser, run_command, user_path
 from training.data.layouts.archive import open_archive
-from training.data.layouts.layouts import find_layout
+from training.data.layouts.layouts import find_folder
 
 MODULE = "serving.promote"
 CHOICES = ("winner", "consistent")
@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
     """0 or 1; raises ValueError before any run exists."""
     options = parse(arguments)
     folder = options.data
-    find_layout(open_archive(folder))
+    find_folder(open_archive(folder))
     from serving.promotion.candidate import NoWeights  # torch and MLflow take seconds to import
     from serving.promotion.promotion import ExportDiffers, promote
     from training.execution.again import train_again

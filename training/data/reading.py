@@ -23,7 +23,7 @@ from training.data.framing import Frame, frame_image, frame_mask, make_frame, nu
 from training.data.image_set import ImageFacts, ImageSet, UnusableError, data_name
 from training.data.images import Header, Pixels, to_channels
 from training.data.layouts.archive import open_archive
-from training.data.layouts.layouts import find_groups, find_layout
+from training.data.layouts.layouts import find_folder, find_groups
 from training.data.layouts.pairs import Layout, Pair, mask_files
 from training.data.layouts.parts import find_parts
 from training.data.mask_rule import AUTO, show_values
@@ -42,7 +42,7 @@ class Detected:
     """What was given as data, recognized; nothing of it is decoded yet."""
 
     data: Path
-    folder: Path  # what a zip holds, else the same as data
+    folder: Path  # data, what a zip holds, or the only folder in these, where only that is understood
     layout: Layout
 
 
@@ -51,8 +51,7 @@ def detect_layout(data: Path, reading: ReadOptions, tentative: bool = False) -> 
 
     tentative: as far as it goes, whatever has to be asked.
     """
-    folder = open_archive(data)
-    layout = find_layout(folder, _given(reading.mask_suffix), _given(reading.category))
+    folder, layout = find_folder(open_archive(data), _given(reading.mask_suffix), _given(reading.category))
     if layout.problems and not (tentative and layout.pairs):
         raise UnusableError(data, list(layout.problems))
     reading.refuse_unused(layout)

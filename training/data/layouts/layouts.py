@@ -6,6 +6,7 @@ what a person should know is a note. What was found stands in pairs.py.
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from training.data.layouts.groups import find_groups, find_subject_columns, grou
 from training.data.layouts.label_maps import find_by_voc
 from training.data.layouts.labelme import HEAVY, is_labelme, pair_by_labelme
 from training.data.layouts.left_out import name_left_out, say_why_nothing
-from training.data.layouts.listing import list_below, list_tables
+from training.data.layouts.listing import list_below, list_tables, lone_folders
 from training.data.layouts.pairs import Layout, Pair
 from training.data.layouts.run_tables import find_by_runs
 from training.data.layouts.sides import (
@@ -32,7 +33,7 @@ from training.data.layouts.tables import find_by_paths, read_json
 from training.data.layouts.yolo import find_by_yolo
 from training.study.words import pluralize, shorten
 
-__all__ = ["KNOWN", "find_groups", "find_layout"]
+__all__ = ["KNOWN", "UnknownLayoutError", "find_folder", "find_groups", "find_layout"]
 
 MAX_FOLDERS = 3  # before a stem that repeats
 Finder = Callable[[Path], Layout | None]
@@ -46,12 +47,27 @@ KNOWN = (
 )
 
 
+class UnknownLayoutError(ValueError):
+    """Nothing was recognized."""
+
+
+def find_folder(data: Path, mask_suffix: str = "", category: str = "") -> tuple[Path, Layout]:
+    """As find_layout, and where: a folder that holds nothing but another is as good as that one."""
+    try:
+        return data, find_layout(data, mask_suffix, category)
+    except UnknownLayoutError:
+        for place in lone_folders(data):
+            with suppress(UnknownLayoutError):
+                return place, find_layout(place, mask_suffix, category)
+        raise
+
+
 def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout:
     """What is in a folder, or in a csv of paths.
 
     mask_suffix: the ending that counts, "" for the known ones. category: which class of annotations is foreground, by
-    name or id; "all" for any; "" where there is one class. Raises ValueError when nothing is recognized, and for a
-    category that the annotations do not have.
+    name or id; "all" for any; "" where there is one class.
+    Raises UnknownLayoutError, and ValueError for a category that the annotations do not have.
     """
     if data.is_symlink() and not data.exists():
         raise ValueError(f"data={data}: this symbolic link leads nowhere")
@@ -76,7 +92,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout
     usable = finders[:1] if data.is_file() else finders
     layout, heeded = next(((found, option) for finder, option in usable if (found := finder(data))), (None, ""))
     if layout is None or not (layout.pairs or layout.problems):
-        raise ValueError(f"data={data}: {say_why_nothing(data)}; the layouts known here are {KNOWN}")
+        raise UnknownLayoutError(f"data={data}: {say_why_nothing(data)}; the layouts known here are {KNOWN}")
     if layout.pairs:
         _require_heeded(layout, heeded, mask_suffix, category)
     layout = group_copies(_with_unique_stems(layout, data if data.is_dir() else data.parent))

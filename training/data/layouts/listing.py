@@ -7,7 +7,7 @@ import functools
 import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -73,6 +73,16 @@ def list_folders(folder: Path) -> list[Path]:
         if path and not path.exists() and not path.suffix:
             raise ValueError(f"{path}: this symbolic link leads nowhere; correct or remove it")
     return [folder / one.name for one in found if _is_folder(one)]
+
+
+def lone_folders(folder: Path) -> Iterator[Path]:
+    """The only folder in it, the only one in that, and so on, as archives are unpacked; no image lies beside."""
+    for _ in range(MAX_DEPTH if folder.is_dir() else 0):
+        folders = list_folders(folder)
+        if len(folders) != 1 or list_images(folder):
+            return
+        folder = folders[0]
+        yield folder
 
 
 def list_below(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from training.data.layouts.layouts import KNOWN, find_groups, find_layout
+from training.data.layouts.layouts import KNOWN, UnknownLayoutError, find_folder, find_groups, find_layout
 from training.data.layouts.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles, RunLengths
 from training.study.words import shorten
 
@@ -633,6 +633,17 @@ def test_what_is_no_layout_is_refused_with_the_reason(tmp_path: Path, kind: str)
     build, message = NOTHING[kind]
     with pytest.raises(ValueError, match=message):
         find_layout(build(tmp_path))
+
+
+def test_a_folder_that_holds_nothing_but_another_is_as_good_as_that(tmp_path: Path) -> None:
+    make(tmp_path, "lgg/kaggle_3m/TCGA_1/TCGA_1_1.png", "lgg/kaggle_3m/TCGA_1/TCGA_1_1_mask.png")
+    (tmp_path / "lgg" / "README.txt").write_text("read me")
+    place, layout = find_folder(tmp_path)
+    assert place == tmp_path / "lgg" / "kaggle_3m"
+    assert [pair.stem for pair in layout.pairs] == ["TCGA_1_1"]
+    make(tmp_path, "lgg/other/b.png")
+    with pytest.raises(UnknownLayoutError, match=f"data={tmp_path}: no image with a mask was found"):
+        find_folder(tmp_path)
 
 
 def test_the_refusal_names_the_layouts_that_are_known(tmp_path: Path) -> None:
