@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from picture_files import by_tifffile
 from PIL import Image, ImageOps
 
@@ -267,9 +268,43 @@ def test_floats_close_to_whole_numbers_are_those_and_fractions_of_1_are_levels_o
 def test_masks_of_one_bit_or_with_0_for_white_are_read_as_they_are_shown() -> None:
     black_and_white = np.array([[False, True] * 8])
     assert decode_labels(by_tifffile(black_and_white, photometric="minisblack"), "a").tolist() == [[0, 255] * 8]
-    assert decode_labels(by_tifffile(~black_and_white, photometric="miniswhite"), "a").tolist() == [[0, 255] * 8]
+    scanned = by_tifffile(~black_and_white, photometric="miniswhite", software="scanner")
+    assert decode_labels(scanned, "a").tolist() == [[0, 255] * 8]
     inverted = by_tifffile(np.array([[255, 0]], np.uint8), photometric="miniswhite")
     assert decode_labels(inverted, "a").tolist() == [[0, 255]]
+
+
+def by_imagej(labels: np.ndarray, form: str) -> bytes:
+    """As ImageJ saves what has an inverting LUT."""
+    if form == "tiff":
+        return by_tifffile(labels, photometric="miniswhite", description="ImageJ=1.54f\n", metadata=None)
+    image = Image.fromarray(labels, "P")
+    image.putpalette(np.repeat(np.arange(255, -1, -1, dtype=np.uint8), 3).tobytes())
+    file = io.BytesIO()
+    image.save(file, form)
+    return file.getvalue()
+
+
+def test_bools_are_what_they_were_in_python_though_tifffile_lets_viewers_invert_them() -> None:
+    truth = np.array([[False, True, True, True] * 4])
+    data = by_tifffile(truth)
+    assert np.array_equal(tifffile.imread(io.BytesIO(data)), truth)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), ~truth), "as a viewer shows it"
+    assert np.array_equal(decode_labels(data, "a"), 255 * truth)
+    assert read_header(data, "a").inverted_look
+
+
+@pytest.mark.parametrize("form", ["tiff", "png"])
+@pytest.mark.parametrize("values", [(0, 255), (0, 1, 2, 3)])
+def test_a_mask_of_imagej_is_its_numbers_though_an_inverting_lut_shows_them_inverted(
+    form: str, values: tuple[int, ...]
+) -> None:
+    labels = np.resize(np.array(values, np.uint8), (8, 12))
+    data = by_imagej(labels, form)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("L")), 255 - labels), "as a viewer shows it"
+    assert np.array_equal(decode_labels(data, "a"), labels)
+    assert np.array_equal(decode_image(data, "a")[..., 0], 255 - labels), "a picture is what one sees"
+    assert read_header(data, "a").inverted_look
 
 
 @pytest.mark.parametrize("form", ["png", "gif", "bmp", "tiff"])

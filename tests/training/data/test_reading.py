@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import training.data.prepared
@@ -151,6 +152,20 @@ def test_all_files_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None
         UnusableError, match=r"(?s)data=.*cells: 30 problem\(s\)\n  - .*a00\.png: image is 48x64 but.*and 10 more"
     ):
         load_folder(folder, 32)
+
+
+def test_masks_of_bools_that_tifffile_wrote_are_not_inverted_and_it_is_said(tmp_path: Path) -> None:
+    plain = load_checked(make_folder(tmp_path / "cells"))
+    for path in sorted((tmp_path / "cells" / "masks").iterdir()):
+        tifffile.imwrite(path.with_suffix(".tif"), read_image(path)[..., 0] > 0)
+        path.unlink()
+    images = load_checked(tmp_path / "cells")
+    assert np.array_equal(images.masks, plain.masks)
+    assert images.notes[-1].startswith(
+        "viewers show 12 masks inverted (ImageJ's inverting LUT, or bools of tifffile): "
+    )
+    other = load_checked(tmp_path / "cells", ReadOptions(mask_values="0"))
+    assert np.array_equal(other.own_mask(0), 1 - plain.own_mask(0))
 
 
 def test_what_is_wrong_with_many_files_is_said_once(tmp_path: Path) -> None:

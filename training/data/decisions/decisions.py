@@ -16,10 +16,11 @@ from training.data.decisions.run_order import find_order
 from training.data.decisions.set_of_pairs import SetOfPairs, agreement_of, in_parallel
 from training.data.formats.stored import QUARTER_TURNS
 from training.data.images import FROM_FILE
-from training.data.layouts.pairs import FRACTIONS, MaskFile, ObjectFiles, Pair
+from training.data.layouts.pairs import FRACTIONS, MaskFile, ObjectFiles, Pair, mask_files
 from training.data.mask_rule import APPLY, AUTO, IGNORE, ORIENTATIONS, MaskPlacing
 from training.data.run_lengths import KAGGLE
 from training.data.shapes import proportional
+from training.study.words import pluralize
 
 NOT_HOT = 0.999  # share of a picture's values that hot pixels do not belong to
 
@@ -52,6 +53,13 @@ def decide(pair_set: SetOfPairs) -> tuple[Decisions, list[str]]:
     orientation = ask(lambda: _find_orientation(pair_set, placing, notes), APPLY)
     placing = replace(placing, orientation=orientation)
     ask(lambda: check_scale(pair_set, placing), None)
+    headers = pair_set.headers
+    inverted = sum(any(headers[path].inverted_look for path in mask_files(pair.mask)) for pair in pair_set.pairs)
+    if inverted:
+        notes.append(
+            f"viewers show {pluralize(inverted, 'mask')} inverted (ImageJ's inverting LUT, or bools of tifffile): the "
+            "numbers count, so what is shown in black is foreground; mask_values=0 says otherwise"
+        )
     return Decisions(range_max=range_max, placing=placing, notes=tuple(notes)), problems
 
 

@@ -14,6 +14,8 @@ Labels = NDArray[np.int32]
 def stored_labels(stored: Stored, name: str) -> Labels:
     """(h, w). Raises ValueError for what says nothing for certain."""
     samples = stored.samples
+    if stored.numbers is not None:
+        return _whole_numbers(stored.numbers[..., 0], name)
     if stored.palette is not None:
         return _palette_labels(samples[..., 0], stored.palette, name)
     if stored.alpha:

@@ -31,6 +31,7 @@ CHANNELS = {"1": 1, "L": 1, "P": 3, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
 SHOWN_AS = {"1": "L", "L": "L", "LA": "LA", "RGBA": "RGBA"}
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; 3 is a palette
 PNG_PALETTE, PNG_GREY_ALPHA = 3, 4
+INVERTING = np.repeat(np.arange(255, -1, -1, dtype=np.uint8), 3).tobytes()
 PNG_END, GIF_END = b"IEND\xaeB`\x82", b";"
 EXIF_ORIENTATION = 0x0112
 MIN_ZERO_TAIL, ZERO_SHARE = 16, 8  # WebP: a flat end is up to a twentieth of a file, and a broken download any share
@@ -65,6 +66,7 @@ def read_raster_header(data: bytes, name: str) -> Header:
         kind="uint",
         max_value=0,
         orientation=orientation,
+        inverted_look=_has_inverting_palette(file),
     )
 
 
@@ -87,7 +89,9 @@ def decode_raster(data: bytes, name: str, page: int) -> Stored:
         file.seek(page)
         file.load()
         if file.mode == "P":
-            return Stored(np.asarray(file)[..., None], 1, False, header.orientation, _palette(file))
+            indices = np.asarray(file)[..., None]
+            numbers = indices if header.inverted_look else None
+            return Stored(indices, 1, False, header.orientation, _palette(file), numbers)
         pixels = np.asarray(file.convert(SHOWN_AS.get(file.mode, "RGB")))
     except Exception as error:  # as above
         raise damaged(name, str(error)) from None
@@ -145,6 +149,11 @@ def _by_opencv(data: bytes, name: str) -> Samples:
     if pixels.ndim == 2:
         return pixels[..., None]
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA))
+
+
+def _has_inverting_palette(file: ImageFile.ImageFile) -> bool:
+    """ImageJ's inverting LUT, as it saves it: number 0 white, 255 black. Its binary masks have it."""
+    return file.mode == "P" and file.palette is not None and bytes(file.palette.palette) == INVERTING
 
 
 def _palette(file: ImageFile.ImageFile) -> NDArray[np.uint8]:

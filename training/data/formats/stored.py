@@ -30,6 +30,7 @@ class Header:
     kind: str  # uint, int, float
     max_value: float  # the value that stands for white; 0 where the file does not say
     orientation: int  # EXIF's and TIFF's tag, 1 to 8
+    inverted_look: bool = False  # whether Stored.numbers would be there
 
     @property
     def grey(self) -> bool:
@@ -46,6 +47,7 @@ class Stored:
     alpha: bool  # the channel after those is transparency
     orientation: int
     palette: NDArray[np.uint8] | None = None  # (n, 3), RGB, of a file that has one
+    numbers: Samples | None = None  # (h, w, 1): a mask's, of a tool that lets viewers show the highest in black
 
 
 class PixelError(ValueError):

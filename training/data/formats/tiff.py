@@ -42,6 +42,7 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ORIENTATION = 274
 MAX_TAGS = (341, 281)  # SMaxSampleValue, MaxSampleValue
 ALPHA = (1, 2)  # ExtraSamples: associated, unassociated
+TIFFFILE = "tifffile"  # as it signs what it writes
 UNCOMPRESSED = 1
 LZW = 5
 OLD_JPEG, NEW_JPEG = 6, 7
@@ -71,6 +72,7 @@ def read_tiff_header(data: bytes, name: str) -> Header:
             kind=KINDS[int(page.sampleformat)],
             max_value=_stated_max(page),
             orientation=orientation,
+            inverted_look=_has_inverted_look(page),
         )
 
 
@@ -85,7 +87,7 @@ def decode_tiff(data: bytes, name: str, number: int) -> Stored:
             samples = np.concatenate([_read_plane(plane, data, name) for plane in planes], axis=2)
         else:
             samples = _read_unlisted(stack, number, name)
-        return _interpreted(samples, page, len(planes) == 1, name)
+        return _interpreted(samples, page, len(planes) == 1, _has_inverted_look(stack.first), name)
 
 
 def _read_plane(page: Page, data: bytes, name: str) -> Samples:
@@ -126,7 +128,7 @@ def _read_ycbcr(page: Page, data: bytes) -> Samples:
         return np.asarray(file.convert("RGB"))
 
 
-def _interpreted(samples: Samples, page: Page, one_directory: bool, name: str) -> Stored:
+def _interpreted(samples: Samples, page: Page, one_directory: bool, inverted_look: bool, name: str) -> Stored:
     photometric, orientation = int(page.photometric), _orientation(page)
     extras = [int(kind) for kind in page.extrasamples]
     count = samples.shape[2]
@@ -134,7 +136,8 @@ def _interpreted(samples: Samples, page: Page, one_directory: bool, name: str) -
         return Stored(samples, 1, False, orientation, _palette(page.colormap))
     if photometric == CMYK and one_directory and count >= 4:
         return Stored(_cmyk_to_rgb(samples[..., :4], name), 3, False, orientation)
-    samples = _bigger_is_brighter(samples, page, name)
+    spread = _spread(samples, page)
+    samples = _bigger_is_brighter(spread, page, name) if photometric == MIN_IS_WHITE else spread
     alpha = one_directory and len(extras) > 0 and extras[0] in ALPHA
     colours = count - len(extras) if one_directory else 0  # stains stored as pages are no colours
     if count == 4 and photometric == RGB and not alpha and samples[..., 3].min() == opaque(samples.dtype):
@@ -145,18 +148,20 @@ def _interpreted(samples: Samples, page: Page, one_directory: bool, name: str) -
         shown = 3
     else:
         shown = colours if alpha and len(extras) == 1 and colours in (1, 3) else 0
-    return Stored(samples, shown, alpha and shown > 0, orientation)
+    return Stored(samples, shown, alpha and shown > 0, orientation, numbers=spread if inverted_look else None)
+
+
+def _spread(samples: Samples, page: Page) -> Samples:
+    """Less than 8 bits as 8, as every viewer shows them."""
+    bits = _bits(page)
+    return samples if bits >= 8 else samples.astype(np.uint8) * np.uint8(255 // ((1 << bits) - 1))
 
 
 def _bigger_is_brighter(samples: Samples, page: Page, name: str) -> Samples:
-    """MinIsWhite inverted; less than 8 bits spread to 8, as every viewer shows them."""
+    """MinIsWhite inverted."""
     bits, max_value = _bits(page), _stated_max(page)
     if bits < 8:
-        top = (1 << bits) - 1
-        samples = samples.astype(np.uint8) * np.uint8(255 // top)
         bits, max_value = 8, 0
-    if page.photometric != MIN_IS_WHITE:
-        return samples
     if not np.issubdtype(samples.dtype, np.unsignedinteger):
         raise PixelError(
             f"{name}: 0 stands for white (MinIsWhite) and its pixels are {samples.dtype}, so black is unknown; save it "
@@ -164,6 +169,15 @@ def _bigger_is_brighter(samples: Samples, page: Page, name: str) -> Samples:
         )
     top = int(max_value) if max_value > 0 and samples.max() <= max_value else (1 << bits) - 1
     return np.asarray(samples.dtype.type(top) - samples)
+
+
+def _has_inverted_look(page: Page) -> bool:
+    """MinIsWhite by a tool for which numbers count and not the look: tifffile, and scikit-image by it, writes bools so
+    unless told otherwise; ImageJ so writes what has an inverting LUT, as its binary masks have, whose objects are 255.
+    """
+    if page.photometric != MIN_IS_WHITE or page.samplesperpixel != 1:
+        return False
+    return bool(page.is_imagej) or (_bits(page) == 1 and page.software.startswith(TIFFFILE))
 
 
 def _cmyk_to_rgb(inks: Samples, name: str) -> Samples:
