@@ -156,6 +156,8 @@ def suggest(values: NDArray[np.int32]) -> str:
     ignore = f"ignore_value={shown} (where {shown} means: does not count), " if shown else ""
     if others[-1] >= FIRST_COLOUR:
         return ignore + "mask_values=ff0000,00ff00 (colours), or mask_threshold=0 (all but black)"
+    if len(others) == 2:
+        return ignore + f"mask_values={others[0]}, or mask_values={others[1]}"
     middle = int(others[0] + others[-1]) // 2
     return ignore + (
         f"mask_threshold={middle} (above it; for smoothed masks), mask_threshold={others[0]} (all but {others[0]}; for "

@@ -23,6 +23,7 @@ from training.data.layouts.pairs import Layout, Pair
 from training.data.layouts.run_tables import find_by_runs
 from training.data.layouts.sides import (
     IMAGE_FOLDERS,
+    find_folder_each,
     find_siblings,
     find_side_by_side,
     find_sides,
@@ -40,10 +41,10 @@ Finder = Callable[[Path], Layout | None]
 
 KNOWN = (
     "images/ and masks/ (or Original/ and Ground Truth/, _Input and _GroundTruth, ...) with equal stems or masks that "
-    "end in _mask, _seg, ...; a.png beside a_mask.png; DSB-2018's <id>/images and <id>/masks; TNBC's Slide_01 and "
-    "GT_01; MoNuSeg's images beside Annotations; the Cell Tracking Challenge's 01 and 01_GT; Pascal VOC's "
-    "SegmentationClass; a csv of run lengths; COCO or LabelMe json; GeoJSON; YOLO's outlines in txt; or a csv with the "
-    "columns image and mask"
+    "end in _mask, _seg, ...; a.png beside a_mask.png; image.png and mask.png, a folder each; DSB-2018's <id>/images "
+    "and <id>/masks; TNBC's Slide_01 and GT_01; MoNuSeg's images beside Annotations; the Cell Tracking Challenge's 01 "
+    "and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or LabelMe json; GeoJSON; YOLO's outlines "
+    "in txt; or a csv with the columns image and mask"
 )
 
 
@@ -87,6 +88,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout
         (lambda folder: find_by_runs(folder, category), "category"),
         (find_two_stacks, ""),
         (lambda folder: find_side_by_side(folder, mask_suffix), "mask_suffix"),
+        (find_folder_each, ""),
         (lambda folder: find_siblings(folder, mask_suffix), "mask_suffix"),
     )
     usable = finders[:1] if data.is_file() else finders

@@ -4,6 +4,7 @@ _GroundTruth; or both in one folder, told apart by the mask's ending."""
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from training.data.layouts.listing import list_all_below, list_below, list_folder, list_folders, list_images, same_name
@@ -12,6 +13,7 @@ from training.data.layouts.stems import (
     KNOWN_ENDINGS,
     NO_IMAGES,
     NUMBERED,
+    WORDS,
     further_masks,
     image_cores,
     mask_endings,
@@ -143,6 +145,25 @@ def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
             f"{len(alone)} files left out: their folder has no pair of image and mask ({shorten(alone)})"
         )
     return found.layout(f"image and mask side by side, {name_endings(endings)}")
+
+
+def find_folder_each(data: Path) -> Layout | None:
+    """A folder an image, with the mask beside it: image.png and mask.png; img.png and label.png, as labelme exports."""
+    found = Findings()
+    for place in (data, *list_folders(data)):
+        for folder in list_folders(place):
+            files = _true_images(list_images(folder), found)
+            masks = [path for path in files if path.stem.lower() in WORDS]
+            images = [path for path in files if path not in masks]
+            if len(masks) == len(images) == 1:
+                pages = pair_pages(images[0], masks[0], [], found)
+                name = folder.name.removesuffix("_json")
+                found.pairs += [replace(pair, stem=f"{name}{pair.stem.removeprefix(images[0].stem)}") for pair in pages]
+            elif masks:
+                found.problems.append(
+                    f"{folder}: it holds {len(images)} images and {len(masks)} masks; it must hold one of each"
+                )
+    return found.layout("a folder an image, with its mask") if found.pairs else None
 
 
 def find_two_stacks(data: Path) -> Layout | None:

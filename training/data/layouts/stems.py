@@ -20,13 +20,13 @@ WORDS = (
 )
 OWN_ENDINGS = (
     *(mark + word for mark in "_-. " for low in WORDS for word in (low, low.capitalize(), low.upper())),
-    *("_GroundTruth", "_manual1", "_1stHO"),
+    *("_GroundTruth", "_manual1", "_1stHO", "_cp_masks", "_Simple Segmentation"),  # Cellpose's, ilastik's
 )
 SECOND_ENDINGS = ("_2ndHO", "_manual2")  # a second observer's, for comparison
 KNOWN_ENDINGS = OWN_ENDINGS + SECOND_ENDINGS
 # what a mask's ending stands in place of
 IMAGE_ENDINGS = ("_image", "_img", "_raw", "-volume", "_volume", "_training", "_test", "_sat", ".ome", "_0000")
-NO_IMAGES = ("_superpixels",)  # ISIC's, beside the images
+NO_IMAGES = ("_superpixels", "_viz")  # ISIC's beside the images, labelme's beside the mask
 MASK_PREFIX = re.compile(r"(?:masks?|gt|seg|segmentation|labels?|annotation|truth|groundtruth)[ _.-]?", re.IGNORECASE)
 IMAGE_PREFIX = re.compile(r"(?:images?|imgs?|pic|picture|photo|frame|input|raw)[ _.-]?", re.IGNORECASE)
 NUMBERED = re.compile(r"(.+)([_. -]mask)[_-]?(\d+)", re.IGNORECASE)  # BUSI's a_mask_1, beside a_mask

@@ -479,6 +479,20 @@ def test_isic_s_folders_of_three_splits_find_each_other_and_superpixels_are_left
     assert layout.notes == ("1 files are neither images nor masks and left out (a_superpixels.png)",)
 
 
+@pytest.mark.parametrize("place", ["", "all/"])
+def test_a_folder_an_image_holds_its_mask(tmp_path: Path, place: str) -> None:
+    make(tmp_path / place, "a_json/img.png", "a_json/label.png", "a_json/label_viz.png", "b/b.tif", "b/Mask.png")
+    layout = find_layout(tmp_path)
+    assert names_of(layout) == {"a": "label.png", "b": "Mask.png"}
+    assert layout.problems == ()
+    assert layout.notes == ("1 files are neither images nor masks and left out (label_viz.png)",)
+
+
+def test_a_folder_with_two_images_beside_its_mask_is_a_problem(tmp_path: Path) -> None:
+    layout = find_layout(make(tmp_path, "a/img.png", "a/mask.png", "b/img.png", "b/img2.png", "b/mask.png"))
+    assert problem_of(layout) == f"{tmp_path}/b: it holds 2 images and 1 masks; it must hold one of each"
+
+
 def test_two_folders_of_masks_for_one_of_images_are_a_problem(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "Original/1.png", "GT rater1/1.png", "GT rater2/1.png"))
     assert problem_of(layout).endswith(
