@@ -56,7 +56,7 @@ def provenance(trials: pd.DataFrame, images: Mapping[Any, int], notes: Sequence[
     if trained < len(trials):
         facts["trials"] += f", {trained} of them trained and the rest reused"
     started = trials["started"].dropna()
-    facts["started"] = f"{started.min()} to {started.max()} UTC" if len(started) else ""
+    facts["trained or reused"] = f"{started.min()} to {started.max()} UTC" if len(started) else ""
     facts["left out"] = "; ".join(notes)
     facts["factors read back"] = _applied(trials)
     sets = [own for _, own in trials.groupby("data_digest", sort=False, dropna=False)]

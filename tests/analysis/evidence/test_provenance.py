@@ -64,7 +64,7 @@ def test_provenance_names_every_value_and_leaves_out_what_is_unknown() -> None:
     facts = provenance(tidy([fields | {"data_digest": "a"} for fields in rows]), {"a": 107})
     assert (facts["device"], facts["seeds"], facts["images"]) == ("cpu, cuda:0", "0, 1", "107")
     assert facts["trials"] == "3 trials in 1 study, 2 of them trained and the rest reused"
-    assert facts["started"] == "2026-05-04T12:00:00 to 2026-05-05T01:02:03 UTC"
+    assert facts["trained or reused"] == "2026-05-04T12:00:00 to 2026-05-05T01:02:03 UTC"
     assert "torch" not in facts
     assert provenance(tidy([]), {}) == {}
 

@@ -30,7 +30,7 @@ def test_a_page_has_the_verdicts_and_the_champion_of_its_table(folder: Path) -> 
     assert {code: words[1] for code, words in verdicts.items()} == {
         code: one.verdict for code, one in check_claims(found.trials).items()
     }
-    assert {"data", "digest of the data", "device", "commit", "started", "command"} <= set(found.provenance)
+    assert {"data", "digest of the data", "device", "commit", "trained or reused", "command"} <= set(found.provenance)
     assert found.champion is not None
     assert f"The champion reaches test Dice {float(found.champion.tags['test_dice']):.3f}" in page
 
