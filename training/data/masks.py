@@ -195,7 +195,7 @@ def _draw(source: RunLengths | Shapes, size: tuple[int, int], placing: MaskPlaci
     mask = np.zeros(size, np.uint8)
     if isinstance(source, Shapes):
         for text in source.segmentations:
-            mask |= decode_shape(text, size, source.path, source.size, placing.traced)
+            mask |= decode_shape(text, size, source.path, source.size, placing.traced and not source.corners)
         return mask
     counted_at = source.size or size
     if not proportional(counted_at, size):

@@ -24,7 +24,7 @@ def find_traced(pair_set: SetOfPairs, notes: list[str]) -> bool:
         if pair.mask.size == FRACTIONS
         else text
         for pair in pair_set.pairs
-        if isinstance(pair.mask, Shapes)
+        if isinstance(pair.mask, Shapes) and not pair.mask.corners
         for text in pair.mask.segmentations
     ]
     traced = are_traced(drawn[:: max(1, len(drawn) // MAX_OUTLINES)])

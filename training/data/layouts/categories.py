@@ -1,6 +1,6 @@
 """Which class of annotated objects is foreground, and what becomes of annotations that outline nothing.
 
-COCO, LabelMe, YOLO and run lengths all come here. One class is taken; of several one must be chosen, or all confirmed.
+Whatever states classes comes here, COCO first. One class is taken; of several one must be chosen, or all confirmed.
 """
 
 from collections import Counter
@@ -11,6 +11,8 @@ from pathlib import Path
 from training.data.layouts.listing import list_images
 from training.data.layouts.pairs import Findings, Pair, Shapes
 from training.study.words import pluralize, shorten
+
+Ring = list[list[float]]  # points (x, y) of an outline or of a hole in it
 
 ALL = "all"
 MAX_BARE = 0.5  # of the annotations may lack an outline before the masks count as incomplete
@@ -26,6 +28,7 @@ class Annotated:
     size: tuple[int, int] | None = None  # (height, width) they were drawn at
     outlines: list[tuple[str, str]] = field(default_factory=list)  # a label, and a COCO segmentation as JSON
     bare: list[tuple[str, str]] = field(default_factory=list)  # a label, and what there is instead of an outline
+    corners: bool = False  # as Shapes.corners
 
 
 def choose_labels(
@@ -94,12 +97,19 @@ def make_pairs(
             partly.append(image.stem)
         if not mine:
             empty.append(image.stem)
-        mask = Shapes(image.table, mine, image.size)
+        mask = Shapes(image.table, mine, image.size, image.corners)
         found.pairs.append(Pair(stem=image.stem, image=image.image, mask=mask))
     _say_bare(images, chosen, unknown, partly, found)
     if empty:
         what = "no annotation of the chosen category" if category else "no annotation"
         found.notes.append(f"{len(empty)} images have {what}, so their masks are empty ({shorten(empty)})")
+
+
+def keyhole(rings: Sequence[Ring]) -> list[float]:
+    """One polygon of COCO's: to each hole and back on the same way, which the fill by crossings cancels."""
+    start = rings[0][0]
+    points = [point for ring in rings for point in (*ring, ring[0], start)]
+    return [number for point in points for number in point]
 
 
 def name_images_without(images: Mapping[Path, Annotated], what: str, found: Findings) -> None:

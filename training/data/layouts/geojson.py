@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from training.data.layouts.categories import Annotated, make_pairs, name_images_without
+from training.data.layouts.categories import Annotated, Ring, keyhole, make_pairs, name_images_without
 from training.data.layouts.listing import ImageFiles, same_name
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.tables import read_size
 from training.study.words import shorten
 
 SUFFIX = ".geojson"
-Ring = list[list[float]]
 
 
 def is_geojson(content: object) -> bool:
@@ -42,7 +41,7 @@ def pair_by_geojson(folder: Path, contents: Mapping[Path, Any], category: str) -
         try:
             for feature in whole["features"]:
                 label, geometry = _label(feature.get("properties") or {}), feature.get("geometry") or {}
-                outline = [_keyhole(rings) for rings in _polygons(geometry)]
+                outline = [keyhole(rings) for rings in _polygons(geometry)]
                 one.outlines += [(label, json.dumps(outline))] if outline else []
                 one.bare += [] if outline else [(label, str(geometry.get("type") or "no geometry"))]
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
@@ -57,13 +56,6 @@ def _polygons(geometry: Mapping[str, Any]) -> Iterator[list[Ring]]:
     parts = {"Polygon": lambda: [geometry["coordinates"]], "MultiPolygon": lambda: geometry["coordinates"]}
     for part in parts.get(str(geometry.get("type")), list)():
         yield [[[float(x), float(y)] for x, y, *_ in ring] for ring in part]
-
-
-def _keyhole(rings: list[Ring]) -> list[float]:
-    """One polygon of COCO's: to each hole and back on the same way, which the fill by crossings cancels."""
-    start = rings[0][0]
-    points = [point for ring in rings for point in (*ring, ring[0], start)]
-    return [number for point in points for number in point]
 
 
 def _label(properties: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from training.data.layouts.coco import is_coco, pair_by_coco
 from training.data.layouts.geojson import SUFFIX as GEOJSON
 from training.data.layouts.geojson import is_geojson, pair_by_geojson
 from training.data.layouts.groups import find_groups, find_subject_columns, group_copies
+from training.data.layouts.imagej import find_by_rois
 from training.data.layouts.label_maps import find_by_voc
 from training.data.layouts.labelme import HEAVY, is_labelme, pair_by_labelme
 from training.data.layouts.left_out import name_left_out, say_why_nothing
@@ -44,7 +45,7 @@ KNOWN = (
     "end in _mask, _seg, ...; a.png beside a_mask.png; image.png and mask.png, a folder each; DSB-2018's <id>/images "
     "and <id>/masks; TNBC's Slide_01 and GT_01; MoNuSeg's images beside Annotations; the Cell Tracking Challenge's 01 "
     "and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or LabelMe json; GeoJSON; YOLO's outlines "
-    "in txt; or a csv with the columns image and mask"
+    "in txt; ImageJ's RoiSet.zip; or a csv with the columns image and mask"
 )
 
 
@@ -90,6 +91,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout
         (lambda folder: find_side_by_side(folder, mask_suffix), "mask_suffix"),
         (find_folder_each, ""),
         (lambda folder: find_siblings(folder, mask_suffix), "mask_suffix"),
+        (lambda folder: find_by_rois(folder, category), "category"),
     )
     usable = finders[:1] if data.is_file() else finders
     layout, heeded = next(((found, option) for finder, option in usable if (found := finder(data))), (None, ""))

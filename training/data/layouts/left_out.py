@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from training.data.layouts.archive import is_archive
+from training.data.layouts.imagej import ROI, ZIP, holds_selections
 from training.data.layouts.listing import ImageFiles, count_litter, list_below, list_folder, list_images, list_tables
 from training.data.layouts.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles
 from training.data.layouts.run_tables import NO_TRUTH, is_run_table
@@ -32,7 +33,11 @@ def name_left_out(data: Path, layout: Layout) -> list[str]:
         kinds = ", ".join(unread)
         notes.append(f"{unread.total()} of {total} files in {place} have a suffix that is not read ({kinds}): left out")
     said = " ".join((layout.name, *layout.notes, *layout.problems))
-    tables = [path for path in list_tables(data, ".csv", ".tsv", ".json") if path not in used and path.name not in said]
+    tables = [
+        path
+        for path in list_tables(data, ".csv", ".tsv", ".json", ROI, ZIP)
+        if path not in used and path.name not in said
+    ]
     unused = [path.name for path in tables if _holds_masks(path)]
     if unused:
         notes.append(f"{shorten(unused)} left out: masks are taken from elsewhere in the folder")
@@ -51,6 +56,8 @@ def _holds_masks(table: Path) -> bool:
     """Whether it looks like annotations; of a json the beginning tells."""
     if NO_TRUTH in table.name.lower():
         return False
+    if table.suffix.lower() in (ROI, ZIP):
+        return holds_selections(table)
     if table.suffix.lower() != ".json":
         return is_run_table(table) or {"image", "mask"} <= set(columns_of(table))
     with table.open("rb") as file:

@@ -43,6 +43,7 @@ class Shapes:
     path: Path  # the json, for messages
     segmentations: tuple[str, ...]
     size: tuple[int, int] | None = None  # (height, width) they were drawn at, where the file states it; or FRACTIONS
+    corners: bool = False  # whole numbers are corners of pixels and never their middles, whatever it looks like
 
 
 MaskSource = MaskFile | ObjectFiles | RunLengths | Shapes
