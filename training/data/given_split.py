@@ -7,8 +7,7 @@ from pathlib import Path
 from training.data.image_set import ImageSet
 from training.data.layouts.parts import FOLDERS, PARTS, TEST, TRAIN
 from training.data.layouts.tables import read_table
-
-SHOWN = 5  # names of a message
+from training.study.words import shorten
 
 
 def given_parts(split: Path | None, images: ImageSet) -> tuple[str, ...]:
@@ -33,7 +32,7 @@ def check_folders(parts: Sequence[str], stems: Sequence[str]) -> tuple[str, ...]
     unsaid = [stem for stem, part in zip(stems, parts, strict=True) if not part]
     if unsaid:
         raise ValueError(
-            f"split={FOLDERS}: {_shorten(unsaid)}: no folder of theirs is called train, val or test; rename folders, "
+            f"split={FOLDERS}: {shorten(unsaid)}: no folder of theirs is called train, val or test; rename folders, "
             "or give a csv with the columns stem and part"
         )
     return _require_both(parts, FOLDERS)
@@ -58,7 +57,7 @@ def read_parts(path: Path, stems: Sequence[str]) -> tuple[str, ...]:
         ("no row", sorted(set(stems) - known.keys())),
     ):
         if wrong:
-            raise ValueError(f"split={path}: {_shorten(wrong)}: {what}; correct the file")
+            raise ValueError(f"split={path}: {shorten(wrong)}: {what}; correct the file")
     return _require_both([known[stem] for stem in stems], str(path))
 
 
@@ -66,8 +65,3 @@ def _require_both(parts: Sequence[str], split: str) -> tuple[str, ...]:
     if missing := [part for part in (TRAIN, TEST) if part not in parts]:
         raise ValueError(f"split={split}: no image has the part {missing[0]}; some must train and some test")
     return tuple(parts)
-
-
-def _shorten(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
