@@ -168,8 +168,9 @@ def merge_problems(problems: list[str]) -> list[str]:
         if len(alike) < MAX_SAME:
             merged += [f"{name}: {wrong}" if name else wrong for name, wrong in alike]
         else:
+            more = " more files" if len({name for name, _ in alike}) > 1 else " more times"
             numbers = "" if len({wrong for _, wrong in alike}) == 1 else ", with other numbers"
-            merged.append(f"{name} and {len(alike) - 1} more files{numbers}: {wrong}")
+            merged.append(f"{name} and {len(alike) - 1}{more}{numbers}: {wrong}")
     return merged
 
 

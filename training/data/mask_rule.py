@@ -80,11 +80,13 @@ class MaskPlacing:
     stored, whatever their tags, and are turned as the image is; images: they fit the picture as seen, and tags of
     their own are wrong.
     traced: outlines run through the outermost pixels of their objects (training/data/shapes.py).
+    fractions: outlines are in fractions of the picture's width and height.
     """
 
     orientation: str = APPLY
     order: RunOrder = KAGGLE
     traced: bool = False
+    fractions: bool = False
 
 
 def show_values(values: Sequence[int] | NDArray[np.int32]) -> str:

@@ -72,6 +72,8 @@ def read_mask(
         for path in source.paths:
             mask |= binarize(_read_labels(path, 0, size, read, tag, placing), rule, str(path))[0] == 1
         return mask, _facts(np.unique(mask), "objects" if mask.any() else "empty")
+    if placing.fractions and isinstance(source, Shapes):
+        source = replace(source, size=FRACTIONS)
     turned = tag if placing.orientation == IGNORE else 1
     drawn = turn(_draw(_sized(source, size, tag, turned), _stored(size, turned), placing), turned)
     return drawn, _facts(np.unique(drawn), "objects" if drawn.any() else "empty")

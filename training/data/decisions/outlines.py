@@ -33,8 +33,23 @@ def find_traced(pair_set: SetOfPairs, notes: list[str]) -> bool:
     return traced
 
 
+def find_fractions(pair_set: SetOfPairs, notes: list[str]) -> bool:
+    """Whether all outlines, where pixels are usual, lie in the first pixel."""
+    drawn = [pair.mask for pair in pair_set.pairs if isinstance(pair.mask, Shapes) and pair.mask.size != FRACTIONS]
+    largest = 0.0
+    for text in (text for mask in drawn for text in mask.segmentations):
+        largest = max(largest, *farthest(text))
+        if largest > 1:
+            return False
+    if largest:
+        notes.append("outlines go from 0 to 1 and are read as fractions of the picture's width and height")
+    return largest > 0
+
+
 def check_scale(pair_set: SetOfPairs, placing: MaskPlacing) -> None:
     """Raises ValueError where outlines were drawn on pictures of another size than the file says, or none is said."""
+    if placing.fractions:
+        return
     drawn = [pair for pair in pair_set.pairs if isinstance(pair.mask, Shapes) and pair.mask.size != FRACTIONS]
     reach = [extent for pair in drawn if (extent := _reach(pair_set, pair))]
     if not reach:

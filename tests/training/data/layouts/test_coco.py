@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from training.data.image_set import UnusableError
 from training.data.layouts.layouts import find_layout
 from training.data.layouts.pairs import Layout, Shapes
+from training.data.reading import load_folder
 
 SQUARE = [[1, 1, 5, 1, 5, 4, 1, 4]]
 RUNS = {"size": [6, 8], "counts": [0, 6, 42]}
@@ -314,3 +317,25 @@ def test_roboflow_s_three_folders_are_read_together_and_copies_of_a_source_are_a
     assert layout.notes == (
         "2 images are copies of 1 sources, by the names before .rf. (a_png); the copies of a source stay together",
     )
+
+
+def test_outlines_in_fractions_are_scaled_to_the_picture_and_it_is_said(tmp_path: Path) -> None:
+    names = [f"{k}.png" for k in range(3)]
+    images(tmp_path, *names)
+    corners = [[0.25, 1 / 3, 0.75, 1 / 3, 0.75, 2 / 3, 0.25, 2 / 3]]  # columns 2 to 5 and rows 2 to 3 of 8x6
+    listed = [image(k, name) for k, name in enumerate(names)]
+    coco(tmp_path / "c.json", listed, [drawn(k, segmentation=corners) for k in range(3)])
+    found = load_folder(tmp_path, 32)
+    assert "outlines go from 0 to 1 and are read as fractions of the picture's width and height" in found.notes
+    expected = np.zeros((6, 8), np.uint8)
+    expected[2:4, 2:6] = 1
+    assert np.array_equal(found.own_mask(0), expected)
+
+
+def test_what_is_wrong_with_many_annotations_of_one_file_is_said_once(tmp_path: Path) -> None:
+    names = [f"{k}.png" for k in range(6)]
+    images(tmp_path, *names)
+    listed = [image(k, name) for k, name in enumerate(names)]
+    coco(tmp_path / "c.json", listed, [drawn(k, segmentation=[[str(k), *SQUARE[0][1:]]]) for k in range(6)])
+    with pytest.raises(UnusableError, match=r"c\.json and 5 more times, with other numbers: the segmentation"):
+        load_folder(tmp_path, 32)
