@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from training.command.progress import Progress, duration
 from training.data.split import split_digest
 from training.network.unet import UNet
 from training.runner import main
+from training.study.plan import trial_work
 from training.study.trial import Trial
 
 pytestmark = pytest.mark.slow
@@ -219,6 +221,19 @@ def test_progress_tells_study_trial_dice_and_time_left() -> None:
     assert "1/2  loss=bce" in out.getvalue()
     assert "val Dice 0.600" in out.getvalue()
     assert " left" in out.getvalue().splitlines()[-1]
+
+
+def test_the_time_left_follows_the_pace_of_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    trial = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=2)
+    progress = Progress(total_work=200 * trial_work(trial), out=io.StringIO())
+    progress.begin_study("", "losses", "Which?", 200)
+    for seconds, left in ((100, "about 4.2 h left"), (1, "about 2 min left")):
+        for _ in range(50):
+            now += seconds
+            progress.trial(trial, "loss=bce", "val Dice 0.600")
+        assert progress.left() == left
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (89, "89 s"), (300, "5 min"), (7200, "2.0 h")])

@@ -7,6 +7,7 @@ tqdm: a log gets either nothing or one endless line of it, and the time left her
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn, TextIO
@@ -14,6 +15,7 @@ from typing import NoReturn, TextIO
 from training.study.plan import trial_work
 from training.study.trial import Trial
 
+PACE = 50  # finished trials that the time left is judged by: the machine may have had other work before
 MIN_IMAGES_SHOWN = 500  # fewer are read in a moment
 
 
@@ -24,7 +26,7 @@ class Progress:
     total_work: float  # of all studies to come
     out: TextIO = field(default_factory=lambda: sys.stdout)
     done_work: float = 0.0
-    start: float = field(default_factory=time.monotonic)
+    paces: deque[tuple[float, float]] = field(default_factory=lambda: deque([(time.monotonic(), 0.0)], PACE))
     running: dict[Trial, int] = field(default_factory=dict)  # epochs done
     title: str = ""
     num_trials: int = 0
@@ -46,6 +48,7 @@ class Progress:
         self.running.pop(trial, None)
         self.done_work += trial_work(trial)
         self.finished += 1
+        self.paces.append((time.monotonic(), self.done_work))
         self.say(f"  {self.finished:3d}/{self.num_trials}  {name:<52} {result}  {self.left()}")
 
     def skip(self, trials: Iterable[Trial]) -> None:
@@ -59,12 +62,13 @@ class Progress:
         self.out.flush()
 
     def left(self) -> str:
-        """The time left, judged by the pace so far."""
+        """The time left, judged by the pace of late."""
         running = sum(trial_work(trial) * number / trial.epochs for trial, number in self.running.items())
+        start, before = self.paces[0]
         done = self.done_work + running
-        if done <= 0:
+        if done <= before:
             return "time left unknown"
-        seconds = (time.monotonic() - self.start) * max(0.0, self.total_work - done) / done
+        seconds = (time.monotonic() - start) * max(0.0, self.total_work - done) / (done - before)
         return f"about {duration(seconds)} left"
 
 
