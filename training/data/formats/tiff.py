@@ -172,8 +172,8 @@ def _bigger_is_brighter(samples: Samples, page: Page, name: str) -> Samples:
 
 
 def _has_inverted_look(page: Page) -> bool:
-    """MinIsWhite by a tool for which numbers count and not the look: tifffile, and scikit-image by it, writes bools so
-    unless told otherwise; ImageJ so writes what has an inverting LUT, as its binary masks have, whose objects are 255.
+    """MinIsWhite by a tool for which numbers count and not the look: tifffile so writes bools, unless told otherwise;
+    ImageJ so writes what has an inverting LUT, as its binary masks have, whose objects are 255.
     """
     if page.photometric != MIN_IS_WHITE or page.samplesperpixel != 1:
         return False
