@@ -7,6 +7,7 @@ of the plays of `live`. Another holds the runs themselves, so that both go on el
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from mlflow.entities import Run
@@ -120,17 +121,22 @@ def read(folder: Path) -> GridTable:
 
 
 def keep(table: GridTable, folder: Path) -> None:
-    """The table as files, with its card."""
-    files = {CELLS: table.cells, EPOCHS: table.epochs, IMAGES: table.images, PLAYS: table.plays, RUNS: table.kept_runs}
+    """The table as files, with its card; plays where there are some."""
+    files = {CELLS: table.cells, EPOCHS: table.epochs, IMAGES: table.images, RUNS: table.kept_runs}
     for name, rows in files.items():
         write(folder / name, to_parquet(rows))
+    if table.plays.empty:
+        (folder / PLAYS).unlink(missing_ok=True)
+    else:
+        write(folder / PLAYS, to_parquet(table.plays))
     write(folder / CARD, card(table, folder.name))
 
 
 def card(table: GridTable, name: str) -> str:
     """What is in it, how it was made, how it is read, and under which licence: Markdown."""
-    cells, trained = table.cells, pd.concat([table.cells, table.plays])
-    first = trained.iloc[0]
+    cells = table.cells
+    trained = pd.concat([cells, table.plays])
+    first = {name: _whole(value) for name, value in trained.iloc[0].items()}
     fixed = json.dumps({factor: first[factor] for factor in FACTORS if factor not in REPEATED}, default=bool)
     varied = "\n".join(f"| `{factor}` | {', '.join(map(str, values))} |" for factor, values in VALUES.items())
     columns = "\n".join(f"| `{column}` | {words} |" for column, words in COLUMNS.items())
@@ -169,11 +175,21 @@ All else is the same for all: `{fixed}`.
 The images that judge are {JUDGE_PERCENT} % of all: development images that neither train nor validate, and no test
 images. Choose by `own_val_dice` of one seed and judge by `judge_dice` of the other.
 
-Made with `mlflow run . -e grid -P data=FOLDER {settings}`, {first["started"]} to {trained["started"].max()} UTC, on
-{", ".join(sorted(set(trained["device"])))}, commit {first["git_commit"]}, torch {first["torch"]}.
+Made with `mlflow run . -e grid -P data=FOLDER {settings}`, {trained["started"].min()} to
+{trained["started"].max()} UTC, on {_named(trained["device"])}, torch {_named(trained["torch"])}, commit
+{_named(trained["git_commit"])}.
 
 Licence: Apache-2.0, as the project. The images are not in it.
 """
+
+
+def _whole(value: Any) -> Any:
+    """A whole number as one: columns hold floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _named(values: pd.Series) -> str:
+    return ", ".join(map(str, values.unique()))
 
 
 def _card_of_plays(table: GridTable) -> str:
