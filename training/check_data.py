@@ -31,7 +31,7 @@ from training.data.checks.checks import find_problems
 from training.data.checks.findings import ERROR, Finding, describe_data, describe_finding
 from training.data.checks.foreground import is_judged
 from training.data.checks.sheet import draw_sheet
-from training.data.given_split import given_parts, hint
+from training.data.given_split import describe_origin, given_parts
 from training.data.image_set import ImageSet, UnusableError
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
@@ -118,8 +118,7 @@ def examine(options: argparse.Namespace) -> Examination:
         few = Finding(severity=ERROR, title="too few images or groups", meaning=str(error))
         findings = [few, *find_problems(images, None)]
         return Examination(data=options.data, lines=lines, findings=findings, images=images, split=None)
-    origin = f"split={options.split.name}" if parts else f"protocol=fixed, fold={options.fold}{hint(images)}"
-    counts = f"split: {split.text} ({origin})"
+    counts = f"split: {split.text} ({describe_origin(options.split, 'fixed', options.fold, images)})"
     findings = find_problems(images, split)
     return Examination(data=options.data, lines=[*lines, counts], findings=findings, images=images, split=split)
 

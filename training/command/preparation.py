@@ -17,11 +17,11 @@ from training.command.switching import AUTO, SwitchingTau, find_tau, read_tau
 from training.data.checks.checks import find_problems
 from training.data.checks.findings import describe_data, describe_finding, refuse_errors
 from training.data.checks.foreground import check_foreground, has_foreground
-from training.data.given_split import given_parts, hint
+from training.data.given_split import describe_origin, given_parts
 from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.data.reading import detect_layout, load_detected
-from training.data.split import Split, make_split, shares, split_digest
+from training.data.split import HELD_OUT, Split, make_split, shares, split_digest
 from training.study.further import FurtherSeeds
 from training.study.further import read as read_further
 from training.study.plan import RUNNABLE, estimate_work, find_train_percents, find_widest
@@ -51,7 +51,7 @@ class Prepared:
     retries: int  # of a trial that failed
     executor: str  # one of options.EXECUTORS
     further: FurtherSeeds | None  # in place of the studies' own trials
-    split_given: str  # the name of the file that fixed it, or folders; else empty
+    split_origin: str  # what decided which images train, validate and test, in words
     parts: tuple[str, ...]  # of each image, where a person fixed them; else empty
 
     @property
@@ -62,19 +62,9 @@ class Prepared:
 
     @functools.cached_property
     def held_out(self) -> dict[str, str]:
-        """The images and who of them is held out, as tags (tracking/runs.py, HELD_OUT): alike where results compare."""
-        return {
-            "data_digest": self.images.digest,
-            "protocol": self.settings.protocol,
-            "split_digest": split_digest(self.stems),
-        }
-
-    @property
-    def _origin(self) -> str:
-        """What decided which images train, validate and test, and what else could."""
-        if self.split_given:
-            return f"split={self.split_given}"
-        return f"protocol={self.settings.protocol}, fold={self.settings.fold}{hint(self.images)}"
+        """The tags of HELD_OUT: alike where results compare."""
+        values = (self.images.digest, self.settings.protocol, split_digest(self.stems))
+        return dict(zip(HELD_OUT, values, strict=True))
 
     def split_for(self, train_percent: int) -> Split:
         return _split(self.images, self.settings, train_percent, self.parts)
@@ -90,7 +80,7 @@ class Prepared:
         return [
             *describe_data(self.images, self.reading.rule.text),
             *self.warnings,
-            f"split: {self.split.text} ({self._origin})",
+            f"split: {self.split.text} ({self.split_origin})",
             self.switching_tau.text,
             f"{self.machine.workers} worker(s) on {self.machine.device}, {self.settings.precision}"
             + (", compiled" if self.machine.compiled else ""),
@@ -175,7 +165,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
         retries=options.retries,
         executor=options.executor,
         further=further,
-        split_given=options.split.name if options.split else "",
+        split_origin=describe_origin(options.split, settings.protocol, settings.fold, images),
         parts=parts,
     )
     if studies[0].is_table:

@@ -19,6 +19,11 @@ def given_parts(split: Path | None, images: ImageSet) -> tuple[str, ...]:
     return read_parts(split, images.stems)
 
 
+def describe_origin(split: Path | None, protocol: str, fold: int, images: ImageSet) -> str:
+    """What decided which images train, validate and test, and what else could."""
+    return f"split={split.name}" if split else f"protocol={protocol}, fold={fold}{hint(images)}"
+
+
 def hint(images: ImageSet) -> str:
     """What a person would want to know whose folders are called after the parts of a split; else empty."""
     parts = set(images.folder_parts)

@@ -18,6 +18,7 @@ from training.study.trial import FOLDS, PROTOCOLS
 SPLIT_SEED = 0  # one split for all trials and studies
 STRATA = 5  # fifths of the groups by foreground share
 MIN_GROUPS = 10  # images that 10 % of can be held out
+HELD_OUT = ("data_digest", "protocol", "split_digest")  # tags: the images, and which of them are held out
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ RESULTS_VERSION, and the minor versions of torch and segmentation-models-pytorch
 import hashlib
 from collections.abc import Mapping
 
+from training.data.split import HELD_OUT
 from training.study.trial import Trial
 from training.tracking.provenance import version
-from training.tracking.runs import HELD_OUT
 
 RESULTS_VERSION = 2  # raise it by hand when a change moves the golden numbers (tests/golden.py); then trials train anew
 COMPUTES = ("torch", "segmentation-models-pytorch")  # packages whose numbers these are

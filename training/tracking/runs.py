@@ -19,6 +19,7 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
 
 from training.data.image_set import ImageSet, data_name
 from training.data.read_options import ReadOptions
+from training.data.split import HELD_OUT
 from training.study.trial import Trial
 from training.study.winning import score_by_tags
 from training.tracking import store
@@ -33,8 +34,6 @@ EXPERIMENT_NOTE = (
     "Compare children by `own_val_dice`, the Dice at the images' own size; a study's description holds its question, "
     "its winner and its table."
 )
-
-HELD_OUT = ("data_digest", "protocol", "split_digest")  # tags: the images, and which of them are held out
 
 SUMMARY = (  # metrics that sum a trial up: those of its best epoch, of its curve, and what it cost
     *("own_val_dice", "best_val_dice", "best_val_loss", "best_train_dice", "best_train_loss"),

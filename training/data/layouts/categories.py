@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.data.layouts.listing import list_images
+from training.data.layouts.listing import list_images, same_name
 from training.data.layouts.pairs import Findings, Pair, Shapes
 from training.study.words import pluralize, shorten
 
@@ -110,6 +110,24 @@ def keyhole(rings: Sequence[Ring]) -> list[float]:
     start = rings[0][0]
     points = [point for ring in rings for point in (*ring, ring[0], start)]
     return [number for point in points for number in point]
+
+
+def annotate(
+    images: dict[Path, Annotated], table: Path, fits: Sequence[Path], unfit: str, found: Findings
+) -> Annotated | None:
+    """The new record of the image that a file of annotations is about, where one alone fits and no other file is about
+    it; else None, and a problem. unfit: what to say further where not one alone fits.
+    """
+    if len(fits) != 1:
+        why = f"several images fit ({shorten([str(fit) for fit in fits])})" if fits else "there is no image"
+        found.problems.append(f"{table}: {why}{unfit}")
+        return None
+    (image,) = fits
+    if image in images:
+        found.problems.append(f"{table}: {images[image].table} is about {image.name} too; keep one of the two")
+        return None
+    images[image] = Annotated(image=image, stem=same_name(image.stem), table=table)
+    return images[image]
 
 
 def name_images_without(images: Mapping[Path, Annotated], what: str, found: Findings) -> None:

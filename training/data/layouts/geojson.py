@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from training.data.layouts.categories import Annotated, Ring, keyhole, make_pairs, name_images_without
-from training.data.layouts.listing import ImageFiles, same_name
+from training.data.layouts.categories import Annotated, Ring, annotate, keyhole, make_pairs, name_images_without
+from training.data.layouts.listing import ImageFiles
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.tables import read_size
-from training.study.words import shorten
 
 SUFFIX = ".geojson"
 
@@ -26,18 +25,11 @@ def pair_by_geojson(folder: Path, contents: Mapping[Path, Any], category: str) -
     found, files = Findings(), ImageFiles(folder)
     images: dict[Path, Annotated] = {}
     for path, content in contents.items():
-        fits = files.find_annotated(path, path.stem)
-        if len(fits) != 1:
-            why = f"several images fit ({shorten([str(fit) for fit in fits])})" if fits else "there is no image"
-            found.problems.append(f"{path}: {why} of its name")
-            continue
-        (image,) = fits
-        if image in images:
-            found.problems.append(f"{path}: {images[image].table} is about {image.name} too; keep one of the two")
+        one = annotate(images, path, files.find_annotated(path, path.stem), " of its name", found)
+        if not one:
             continue
         whole = content if isinstance(content, dict) else {"features": content}
-        size = read_size(whole.get("height"), whole.get("width"))  # which only the endpoint states
-        one = images[image] = Annotated(image=image, stem=same_name(image.stem), table=path, size=size)
+        one.size = read_size(whole.get("height"), whole.get("width"))  # which only the endpoint states
         try:
             for feature in whole["features"]:
                 label, geometry = _label(feature.get("properties") or {}), feature.get("geometry") or {}

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from training.data.layouts.categories import Annotated, keyhole, make_pairs, name_images_without
+from training.data.layouts.categories import Annotated, annotate, keyhole, make_pairs, name_images_without
 from training.data.layouts.listing import ImageFiles, list_below, list_tables, same_name
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.stems import count_pages
-from training.study.words import shorten
 
 ROI, ZIP = ".roi", ".zip"
 SET = re.compile(r"[ _.-]*(?:roi[ _-]?set|rois?)[ _.-]*", re.IGNORECASE)  # what a set's name says beside its image's
@@ -30,18 +29,14 @@ def find_by_rois(folder: Path, category: str) -> Layout | None:
     images: dict[Path, Annotated] = {}
     for path, selections in sets.items():
         fits = _images_of(path, files)
-        if len(fits) != 1:
-            why = f"several images fit ({shorten([str(fit) for fit in fits])})" if fits else "there is no image"
-            found.problems.append(f"{path}: {why} of its name; call it as its image, as a_RoiSet.zip for a.tif")
+        if len(fits) == 1 and count_pages(fits[0]) > 1:
+            found.problems.append(f"{fits[0]}: selections in a stack are not read; save each slice with its own")
             continue
-        (image,) = fits
-        if image in images:
-            found.problems.append(f"{path}: {images[image].table} is about {image.name} too; keep one of the two")
+        unfit = " of its name; call it as its image, as a_RoiSet.zip for a.tif"
+        one = annotate(images, path, fits, unfit, found)
+        if not one:
             continue
-        if count_pages(image) > 1:
-            found.problems.append(f"{image}: selections in a stack are not read; save each slice with its own")
-            continue
-        one = images[image] = Annotated(image=image, stem=same_name(image.stem), table=path, corners=True)
+        one.corners = True
         for selection in selections:
             label = f"group {selection.group}" if selection.group else ""
             outline = _outline(selection)

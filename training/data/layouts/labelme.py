@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training.data.layouts.categories import Annotated, make_pairs, name_images_without
-from training.data.layouts.listing import ImageFiles, same_name
+from training.data.layouts.categories import Annotated, annotate, make_pairs, name_images_without
+from training.data.layouts.listing import ImageFiles
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.tables import read_size
-from training.study.words import shorten
 
 CIRCLE_POINTS = 64
 NO_AREA = ("line", "linestrip", "point", "points")
@@ -36,24 +35,15 @@ def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], ca
     drawn = Counter[str]()
     for path, content in contents.items():
         fits = files.find_annotated(path, str(content["imagePath"]))
-        if len(fits) != 1:
-            why = (
-                f"several images fit ({shorten([str(fit) for fit in fits])})"
-                if fits
-                else "there is no image of its name"
-            )
-            found.problems.append(f"{path}: {why}, neither by its stem nor by its imagePath {content['imagePath']!r}")
+        unfit = f"{'' if fits else ' of its name'}, neither by its stem nor by its imagePath {content['imagePath']!r}"
+        one = annotate(images, path, fits, unfit, found)
+        if not one:
             continue
-        (image,) = fits
-        if image in images:
-            found.problems.append(f"{path}: {images[image].table} is about {image.name} too; keep one of the two")
-            continue
-        size = read_size(content.get("imageHeight"), content.get("imageWidth"))
-        one = images[image] = Annotated(image=image, stem=same_name(image.stem), table=path, size=size)
+        one.size = read_size(content.get("imageHeight"), content.get("imageWidth"))
         for shape in content["shapes"]:
             try:
                 kind, label = str(shape.get("shape_type") or "polygon"), str(shape["label"])
-                outline = _outline(shape, kind, size)
+                outline = _outline(shape, kind, one.size)
             except (KeyError, TypeError, AttributeError, ValueError, OSError, binascii.Error) as error:
                 raise ValueError(f"{path}: this is not LabelMe's format; a shape lacks {error}") from None
             drawn[kind] += outline is not None
