@@ -40,6 +40,7 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float, live: Li
         "num_images": board.judged.shape[-1],
         "one_pass": board.one_pass,
         "share": f"{share:.0%}" if share >= 0.01 else f"{share:.1%}",
+        "best": number(board.best),
         "answer": ANSWERS[first.verdict].format(reason=first.text),
         "curves": render(lambda: curves_figure(outcome.curves, board.best), "Dice of the choice by what was spent"),
         "rows": [_row(one) for one in outcome.standings],
@@ -51,6 +52,7 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float, live: Li
     page = out / "index.html"
     write(page, exports.render("tournament.html", content))
     write(out / "replays.parquet", to_parquet(outcome.replays))
+    write(out / "standings.csv", pd.DataFrame([vars(one) for one in outcome.standings]).to_csv(index=False))
     write(out / "curves.csv", outcome.curves.to_csv(index_label="trials"))
     write(out / "claims.csv", _claims(outcome.assessments).to_csv(index=False))
     compared = pd.DataFrame([vars(one) | {"holds": one.holds} for one in live.comparisons], columns=LIVE)

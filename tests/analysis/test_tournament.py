@@ -53,6 +53,10 @@ def test_its_page_has_every_player_and_every_claim_and_goes_into_the_run_that_ml
     assert claims.loc["tournament.2", "units"] == IMAGES
     replays = pd.read_parquet(tmp_path / "page" / "replays.parquet")
     assert set(replays.groupby("player").size()) == {2 * IMAGES}
+    standings = pd.read_csv(tmp_path / "page" / "standings.csv").set_index("player")
+    assert set(standings.index) == {"random", "staged", "staged_starts", "halving"}
+    assert f"{standings.loc['halving', 'dice']:.3f}" in html
+    assert f"({make_board(read(kept)).best:.3f} Dice)" in html
 
 
 def test_the_page_and_what_is_printed_say_whose_live_plays_the_replays_hold(kept: Path, tmp_path: Path) -> None:
