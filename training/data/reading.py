@@ -33,7 +33,7 @@ from training.data.samples import PairReader
 from training.data.split import join_copies, join_identical
 from training.data.survey import reason, survey
 
-VERSION = 7  # of what is prepared; a change of reading or framing makes it another
+VERSION = 8  # of what is prepared; a change of reading or framing makes it another
 MEMORY_FRACTION = 0.8  # of the free memory that a set may take
 
 

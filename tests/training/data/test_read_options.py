@@ -24,7 +24,10 @@ def layout(kind: str) -> Layout:
     ("options", "message"),
     [
         ({"orientation": "turn"}, "orientation='turn' is unknown; it must be one of auto, apply, ignore, images"),
-        ({"rle_order": "down"}, "rle_order='down' is unknown; it must be one of auto, columns, rows, columns0, rows0"),
+        (
+            {"rle_order": "down"},
+            "rle_order='down' is unknown; it must be one of auto, columns, rows, columns0, rows0",
+        ),
         ({"channels": "red"}, "channels='red' is no choice"),
         ({"channels": "0,1,2,3"}, "give one to three numbers counted from 0"),
         ({"image_max": "-1"}, "image_max='-1' is out of range; give a number above 0"),

@@ -9,7 +9,15 @@ import pytest
 from training.data.image_set import UnusableError
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
-from training.data.run_lengths import KAGGLE, MAX_SAMPLED, RUN_ORDERS, decode_runs, likely_orders, outline_lengths
+from training.data.run_lengths import (
+    KAGGLE,
+    MAX_SAMPLED,
+    RUN_ORDERS,
+    decode_runs,
+    likely_orders,
+    outline_lengths,
+    possible_orders,
+)
 
 FILE = Path("train.csv")
 SIZE = (48, 64)
@@ -19,23 +27,51 @@ def encode(mask: np.ndarray, name: str) -> str:
     """By hand: the independent way round."""
     order = RUN_ORDERS[name]
     flat = (mask.T if order.down else mask).ravel()
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [0]])))
-    return " ".join(f"{start + order.first} {end - start}" for start, end in edges.reshape(-1, 2))
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [0]]))).reshape(-1, 2)
+    begins = [0, *edges[:-1, 1]] if order.relative else [0] * len(edges)
+    return " ".join(
+        f"{start - begin + order.first} {end - start}" for (start, end), begin in zip(edges, begins, strict=True)
+    )
 
 
 def masks(touching: bool) -> list[np.ndarray]:
     """Discs; touching: some reach the border, where counting from 0 or 1 makes a difference."""
-    centres = [(20 + k, 18) for k in range(6)] + ([(0, 20), (40, 47), (30, 0)] if touching else [])
+    centres = [(20 + k, 18) for k in range(6)] + ([(0, 20), (40, 47), (30, 0), (63, 30)] if touching else [])
     return [cv2.circle(np.zeros(SIZE, np.uint8), centre, 9, 1, -1) for centre in centres]
 
 
 @pytest.mark.parametrize("name", RUN_ORDERS)
 def test_the_order_is_found_and_gives_the_masks_back(name: str) -> None:
     texts = [encode(mask, name) for mask in masks(touching=True)]
-    (order,) = likely_orders([outline_lengths(((text,), (SIZE,)), FILE) for text in texts])
+    samples = [((text,), (SIZE,)) for text in texts]
+    orders = possible_orders(samples, FILE)
+    (order,) = likely_orders([outline_lengths(sample, FILE, orders) for sample in samples])
     assert order == RUN_ORDERS[name]
     for text, mask in zip(texts, masks(touching=True), strict=True):
         assert np.array_equal(decode_runs(text, SIZE, FILE, order), mask)
+
+
+@pytest.mark.parametrize("name", [name for name in RUN_ORDERS if not RUN_ORDERS[name].relative])
+@pytest.mark.parametrize("gap", [1, 2])
+def test_objects_that_lie_near_the_border_are_not_pushed_onto_it(name: str, gap: int) -> None:
+    """There the border hid a side of them, and the wrong order seemed the more compact one."""
+    height, width = SIZE
+    near = [(gap, gap), (width - 9 - gap, height - 9 - gap), (gap, height - 9 - gap), (width - 9 - gap, gap)]
+    whole = [cv2.rectangle(np.zeros(SIZE, np.uint8), (x, y), (x + 8, y + 8), 1, -1) for x, y in near]
+    likely = likely_orders([outline_lengths(((encode(mask, name),), (SIZE,)), FILE) for mask in whole])
+    assert RUN_ORDERS[name] in likely
+    further = [outline_lengths(((encode(mask, name),), (SIZE,)), FILE) for mask in (*whole, *masks(touching=True))]
+    likely = likely_orders(further)
+    assert likely == [RUN_ORDERS[name]]
+
+
+def test_overlapping_runs_of_two_objects_do_not_make_a_table_relative() -> None:
+    """The joined runs of two objects, as some tables have them, in one mask of nine."""
+    texts = [encode(mask, "columns") for mask in masks(touching=True)]
+    texts[0] += " " + texts[1]
+    samples = [((text,), (SIZE,)) for text in texts]
+    assert RUN_ORDERS["columns"] in possible_orders(samples, FILE)
+    assert not any(order.relative for order in possible_orders(samples, FILE))
 
 
 def square_folder(root: Path, name: str, noise: bool, count: int = 12) -> Path:
@@ -83,6 +119,13 @@ def test_runs_that_fit_in_no_order_are_named_before_the_order_is_asked(tmp_path:
 
 def test_without_any_run_kaggle_s_order_is_taken() -> None:
     assert likely_orders([outline_lengths(((), (SIZE,)), FILE)]) == [KAGGLE]
+
+
+def test_an_empty_mask_among_relative_ones_fits_any_order() -> None:
+    samples = [((encode(mask, "rows_relative"),), (SIZE,)) for mask in masks(touching=True)] + [((), (SIZE,))]
+    outlines = [outline_lengths(sample, FILE, possible_orders(samples, FILE)) for sample in samples]
+    assert likely_orders(outlines) == [RUN_ORDERS["rows_relative"]]
+    assert set(outlines[-1].values()) == {0}
 
 
 def test_objects_of_several_rows_are_one_mask() -> None:

@@ -19,6 +19,7 @@ from training.data.run_lengths import (
     fits,
     likely_orders,
     outline_lengths,
+    possible_orders,
 )
 
 LIKELY = 2.0  # standard errors that decide what costs one pixel
@@ -32,9 +33,10 @@ def find_order(pair_set: SetOfPairs, notes: list[str]) -> RunOrder:
         return RUN_ORDERS[pair_set.rle_order]
     samples = [(mask.texts, _sizes(mask, pair_set.headers[pair.image], pair_set.orientation)) for pair, mask in counted]
     path = counted[0][1].path
-    outlines = [outline_lengths(sample, path) for sample in samples[:MAX_SAMPLED]]
+    orders = possible_orders(samples, path)
+    outlines = [outline_lengths(sample, path, orders) for sample in samples[:MAX_SAMPLED]]
     likely = likely_orders(outlines)
-    if not (all(map(fits, outlines)) and all(fit_somehow(sample, path) for sample in samples[MAX_SAMPLED:])):
+    if not (all(map(fits, outlines)) and all(fit_somehow(sample, path, orders) for sample in samples[MAX_SAMPLED:])):
         return likely[0]
     sampled = [pair for pair, mask in counted if mask.texts][:MAX_SAMPLED]
     scores = {order: in_parallel(partial(_best_agreement, pair_set, order), sampled) for order in likely[1:] and likely}

@@ -37,7 +37,7 @@ def choose_labels(
     """Which labels are foreground. counts: annotations of each label, 0 for one that is only listed, None where
     pixels would have to tell; ids: id -> label.
 
-    category: a label whatever its case, an id, several with commas, "all", or "" where there is one. Several and no
+    category: a label as it is written, else whatever its case, an id, several with commas, "all", or "" where there is one. Several and no
     choice is a problem. Raises ValueError, with what there is, for a category that is unknown.
     """
     used = {label: count for label, count in counts.items() if count != 0}
@@ -66,11 +66,14 @@ def choose_labels(
 
 def _match(counts: Mapping[str, int | None], category: str, ids: Mapping[str, str]) -> frozenset[str]:
     """The labels of this name, or of this id; or of each of several names."""
-    named = frozenset(label for label in counts if label.casefold() == category.strip().casefold())
+    name = category.strip()
+    if name in counts:
+        return frozenset({name})
+    named = frozenset(label for label in counts if label.casefold() == name.casefold())
     if named:
         return named
-    if category.strip() in ids:
-        return frozenset({ids[category.strip()]})
+    if name in ids:
+        return frozenset({ids[name]})
     parts = [_match(counts, part, ids) for part in category.split(",")] if "," in category else []
     return frozenset().union(*parts) if parts and all(parts) else frozenset()
 
