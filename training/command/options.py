@@ -131,6 +131,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--data", type=user_path, required=True, help="a folder of images and masks, or a csv of their paths"
     )
     parser.add_argument("--group", default=AUTO, help="what must stay together: a csv column, or a regex on the stem")
+    parser.add_argument("--mask-folder", default=AUTO, help="whose masks count, as GT; with commas their union counts")
     parser.add_argument("--mask-suffix", default=AUTO, help="which mask counts where an image has several, as _seg")
     parser.add_argument("--mask-threshold", default=AUTO, help="foreground is above this value")
     parser.add_argument("--mask-values", default=AUTO, help="foreground is these values, as 1,3 or ff0000")
@@ -156,6 +157,7 @@ def read_options(options: argparse.Namespace) -> ReadOptions:
     """Raises ValueError for what cannot be used."""
     return ReadOptions(
         group=options.group,
+        mask_folder=options.mask_folder,
         mask_suffix=options.mask_suffix,
         mask_threshold=options.mask_threshold,
         mask_values=options.mask_values,

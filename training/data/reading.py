@@ -51,7 +51,8 @@ def detect_layout(data: Path, reading: ReadOptions, tentative: bool = False) -> 
 
     tentative: as far as it goes, whatever has to be asked.
     """
-    folder, layout = find_folder(open_archive(data), _given(reading.mask_suffix), _given(reading.category))
+    given = _given(reading.mask_suffix), _given(reading.category), _given(reading.mask_folder)
+    folder, layout = find_folder(open_archive(data), *given)
     if layout.problems and not (tentative and layout.pairs):
         raise UnusableError(data, list(layout.problems))
     reading.refuse_unused(layout)

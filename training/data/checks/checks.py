@@ -20,7 +20,12 @@ from training.study.words import pluralize
 DARK = 64  # of 255: no pixel of any image is brighter
 COPY_WORDS = {"copy": "saved anew", "turned": "flipped or turned", "crop": "cropped or overlapping"}
 MAX_SUBJECTS = 0.7  # subjects an image; above it names say little about who belongs together
-NAME_RULES = (r"(.+\d)[A-Za-z]$", r"(.+\d)[_-]\d+$")  # the eye of patient_12L, the tile of slide_3_7
+SAME_MASK = 0.5  # of the images: above it the mask says nothing of a picture
+NAME_RULES = (  # who belongs together, by name; each fits every name, so that it can be given as group
+    r"^(\D*\d+|.+?)(?:[\W_].*)?$",  # up to the first number: patient01_slice2, sub-01_ses-02, slide3_x192_y0
+    r"^(.+?)(?:[\W_][A-Za-z]*\d+)?$",  # without the last one: A_2, 2020-01-05_mouse3_1
+    r"^(.+?)(?:(?<=\d)[A-Za-z])?$",  # without a letter after a number: the eyes 12L and 12R
+)
 
 
 def find_problems(images: ImageSet, split: Split | None) -> list[Finding]:
@@ -118,6 +123,15 @@ def _same_masks(images: ImageSet) -> Finding | None:
     ]
     if not same:
         return None
+    most = Counter(drawn).most_common(1)[0][1]
+    if most >= max(3, SAME_MASK * images.num_images):
+        return Finding(
+            severity=WARNING,
+            title=f"{most} of {images.num_images} images have one and the same mask",
+            meaning="So it says nothing of a picture, as a camera's field of view does. If another folder holds the "
+            "masks that are meant, say so: mask_folder=NAME.",
+            stems=stems_of(images, same),
+        )
     return Finding(
         severity=WARNING,
         title=f"{len(same)} different images share a mask with another",
@@ -165,14 +179,13 @@ def _unused_subjects(images: ImageSet) -> Finding | None:
 
 
 def _unstated_groups(images: ImageSet) -> Finding | None:
-    """Stems that differ in their last letter or number only, such as a patient's left and right eye."""
+    """Stems that begin alike with a number of their own, such as slices of a patient, or a left and a right eye."""
     if images.grouped:
         return None
     for rule in NAME_RULES:
-        matches = [re.search(rule, stem) for stem in images.stems]
-        subjects = [match[1] if match else stem for match, stem in zip(matches, images.stems, strict=True)]
+        subjects = [match[1] if (match := re.search(rule, stem)) else stem for stem in images.stems]
         members = Counter(subjects)
-        if 3 <= len(members) <= MAX_SUBJECTS * images.num_images:
+        if 3 <= len(members) <= MAX_SUBJECTS * images.num_images and all(map(_is_id, members)):
             break
     else:
         return None
@@ -181,9 +194,14 @@ def _unstated_groups(images: ImageSet) -> Finding | None:
         severity=WARNING,
         title=f"the names look like {len(members)} subjects, but every image is its own group",
         meaning="Images of one patient, slide or animal on two sides of a split make scores too good. If such as these "
-        f"belong together, say so: group='{rule}', or the name of a column of index.csv.",
+        f"belong together, say so: group='{rule}', or the name of a column of a csv.",
         stems=tuple(stem for stem, subject in zip(images.stems, subjects, strict=True) if subject == largest),
     )
+
+
+def _is_id(subject: str) -> bool:
+    """Whether it may name a patient or slide; words such as benign or train name kinds of images."""
+    return any(map(str.isdigit, subject)) or len(subject) <= 2
 
 
 def _repeated(labels: Sequence[str], groups: Sequence[str]) -> list[int]:

@@ -37,8 +37,8 @@ def choose_labels(
     """Which labels are foreground. counts: annotations of each label, 0 for one that is only listed, None where
     pixels would have to tell; ids: id -> label.
 
-    category: a label as it is written, else whatever its case, an id, several with commas, "all", or "" where there is one. Several and no
-    choice is a problem. Raises ValueError, with what there is, for a category that is unknown.
+    category: a label as it is written, else whatever its case, an id, several with commas, "all", or "" where there is
+    one. Several and no choice is a problem. Raises ValueError, with what there is, for a category that is unknown.
     """
     used = {label: count for label, count in counts.items() if count != 0}
     there = _show(used)

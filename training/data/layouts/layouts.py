@@ -22,10 +22,10 @@ from training.data.layouts.left_out import name_left_out, say_why_nothing
 from training.data.layouts.listing import list_below, list_tables, lone_folders
 from training.data.layouts.pairs import Layout, Pair
 from training.data.layouts.run_tables import find_by_runs
+from training.data.layouts.siblings import find_siblings
 from training.data.layouts.sides import (
     IMAGE_FOLDERS,
     find_folder_each,
-    find_siblings,
     find_side_by_side,
     find_sides,
     find_two_folders,
@@ -53,22 +53,23 @@ class UnknownLayoutError(ValueError):
     """Nothing was recognized."""
 
 
-def find_folder(data: Path, mask_suffix: str = "", category: str = "") -> tuple[Path, Layout]:
+def find_folder(data: Path, mask_suffix: str = "", category: str = "", mask_folder: str = "") -> tuple[Path, Layout]:
     """As find_layout, and where: a folder that holds nothing but another is as good as that one."""
     try:
-        return data, find_layout(data, mask_suffix, category)
+        return data, find_layout(data, mask_suffix, category, mask_folder)
     except UnknownLayoutError:
         for place in lone_folders(data):
             with suppress(UnknownLayoutError):
-                return place, find_layout(place, mask_suffix, category)
+                return place, find_layout(place, mask_suffix, category, mask_folder)
         raise
 
 
-def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout:
+def find_layout(data: Path, mask_suffix: str = "", category: str = "", mask_folder: str = "") -> Layout:
     """What is in a folder, or in a csv of paths.
 
     mask_suffix: the ending that counts, "" for the known ones. category: which class of annotations is foreground, by
-    name or id; "all" for any; "" where there is one class.
+    name or id; "all" for any; "" where there is one class. mask_folder: which folders hold the masks that count, with
+    commas; "" for those that are called so.
     Raises UnknownLayoutError, and ValueError for a category that the annotations do not have.
     """
     if data.is_symlink() and not data.exists():
@@ -93,6 +94,9 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "") -> Layout
         (lambda folder: find_siblings(folder, mask_suffix), "mask_suffix"),
         (lambda folder: find_by_rois(folder, category), "category"),
     )
+    chosen = [name.strip().strip("/\\").replace("\\", "/") for name in mask_folder.split(",") if name.strip()]
+    if chosen:
+        finders = ((lambda folder: find_siblings(folder, mask_suffix, chosen), "mask_suffix"),)
     usable = finders[:1] if data.is_file() else finders
     layout, heeded = next(((found, option) for finder, option in usable if (found := finder(data))), (None, ""))
     if layout is None or not (layout.pairs or layout.problems):

@@ -11,7 +11,8 @@ from training.data.layouts.imagej import ROI, ZIP, holds_selections
 from training.data.layouts.listing import ImageFiles, count_litter, list_below, list_folder, list_images, list_tables
 from training.data.layouts.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles
 from training.data.layouts.run_tables import NO_TRUTH, is_run_table
-from training.data.layouts.sides import IMAGE_FOLDERS, MASK_FOLDERS, find_unnamed_sides, folder_named
+from training.data.layouts.siblings import find_unnamed_sides
+from training.data.layouts.sides import IMAGE_FOLDERS, MASK_FOLDERS, folder_named
 from training.data.layouts.stems import is_unread
 from training.data.layouts.tables import columns_of
 from training.study.words import SHOWN_NAMES, shorten
@@ -101,8 +102,8 @@ def _say_what_lacks(data: Path) -> str:
     unnamed = find_unnamed_sides(data)
     if unnamed:
         return (
-            f"{' and '.join(unnamed)} hold images of the same names, but neither is called masks/; rename the folder "
-            "of masks, or give a csv with the columns image and mask"
+            f"{' and '.join(unnamed)} hold images of the same names, but neither is called masks/; say which holds "
+            f"masks, as mask_folder={unnamed[1].rstrip('/')}"
         )
     if names & set(IMAGE_FOLDERS) and not names & set(MASK_FOLDERS):
         return "it has a folder of images, but none of masks"

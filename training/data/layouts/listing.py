@@ -65,6 +65,15 @@ def list_images(folder: Path) -> list[Path]:
     return [folder / one.name for one in _scan(folder) if one.name.lower().endswith(SUFFIXES)]
 
 
+def list_images_below(folder: Path) -> list[Path]:
+    """Those in it and in all folders below; links to folders below it are not followed."""
+    found: list[Path] = []
+    for place, folders, _ in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_litter(name))
+        found += list_images(Path(place))
+    return found
+
+
 def list_folders(folder: Path) -> list[Path]:
     """Folders in a folder. Raises ValueError for a link that loops or leads nowhere, unless it is named like a file."""
     found = _scan(folder)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.data.layouts.pairs import Pair
-from training.data.layouts.sides import words_of
+from training.data.layouts.siblings import words_of
 
 FOLDERS = "folders"  # split: as the folders are called
 TRAIN, VAL, TEST = PARTS = ("train", "val", "test")

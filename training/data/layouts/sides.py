@@ -1,43 +1,35 @@
-"""Folders of images and the folders of their masks: images/ and masks/, Original/ and Ground Truth/, ISIC's _Input and
-_GroundTruth; or both in one folder, told apart by the mask's ending."""
+"""images/ and masks/, in one place or in several; image and mask in one folder, told apart by the mask's ending."""
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.data.layouts.listing import list_all_below, list_below, list_folder, list_folders, list_images, same_name
+from training.data.layouts.listing import list_below, list_folder, list_folders, list_images, list_images_below
 from training.data.layouts.pairs import Findings, Layout
+from training.data.layouts.siblings import ask_for_folder, find_rivals
 from training.data.layouts.stems import (
     KNOWN_ENDINGS,
-    NO_IMAGES,
     NUMBERED,
     WORDS,
     further_masks,
-    image_cores,
-    mask_endings,
     mask_prefix,
     name_endings,
     pair_by_stem,
     pair_pages,
+    true_images,
 )
 from training.study.words import shorten
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 BY_HAND = ("1st_manual", "manual1", "manual")  # DRIVE's and HRF's, whose mask/ is the field of view
 MASK_FOLDERS = (*BY_HAND, "masks", "mask", "labels", "label")
-MASK_WORD = re.compile(r"mask|(?<!un)label|annot|truth|segment|target")
-MASK_TOKENS = {"manual", "manual1", "gt", "gts", "y", "seg", "segs", "lbl", "lbls"}
-SIDE_WORDS = re.compile(
-    r"masks?|labels?|annot\w*|ground|truths?|segment\w*|targets?|images?|imgs?|inputs?|originals?|data|raw|pictures?"
-    r"|photos?|frames?|gts?|[xy]|segs?|part\d+|task[\d-]*"
-)
-MAX_LEVELS = 3
 
 
 def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
-    """images/ and masks/, paired by stem; below them, the same folders on both sides. None where one holds no image."""
+    """images/ and masks/, paired by stem; below them, the same folders on both sides. None where none of these holds
+    images on both sides.
+    """
     images, masks = folder_named(data, IMAGE_FOLDERS), folder_named(data, MASK_FOLDERS)
     if images is None or masks is None:
         return None
@@ -47,14 +39,27 @@ def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
         tuple(list_images(side / place) if (side / place).is_dir() else [] for side in (images, masks))
         for place in (Path(), *sorted(below))
     ]
-    if not any(left for left, _ in places) or not any(right for _, right in places):
+    if not any(left and right for left, right in places):
         return None
     for left, right in places:
-        endings |= pair_by_stem(_true_images(left, found), right, mask_suffix, found)
-    others = [f"{path.name}/" for path in list_folders(data) if path not in (images, masks)]
-    if others:
-        found.notes.append(f"{', '.join(others)} left out")
+        endings |= pair_by_stem(true_images(left, found), right, mask_suffix, found)
+    _say_rivals(data, images, masks, mask_suffix, found)
     return found.layout(f"{images.name}/ and {masks.name}/, {name_endings(endings)}")
+
+
+def _say_rivals(data: Path, images: Path, masks: Path, mask_suffix: str, found: Findings) -> None:
+    """Name the folders beside them; it is a problem where one may hold the masks that count as well."""
+    others = [path for path in list_folders(data) if path not in (images, masks)]
+    surely = masks.name.lower() in BY_HAND
+    rivals = {} if surely else find_rivals(others, list_images_below(images), mask_suffix)
+    asked = [path for path, says_masks in rivals.items() if says_masks]
+    if asked:
+        found.problems.append(f"{images}: {ask_for_folder([Path(path.name) for path in (masks, *asked)])}")
+    counts = {path: len(list_images_below(path)) for path in others if path not in asked}
+    shown = [f"{path.name}/ ({count})" if count else f"{path.name}/" for path, count in counts.items()]
+    if shown:
+        takes = next((f"; mask_folder={path.name} takes masks from there" for path in rivals if path not in asked), "")
+        found.notes.append(f"{', '.join(shown)} left out{takes}")
 
 
 def find_sides(data: Path, mask_suffix: str) -> Layout | None:
@@ -78,54 +83,12 @@ def find_sides(data: Path, mask_suffix: str) -> Layout | None:
     return found.layout("images/ and masks/ in several folders, taken together") if found.pairs else None
 
 
-def find_siblings(data: Path, mask_suffix: str) -> Layout | None:
-    """Folders whose names say mask, ground truth, annotation ..., each with the folder of images that its files fit.
-
-    The folder with the most fitting names is taken, of several the one whose path is most alike. Raises ValueError
-    where two folders fit equally well.
-    """
-    places = {place: files for place in [data, *list_all_below(data, MAX_LEVELS)] if (files := list_images(place))}
-    masks = {place: files for place, files in places.items() if is_mask_folder(place.relative_to(data))}
-    images = {place: _image_names(files) for place, files in places.items() if place not in masks}
-    partners: dict[Path, list[Path]] = defaultdict(list)
-    for place, files in masks.items():
-        names = _mask_names(files, mask_suffix)
-        scores = {other: (len(names & cores), _likeness(place, other, data)) for other, cores in images.items()}
-        best = max(scores.values(), default=(0, 0))
-        fits = [other for other, score in scores.items() if score == best]
-        if best[0] and len(fits) > 1:
-            shown = shorten([f"{other.relative_to(data)}/" for other in fits])
-            raise ValueError(
-                f"data={data}: the masks in {place.relative_to(data)}/ fit the images of several folders ({shown}); "
-                "keep one of them, or give a csv with the columns image and mask"
-            )
-        if best[0]:
-            partners[fits[0]].append(place)
-    if not partners:
-        return None
-    found, endings = Findings(), set[str]()
-    for place, sides in sorted(partners.items()):
-        if len(sides) > 1:
-            shown = shorten([f"{side.relative_to(data)}/" for side in sides])
-            found.problems.append(
-                f"{place}: several folders hold masks of its images ({shown}); keep the one that counts"
-            )
-        endings |= pair_by_stem(_true_images(list_images(place), found), masks[sides[0]], mask_suffix, found)
-    used = {*partners, *(side for sides in partners.values() for side in sides)}
-    others = [f"{place.relative_to(data)}/ ({len(files)})" for place, files in places.items() if place not in used]
-    if others:
-        found.notes.append(f"folders of images without a counterpart are left out: {shorten(others)}")
-    first, side = next((place, sides[0]) for place, sides in sorted(partners.items()))
-    more = f" and {len(partners) - 1} more such pairs" if len(partners) > 1 else ""
-    return found.layout(f"{first.relative_to(data)}/ and {side.relative_to(data)}/{more}, {name_endings(endings)}")
-
-
 def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
     """Image and mask in one folder, told apart by the mask's ending; or in folders one level lower."""
     found, endings, alone = Findings(), set[str](), list[str]()
     known = (mask_suffix,) if mask_suffix else KNOWN_ENDINGS
     for folder in (data, *list_folders(data)):
-        files = _true_images(list_images(folder), found)
+        files = true_images(list_images(folder), found)
         masks = [path for path in files if path.stem.endswith(known)]
         left_out = [path for path in files if path.stem.endswith(KNOWN_ENDINGS)]
         if not masks and not mask_suffix:
@@ -152,7 +115,7 @@ def find_folder_each(data: Path) -> Layout | None:
     found = Findings()
     for place in (data, *list_folders(data)):
         for folder in list_folders(place):
-            files = _true_images(list_images(folder), found)
+            files = true_images(list_images(folder), found)
             masks = [path for path in files if path.stem.lower() in WORDS]
             images = [path for path in files if path not in masks]
             if len(masks) == len(images) == 1:
@@ -178,51 +141,7 @@ def find_two_stacks(data: Path) -> Layout | None:
     return found.layout(f"the pages of {image.name} and {mask.name}")
 
 
-def find_unnamed_sides(data: Path) -> list[str]:
-    """Two folders whose images have the same names, and nothing says which are the masks; else empty."""
-    names = {place: _image_names(files) for place in list_folders(data) if (files := list_images(place))}
-    pairs = [(a, b) for a in names for b in names if a < b and len(names[a] & names[b]) > len(names[a]) / 2]
-    return [f"{place.name}/" for place in pairs[0]] if pairs else []
-
-
-def is_mask_folder(place: Path) -> bool:
-    """Whether a folder's name, or one above it in the data set, says that it holds masks."""
-    parts = [words_of(part) for part in place.parts]
-    return any(MASK_WORD.search("".join(words)) or MASK_TOKENS & set(words) for words in parts)
-
-
 def folder_named(data: Path, names: Sequence[str]) -> Path | None:
     """The folder, or link to one, of the first of these names, whatever its case."""
     folders = {path.name.lower(): path for path in list_folder(data) if path.is_dir() or path.is_symlink()}
     return next((folders[name] for name in names if name in folders), None)
-
-
-def _true_images(files: Sequence[Path], found: Findings) -> list[Path]:
-    others = [path.name for path in files if path.stem.endswith(NO_IMAGES)]
-    if others:
-        found.notes.append(f"{len(others)} files are neither images nor masks and left out ({shorten(others)})")
-    return [path for path in files if not path.stem.endswith(NO_IMAGES)]
-
-
-def _image_names(files: Sequence[Path]) -> set[str]:
-    return {core for path in files for cores in image_cores(path) for core in cores}
-
-
-def _mask_names(files: Sequence[Path], mask_suffix: str) -> set[str]:
-    """What the images of these masks may be called."""
-    stems = [same_name(path.stem) for path in files]
-    names = {stem.removesuffix(ending) for stem in stems for ending in mask_endings(stem, mask_suffix)}
-    return names if mask_suffix else names | {stem.removeprefix(mask_prefix(stem)) for stem in stems}
-
-
-def _likeness(one: Path, other: Path, root: Path) -> int:
-    """How many words two paths share, less those that only one of them has; words such as images do not count."""
-    left, right = ({w for part in path.relative_to(root).parts for w in words_of(part)} for path in (one, other))
-    left, right = ({word for word in words if not SIDE_WORDS.fullmatch(word)} for words in (left, right))
-    return 2 * len(left & right) - len(left ^ right)
-
-
-def words_of(name: str) -> list[str]:
-    """ISBI2016_Part1_GroundTruth -> isbi2016, part1, ground, truth."""
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", same_name(name))
-    return [word.lower() for word in re.split(r"[^\w]+|_+", apart) if word]

@@ -6,7 +6,7 @@ stack has.
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from training.data.images import read_header
@@ -34,6 +34,14 @@ COMPANIONS = (  # suffixes of files that are meant to lie beside images
     *(".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml", ".md", ".log", ".html", ".pdf", ".zip", ".cache"),
     *(".xlsx", ".names", ".data", ".py", ".sh", ".mat", ".roi"),
 )
+
+
+def true_images(files: Sequence[Path], found: Findings) -> list[Path]:
+    """Without files that are neither image nor mask, which are named."""
+    others = [path.name for path in files if path.stem.endswith(NO_IMAGES)]
+    if others:
+        found.notes.append(f"{len(others)} files are neither images nor masks and left out ({shorten(others)})")
+    return [path for path in files if not path.stem.endswith(NO_IMAGES)]
 
 
 def mask_prefix(stem: str) -> str:
@@ -91,14 +99,19 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
             used |= {path: image for _, path in fitting}
             found.problems.append(f"{image}: it has several masks ({names}); say which counts, as mask_suffix=_seg")
         else:
-            cure = "of the same stem; add it, or say how masks end, as mask_suffix=_seg"
+            ending = next((ending for path in masks if (ending := _further_ending(stem, path))), "_seg")
+            cure = f"of the same stem; add it, or say how masks end, as mask_suffix={ending}"
             rule = f"that ends in {mask_suffix} (mask_suffix)" if mask_suffix else cure
             found.problems.append(f"{image}: there is no mask {rule}{unread.get(stem, '')}")
     noted = further if mask_suffix else used
     _note_further([path for mask in noted for path in further.get(mask, [])], mask_suffix, found)
     rest = [path for path in masks if path not in used]
     known = KNOWN_ENDINGS if mask_suffix else SECOND_ENDINGS
-    others = [path.name for path in rest if path.stem.endswith(known) or (mask_suffix and same_name(path.stem) in seen)]
+    others = [
+        path.name
+        for path in rest
+        if path.stem.endswith(known) or (mask_suffix and _is_of_another_ending(same_name(path.stem), mask_suffix, seen))
+    ]
     if others:
         found.notes.append(f"{len(others)} other masks are left out ({shorten(others)})")
     found.problems += [
@@ -107,6 +120,18 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
         if path.name not in others
     ]
     return endings
+
+
+def _further_ending(image: str, mask: Path) -> str:
+    """What a mask's name adds to an image's, unless that goes on with a number: a1 is not the image of a10_mask."""
+    stem = same_name(mask.stem)
+    ending = stem.removeprefix(image)
+    return "" if ending == stem or ending[:1].isalnum() else ending
+
+
+def _is_of_another_ending(stem: str, mask_suffix: str, images: Container[str]) -> bool:
+    """Whether it is some image's by its beginning, and does not end as the masks that count do."""
+    return not stem.endswith(mask_suffix) and any(stem[:end] in images for end in range(len(stem), 0, -1))
 
 
 def further_masks(images: Sequence[Path], masks: Sequence[Path]) -> dict[Path, list[Path]]:

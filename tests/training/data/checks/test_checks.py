@@ -374,24 +374,61 @@ def test_classes_are_no_error_once_somebody_said_which_are_foreground(tmp_path: 
         assert ERROR not in [found.severity for found in findings(folder, reading)]
 
 
-@pytest.mark.parametrize(
-    ("stems", "rule", "subjects"),
-    [
-        ([f"patient_{k:02d}{eye}" for k in range(12) for eye in "LR"], r"(.+\d)[A-Za-z]$", 12),
-        ([f"slide_{k}_{tile}" for k in range(12) for tile in range(2)], r"(.+\d)[_-]\d+$", 12),
-    ],
-)
-def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(
-    tmp_path: Path, stems: list[str], rule: str, subjects: int
-) -> None:
+NAMES = {  # of 12 subjects with two images each
+    "eyes": [f"patient_{k:02d}{eye}" for k in range(12) for eye in "LR"],
+    "eyes apart": [f"p{k:02d}_{eye}" for k in range(12) for eye in ("L", "R")],
+    "tiles": [f"slide_{k}_{tile}" for k in range(12) for tile in range(2)],
+    "tiles by place": [f"slide{k}_x{x}_y0" for k in range(12) for x in (0, 192)],
+    "slices": [f"Patient{k}-Slice{z:03d}" for k in range(12) for z in range(2)],
+    "sessions": [f"sub-{k:02d}_ses-{z:02d}" for k in range(12) for z in range(2)],
+    "planes": [f"case_{k:03d}_z{z:02d}" for k in range(12) for z in range(2)],
+    "letters": [f"{letter}_{z}" for letter in "ABCDEFGHIJKL" for z in range(2)],
+    "wells": [f"A{k:02d}_s{site}_w1" for k in range(12) for site in range(2)],
+    "days": [f"2020-01-05_mouse{k}_{day}" for k in range(12) for day in range(2)],
+    "frames": [f"video{k}_frame{z:04d}" for k in range(12) for z in range(2)],
+    "hashes": [f"ff{k:02d}b3a5373f_{z:02d}" for k in range(12) for z in range(2)],
+    "a year before": [f"ISBI2016_{k:03d}_{z}" for k in range(12) for z in range(2)],
+}
+
+
+@pytest.mark.parametrize("stems", NAMES.values(), ids=NAMES)
+def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(tmp_path: Path, stems: list[str]) -> None:
     folder = healthy(tmp_path, stems)
     (found,) = findings(folder)
-    assert f"the names look like {subjects} subjects" in found.title
-    assert f"group='{rule}'" in found.meaning
+    assert found.title == "the names look like 12 subjects, but every image is its own group"
+    (rule,) = re.findall(r"group='(.*?)', or", found.meaning)
     images = load_folder(folder, 32, reading=ReadOptions(group=rule))
-    assert len(set(images.groups)) == subjects
+    assert [images.groups.count(group) for group in sorted(set(images.groups))] == [2] * 12
+    assert all(stem.startswith(group) for stem, group in zip(images.stems, images.groups, strict=True))
     assert images.grouped
     assert but_for_size(find_problems(images, split_of(images))) == []
+
+
+@pytest.mark.parametrize(
+    "stems",
+    [
+        [f"img_{k:03d}" for k in range(24)],
+        [f"t{k:03d}" for k in range(24)],
+        [f"{kind} ({k})" for kind in ("benign", "malignant", "normal") for k in range(8)],
+        [f"{kind}_{k}" for kind in ("benign", "malignant", "normal") for k in range(8)],
+        [f"{k * 7919:08x}{k * 104729:08x}" for k in range(24)],
+        [f"{part}/{k}" for part in ("train", "val", "test") for k in range(8)],
+    ],
+)
+def test_names_of_kinds_and_numbers_are_no_subjects(tmp_path: Path, stems: list[str]) -> None:
+    for stem in stems:
+        for side in ("images", "masks"):
+            (tmp_path / side / stem).parent.mkdir(parents=True, exist_ok=True)
+    assert not [found for found in findings(healthy(tmp_path, stems)) if "subjects" in found.title]
+
+
+def test_masks_that_are_all_the_same_say_nothing_of_a_picture(tmp_path: Path) -> None:
+    folder = healthy(tmp_path, STEMS)
+    for stem in STEMS[1:12]:
+        copy(folder, "masks", STEMS[0], stem)
+    (found,) = (one for one in findings(folder) if "same mask" in one.title)
+    assert found.title == "12 of 24 images have one and the same mask"
+    assert "mask_folder=" in found.meaning
 
 
 def test_identical_images_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
@@ -466,7 +503,7 @@ def test_every_kind_of_mask_and_every_note_is_described(tmp_path: Path) -> None:
         "24 images, 12 groups, grey, 48x32 (24); tile to 16x16 pixels, 144 tiles",
         "masks: 0 is background, 255 foreground (20 masks); empty (2 masks); "
         "objects, whose union is foreground (1 mask); all foreground (1 mask); 13.1 % foreground",
-        "note: masks_2nd/ left out",
+        "note: masks_2nd/ (2) left out",
     ]
     assert "masks: foreground is 1; " in describe_data(images, "foreground is 1")[2]
 

@@ -81,7 +81,7 @@ def test_drive_s_truth_is_its_first_observer_and_not_the_field_of_view(tmp_path:
     files = ("images/21_training.tif", "1st_manual/21_manual1.gif", "mask/21_training_mask.gif")
     layout = find_layout(make(tmp_path, *files))
     assert names_of(layout) == {"21_training": "21_manual1.gif"}
-    assert layout.notes == ("mask/ left out",)
+    assert layout.notes == ("mask/ (1) left out",)
 
 
 def test_where_one_split_has_masks_by_hand_a_field_of_view_is_no_mask_of_the_other(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_links_that_lead_nowhere_or_back_do_not_matter_where_nothing_is_looked_f
     for name, target in (("gone", "nowhere"), ("loop", "loop"), ("back", "..")):
         (tmp_path / "notes" / name).symlink_to(target)
     layout = find_layout(tmp_path)
-    assert (names_of(layout), layout.problems, layout.notes) == ({"a": "a.png"}, (), ("notes/ left out",))
+    assert (names_of(layout), layout.problems, layout.notes) == ({"a": "a.png"}, (), ("notes/ (1) left out",))
 
 
 def test_a_folder_below_one_side_only_is_a_problem(tmp_path: Path) -> None:
@@ -182,7 +182,10 @@ def test_side_by_side_two_masks_for_every_image_ask_for_the_suffix(tmp_path: Pat
 
 def test_other_folders_are_named_in_a_note(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "images/a.png", "masks/a.png", "masks_2nd/a.png"))
-    assert (names_of(layout), layout.notes) == ({"a": "a.png"}, ("masks_2nd/ left out",))
+    assert (names_of(layout), layout.notes) == (
+        {"a": "a.png"},
+        ("masks_2nd/ (1) left out; mask_folder=masks_2nd takes masks from there",),
+    )
 
 
 def test_what_systems_hide_and_what_is_no_image_is_passed_over(tmp_path: Path) -> None:
@@ -496,7 +499,8 @@ def test_a_folder_with_two_images_beside_its_mask_is_a_problem(tmp_path: Path) -
 def test_two_folders_of_masks_for_one_of_images_are_a_problem(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "Original/1.png", "GT rater1/1.png", "GT rater2/1.png"))
     assert problem_of(layout).endswith(
-        "Original: several folders hold masks of its images (GT rater1/, GT rater2/); keep the one that counts"
+        "Original: several folders hold masks of the same images (GT rater1/, GT rater2/); say which counts, as "
+        "mask_folder=GT rater1, or whose union counts, as mask_folder=GT rater1,GT rater2"
     )
 
 
@@ -677,7 +681,7 @@ def test_lists_of_names_are_cut_after_five() -> None:
 REAL = {
     "dsb2018_histo": (107, "", 107, ()),
     "dsb2018_fluo": (541, "", 541, ()),
-    "chase_db1": (28, "child", 14, ("masks_2nd/ left out",)),
+    "chase_db1": (28, "child", 14, ("masks_2nd/ (28) left out; mask_folder=masks_2nd takes masks from there",)),
 }
 
 
