@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.data.image_set import ImageSet
-from training.data.layouts.parts import FOLDERS, PARTS, TEST, TRAIN
-from training.data.layouts.tables import read_table
+from training.data.layouts.groups import NAME_COLUMNS, image_stem
+from training.data.layouts.parts import FOLDERS, PARTS, TEST, TRAIN, WORDS
+from training.data.layouts.tables import PART_COLUMNS, read_table
 from training.study.words import shorten
 
 
@@ -49,15 +50,18 @@ def read_parts(path: Path, stems: Sequence[str]) -> tuple[str, ...]:
     Every image of the folder must be in the file, once, and no other; some must train and some test. Raises ValueError.
     """
     rows = read_table(path)
-    if not rows or not {"stem", "part"} <= set(rows[0]):
+    columns = list(rows[0]) if rows else []
+    name, part = (next((one for one in known if one in columns), "") for known in (NAME_COLUMNS, PART_COLUMNS))
+    if not name or not part:
         raise ValueError(
             f"split={path}: it must be a csv with the columns stem and part, one row per image; it has "
-            f"{', '.join(rows[0]) if rows else 'no rows'}"
+            f"{', '.join(columns) or 'no rows'}"
         )
-    known = {row["stem"]: row["part"].lower() for row in rows}
+    said = [(image_stem(row[name], name), WORDS.get(row[part].lower(), "")) for row in rows]
+    known = dict(said)
     for what, wrong in (
-        (f"a part other than {', '.join(PARTS)}", [row["stem"] for row in rows if row["part"].lower() not in PARTS]),
-        ("more than one row", [stem for stem, count in Counter(row["stem"] for row in rows).items() if count > 1]),
+        (f"a part other than {', '.join(PARTS)}", [stem for stem, called in said if not called]),
+        ("more than one row", [stem for stem, count in Counter(stem for stem, _ in said).items() if count > 1]),
         ("a row, but no image in the folder", sorted(known.keys() - set(stems))),
         ("no row", sorted(set(stems) - known.keys())),
     ):

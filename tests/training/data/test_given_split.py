@@ -28,6 +28,12 @@ def test_the_parts_are_those_of_the_file_whatever_the_order_of_its_rows(tmp_path
     assert read_parts(write(tmp_path / "s.csv", rows[::-1], "Stem;Part"), STEMS) == FIRST_8
 
 
+def test_the_csv_of_the_images_may_say_it_in_a_column_of_its_own(tmp_path: Path) -> None:
+    rows = ["pics/a.png,segs/a.png,Training", "pics/b.jpg,segs/b.png,validation", "pics/c.d.tif,segs/c.png,test"]
+    path = write(tmp_path / "pairs.csv", rows, "image,mask,split")
+    assert read_parts(path, ["pics/a", "pics/b", "pics/c.d"]) == ("train", "val", "test")
+
+
 def test_what_validates_is_taken_from_the_training_images_in_whole_groups() -> None:
     val_percent, test_percent = shares(FIRST_8, 10)
     assert (val_percent, test_percent) == (10, 71)
@@ -61,11 +67,11 @@ def test_one_training_image_cannot_validate_as_well() -> None:
     [
         (
             ["a,train"],
-            "image,part",
-            "must be a csv with the columns stem and part, one row per image; it has image, part",
+            "image,use",
+            "must be a csv with the columns stem and part, one row per image; it has image, use",
         ),
         ([], "stem,part", "it has no rows"),
-        (["a,train", "b,training"], "stem,part", "b: a part other than train, val, test"),
+        (["a,train", "b,learning"], "stem,part", "b: a part other than train, val, test"),
         (["a,train", "b,test", "a,test"], "stem,part", "a: more than one row"),
         (["a,train", "b,test", "c,test"], "stem,part", "c: a row, but no image in the folder"),
         (["a,train"], "stem,part", "b: no row"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -25,13 +26,18 @@ def find_by_ids(data: Path, category: str) -> Layout | None:
         return None
     runs = read_runs(table) if table else {}
     labels = choose_runs(runs, category, found)
-    written = 0
-    for folder in ids:
+    written, with_masks = 0, {path.parent for path in ids if (path / "masks").is_dir() or path.name in runs}
+    bare = Counter(path.parent.name for path in ids if path.parent not in with_masks)
+    if bare:
+        shown = ", ".join(f"{name}/: {count}" for name, count in bare.items())
+        found.notes.append(f"{pluralize(bare.total(), 'image')} without masks left out ({shown})")
+    for folder in (path for path in ids if path.parent in with_masks):
         images = list_images(folder / "images")
         masks = list_images(folder / "masks") if (folder / "masks").is_dir() else []
         if len(images) != 1:
             found.problems.append(f"{folder}/images: it holds {len(images)} images; it must hold one")
         elif masks:
+            runs.pop(folder.name, None)
             found.pairs.append(Pair(stem=images[0].stem, image=images[0], mask=ObjectFiles(tuple(masks))))
         elif table and folder.name in runs:
             mask = pick_runs(table, [runs.pop(folder.name)], labels)

@@ -68,7 +68,7 @@ def _group_column(data: Path, name: str) -> dict[str, str]:
     column: dict[str, str] = {}
     names: dict[str, set[str]] = defaultdict(set)
     for row in read_table(table):
-        stem, value = _image_stem(row[key], key), row[name.lower()]
+        stem, value = image_stem(row[key], key), row[name.lower()]
         if column.setdefault(stem, value) != value:
             raise ValueError(f"{table}: {row[key]} is {name} {column[stem]} and {value}; name an image once")
         column[same_name(str(table.parent / stem))] = value
@@ -86,7 +86,7 @@ def find_subject_columns(data: Path) -> tuple[str, ...]:
         subjects = [name for name in columns if name != key and _is_subject(name)]
         rows = read_table(table) if key and subjects else []
         for name in subjects:
-            values = Counter({_image_stem(row[key], key): row[name] for row in rows}.values())
+            values = Counter({image_stem(row[key], key): row[name] for row in rows}.values())
             if len(values) > 1 and max(values.values()) > 1:
                 found[name] = None
     return tuple(found)
@@ -118,7 +118,7 @@ def _tables(data: Path) -> list[Path]:
     return [data] if data.is_file() else list_tables(data, ".csv", ".tsv")
 
 
-def _image_stem(name: str, column: str) -> str:
+def image_stem(name: str, column: str) -> str:
     """As a csv names an image, without the suffix, with slashes."""
     name = same_name(clean_path(name))
     if column in CLASSED:

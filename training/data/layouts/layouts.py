@@ -31,7 +31,7 @@ from training.data.layouts.sides import (
     find_two_folders,
     find_two_stacks,
 )
-from training.data.layouts.tables import find_by_paths, read_json
+from training.data.layouts.tables import find_by_lower_paths, find_by_paths, read_json
 from training.data.layouts.yolo import find_by_yolo
 from training.study.words import pluralize, shorten
 
@@ -93,6 +93,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "", mask_fold
         (find_folder_each, ""),
         (lambda folder: find_siblings(folder, mask_suffix), "mask_suffix"),
         (lambda folder: find_by_rois(folder, category), "category"),
+        (find_by_lower_paths, ""),
     )
     chosen = [name.strip().strip("/\\").replace("\\", "/") for name in mask_folder.split(",") if name.strip()]
     if chosen:

@@ -14,7 +14,7 @@ from training.data.layouts.run_tables import NO_TRUTH, is_run_table
 from training.data.layouts.siblings import find_unnamed_sides
 from training.data.layouts.sides import IMAGE_FOLDERS, MASK_FOLDERS, folder_named
 from training.data.layouts.stems import is_unread
-from training.data.layouts.tables import columns_of
+from training.data.layouts.tables import columns_of, path_columns
 from training.study.words import SHOWN_NAMES, shorten
 
 
@@ -60,7 +60,7 @@ def _holds_masks(table: Path) -> bool:
     if table.suffix.lower() in (ROI, ZIP):
         return holds_selections(table)
     if table.suffix.lower() != ".json":
-        return is_run_table(table) or {"image", "mask"} <= set(columns_of(table))
+        return is_run_table(table) or path_columns(columns_of(table)) is not None
     with table.open("rb") as file:
         head = file.read(1 << 20).replace(b"\0", b"")
     return b'"annotations"' in head or b'"shapes"' in head or b'"images"' in head

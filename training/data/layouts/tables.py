@@ -9,10 +9,19 @@ import io
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.data.layouts.listing import ImageFiles, clean_path, list_images, list_tables, same_name, take_first
+from training.data.layouts.listing import (
+    ImageFiles,
+    clean_path,
+    list_below,
+    list_images,
+    list_tables,
+    same_name,
+    take_first,
+)
 from training.data.layouts.pairs import Findings, Layout, MaskFile, Pair
 from training.study.words import shorten
 
@@ -26,6 +35,17 @@ WINDOWS = "cp1252"
 HEADER_BYTES = 1 << 16
 CSV_BYTES = 1 << 30
 csv.field_size_limit(CSV_BYTES)  # a mask is one field, and Python takes 128 kB by default
+
+
+IMAGE_COLUMNS = (
+    *("image", "image_path", "image_file", "image_filename", "image_file_name", "img", "img_path", "image_name"),
+    *("filename", "file_name", "file_path"),
+)
+MASK_COLUMNS = (
+    *("mask", "mask_path", "mask_file", "mask_filename", "mask_file_name", "mask_name"),
+    *("label_path", "segmentation_path", "annotation_path"),
+)
+PART_COLUMNS = ("part", "split", "subset", "partition")  # train, val or test
 
 
 def find_encoding(data: bytes) -> str:
@@ -110,40 +130,60 @@ def note_encoding(path: Path, found: Findings) -> None:
         found.notes.append(f"{path.name} is not UTF-8; it is read as {WINDOWS}")
 
 
+def path_columns(columns: Sequence[str]) -> tuple[str, str] | None:
+    """Those of a csv that name an image and its mask; None where one is missing."""
+    sides = [[name for name in wanted if name in columns] for wanted in (IMAGE_COLUMNS, MASK_COLUMNS)]
+    return (sides[0][0], sides[1][0]) if all(sides) else None
+
+
 def find_by_paths(data: Path) -> Layout | None:
     """A csv of paths, columns image and mask (and group); the csv itself, or the one in a folder."""
-    found, seen = Findings(), Counter[Path]()
+    found = Findings()
     tables = [data] if data.is_file() else list_tables(data, ".csv", ".tsv")
-    table = take_first([path for path in tables if {"image", "mask"} <= set(columns_of(path))], found)
+    table = take_first([path for path in tables if path_columns(columns_of(path))], found)
     if table is None and data.is_file():
         raise ValueError(f"data={data}: {_why_no_paths(data)}")
-    if table is None:
-        return None
+    return _read_paths(table, table.parent, found) if table else None
+
+
+def find_by_lower_paths(data: Path) -> Layout | None:
+    """The same, of a csv one or two levels lower, as metadata.csv beside the images of train/."""
+    found = Findings()
+    tables = [path for place in list_below(data) for path in list_tables(place, ".csv", ".tsv")]
+    table = take_first([path for path in tables if path_columns(columns_of(path))], found)
+    return _read_paths(table, data, found) if table else None
+
+
+def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
+    """root: the folder whose files may be meant."""
+    sides = path_columns(columns_of(table))
+    assert sides
     note_encoding(table, found)
-    files, elsewhere, listed = ImageFiles(table.parent), 0, set[Path]()
+    files, elsewhere, listed, seen = ImageFiles(root), 0, set[Path](), Counter[Path]()
     for number, row in enumerate(read_table(table), start=2):
         where = f"{table}, line {number}"
-        if not row["image"] or not row["mask"]:
-            found.problems.append(f"{where}: image and mask must both be given")
+        if not row[sides[0]] or not row[sides[1]]:
+            found.problems.append(f"{where}: {' and '.join(sides)} must both be given")
             continue
-        fits = [files.find(row[side], [table.parent]) for side in ("image", "mask")]
-        missing = [str(table.parent / row[side]) for side, fit in zip(("image", "mask"), fits, strict=True) if not fit]
+        fits = [files.find(row[side], [table.parent, root]) for side in sides]
+        missing = [str(table.parent / row[side]) for side, fit in zip(sides, fits, strict=True) if not fit]
         unclear = [fit for fit in fits if len(fit) > 1]
         listed.update(path for fit in fits for path in fit)
         if missing:
             found.problems.append(f"{where}: {', '.join(missing)} does not exist; paths start at the csv's folder")
             continue
         if unclear:
-            names = shorten([str(path.relative_to(table.parent)) for path in unclear[0]])
+            names = shorten([str(path.relative_to(root)) for path in unclear[0]])
             found.problems.append(f"{where}: several files fit ({names}); write the path from the csv's folder")
             continue
         (image,), (mask,) = fits
-        elsewhere += not same_name(str(image)).endswith(same_name(clean_path(row["image"])).removeprefix("./"))
+        given = row[sides[0]]
+        elsewhere += not same_name(str(image)).endswith(same_name(clean_path(given)).removeprefix("./"))
         seen[image] += 1
         if seen[image] > 1:
             found.problems.append(f"{where}: {image} is named a second time; an image has one mask")
         else:
-            stem = _stem(image, table.parent, row["image"])
+            stem = _stem(image, table.parent, given)
             found.pairs.append(Pair(stem=stem, image=image, mask=MaskFile(mask), group=row.get("group", "")))
     if elsewhere:
         found.notes.append(
@@ -152,6 +192,9 @@ def find_by_paths(data: Path) -> Layout | None:
     if not found.pairs and not found.problems:
         raise ValueError(f"{table}: the csv has no rows; each must name an image and a mask")
     _note_unlisted(table, listed, found)
+    part = next((name for name in PART_COLUMNS if name in columns_of(table)), "")
+    if part:
+        found.notes.append(f"column {part} of {table.name} is not used; split={table.name} (with its path) keeps it")
     return found.layout(f"paths in {table.name}")
 
 

@@ -5,11 +5,14 @@ The image's header is read for its size; its pixels are not.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import yaml
 
+from training.data.images import read_header
 from training.data.layouts.categories import Annotated, make_pairs
 from training.data.layouts.listing import list_all_below, list_images, list_tables, same_name
 from training.data.layouts.pairs import FRACTIONS, Findings, Layout
@@ -21,6 +24,7 @@ NAME_FILES = ("classes.txt", "obj.names", "predefined_classes.txt", "_darknet.la
 BOX_NUMBERS = (4, 5)  # centre and size, and a detector's confidence
 MIN_NUMBERS = 6  # three points
 MAX_FRACTION = 1.5  # outlines may leave the image a little; numbers beyond this are no fractions
+RIGHT = 0.05  # cosine of an angle that counts as right: within 3 degrees
 LINE = re.compile(r"\d+(\.0+)?(\s+-?[\d.]+(e[+-]?\d+)?){4,}\s*", re.IGNORECASE)
 
 
@@ -48,7 +52,18 @@ def find_by_yolo(folder: Path, category: str) -> Layout | None:
             background.append(image.name)
         images.append(one)
     found.problems += [f"{path}: there is no image of the same stem" for path in sorted(texts - used)]
-    names = _read_names(places)
+    content = _read_yaml(places)
+    names = _read_names(content, places)
+    if "kpt_shape" in content:
+        found.problems.append(
+            f"{folder}: data.yaml states keypoints (kpt_shape: {content['kpt_shape']}), so its rows are boxes and "
+            "points, no outlines; export the outlines as YOLO segmentation, or as COCO"
+        )
+    if any(one.outlines for one in images) and all(map(_only_rectangles, images)):
+        found.problems.append(
+            f"{folder}: every outline of the set is a rectangle, as of oriented boxes (YOLO-OBB); outline the objects, "
+            "or give masks where rectangles are meant"
+        )
     for one in images:
         one.outlines = [(names.get(label, label), text) for label, text in one.outlines]
         one.bare = [(names.get(label, label), kind) for label, kind in one.bare]
@@ -116,20 +131,43 @@ def _label(text: str) -> str:
     return str(int(float(text)))
 
 
-def _read_names(places: Sequence[Path]) -> dict[str, str]:
-    """Class id -> name, of data.yaml or classes.txt; empty without either."""
+def _only_rectangles(one: Annotated) -> bool:
+    """Whether each outline has four corners, all of them right angles in pixels of the image, which RIGHT tells."""
+    if not one.outlines:
+        return True
+    header = read_header(one.image.read_bytes(), str(one.image))
+    return all(_is_rectangle(json.loads(text)[0], (header.width, header.height)) for _, text in one.outlines)
+
+
+def _is_rectangle(numbers: Sequence[float], size: tuple[int, int]) -> bool:
+    points = np.reshape(numbers, (-1, 2)) * size
+    sides = np.roll(points, -1, axis=0) - points
+    lengths = np.hypot(*sides.T)
+    if len(points) != 4 or not lengths.all():
+        return False
+    cosines = (sides * np.roll(sides, -1, axis=0)).sum(axis=1) / (lengths * np.roll(lengths, -1))
+    return bool((np.abs(cosines) < RIGHT).all())
+
+
+def _read_yaml(places: Sequence[Path]) -> dict[str, Any]:
+    """Of data.yaml; empty without one that states names or keypoints."""
     for path in (path for place in places for path in list_tables(place, ".yaml", ".yml")):
         try:
             content = yaml.safe_load(read_text(path))
         except (yaml.YAMLError, ValueError, OSError) as error:
             raise ValueError(f"{path}: this is no yaml that can be read ({error})") from None
-        names = content.get("names") if isinstance(content, dict) else None
-        if names:
-            return {
-                str(key): str(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names))
-            }
+        if isinstance(content, dict) and content.keys() & {"names", "kpt_shape"}:
+            return content
+    return {}
+
+
+def _read_names(content: Mapping[str, Any], places: Sequence[Path]) -> dict[str, str]:
+    """Class id -> name, of data.yaml or classes.txt; empty without either."""
+    names = content.get("names")
+    if names:
+        return {str(key): str(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names))}
     for path in (path for place in places for path in list_tables(place, ".txt", ".names", ".labels")):
         if path.name.lower() in NAME_FILES:
-            names = [name.strip() for name in read_text(path).splitlines()]
-            return {str(key): name for key, name in enumerate(names) if name}
+            lines = [name.strip() for name in read_text(path).splitlines()]
+            return {str(key): name for key, name in enumerate(lines) if name}
     return {}

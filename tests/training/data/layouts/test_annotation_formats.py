@@ -309,6 +309,24 @@ def test_boxes_of_yolo_are_no_outlines(tmp_path: Path) -> None:
     assert find_layout(tmp_path).problems[0].startswith("2 of 2 annotations have no outline (boxes: 2)")
 
 
+def test_keypoints_of_yolo_are_no_outlines(tmp_path: Path) -> None:
+    """A box and four points of YOLO-pose are as many numbers as six points."""
+    images(tmp_path, "images/a.png")
+    text(tmp_path / "labels/a.txt", "0 0.4 0.8 0.1 0.2 0.3 0.8 0.4 0.7 0.4 0.8 0.4 0.9")
+    text(tmp_path / "data.yaml", "kpt_shape: [4, 2]", "names: [cell]")
+    assert "data.yaml states keypoints (kpt_shape: [4, 2])" in find_layout(tmp_path).problems[0]
+
+
+def test_oriented_boxes_of_yolo_are_no_outlines_and_one_other_outline_tells(tmp_path: Path) -> None:
+    images(tmp_path, "images/a.png", "images/b.png")  # 8 pixels wide and 6 high
+    upright, turned = "0 0.1 0.1 0.5 0.1 0.5 0.4 0.1 0.4", "0 0.375 0.16667 0.625 0.33333 0.5 0.66667 0.25 0.5"
+    text(tmp_path / "labels/a.txt", upright, turned)
+    text(tmp_path / "labels/b.txt")
+    assert "every outline of the set is a rectangle" in find_layout(tmp_path).problems[0]
+    text(tmp_path / "labels/b.txt", "0 0.1 0.1 0.5 0.1 0.6 0.4 0.1 0.4")
+    assert find_layout(tmp_path).problems == ()
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

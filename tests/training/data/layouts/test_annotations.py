@@ -47,6 +47,34 @@ def test_a_csv_of_paths_says_which_mask_and_group(tmp_path: Path, separator: str
     ]
 
 
+@pytest.mark.parametrize(
+    "columns",
+    ["image_path,mask_path", "file_name,mask_file_name", "filename,mask", "Image,Mask", "img_path,label_path"],
+)
+def test_columns_of_paths_have_several_usual_names(tmp_path: Path, columns: str) -> None:
+    make(tmp_path, "i/a.png", "m/x.png")
+    layout = find_layout(table(tmp_path / "t.csv", columns, "i/a.png,m/x.png"))
+    assert [(pair.image, pair.mask) for pair in layout.pairs] == [
+        (tmp_path / "i/a.png", MaskFile(tmp_path / "m/x.png")),
+    ]
+
+
+@pytest.mark.parametrize("start", ["image/", "train/image/"])
+def test_a_csv_of_paths_may_lie_below_and_start_there_or_at_the_top(tmp_path: Path, start: str) -> None:
+    """As metadata.csv beside the images of train/."""
+    make(tmp_path, "train/image/a.png", "train/seen/a_m.png")
+    table(tmp_path / "train/metadata.csv", "file_name,mask_file_name", f"{start}a.png,{start[:-6]}seen/a_m.png")
+    layout = find_layout(tmp_path)
+    assert (layout.name, layout.problems) == ("paths in metadata.csv", ())
+    assert layout.pairs[0].mask == MaskFile(tmp_path / "train/seen/a_m.png")
+
+
+def test_a_column_of_parts_is_named_with_the_option_that_keeps_it(tmp_path: Path) -> None:
+    make(tmp_path, "i/a.png", "m/x.png")
+    layout = find_layout(table(tmp_path / "pairs.csv", "image,mask,split", "i/a.png,m/x.png,train"))
+    assert layout.notes == ("column split of pairs.csv is not used; split=pairs.csv (with its path) keeps it",)
+
+
 def test_images_beside_the_listed_ones_are_counted_and_named(tmp_path: Path) -> None:
     make(tmp_path, "i/a.png", "i/b.png", "i/c.png", "i/d_mask.png", "m/b.png", "m/c.png", "other/e.png")
     path = table(tmp_path / "pairs.csv", "image,mask", "i/b.png,m/b.png", "i/d.png,m/d.png", "i/c.png,i/d_mask.png")

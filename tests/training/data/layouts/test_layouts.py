@@ -312,6 +312,22 @@ def test_ids_without_masks_take_them_from_a_csv_of_run_lengths(tmp_path: Path) -
     assert layout.notes == ("solution.csv names 1 images that are not here (id3)",)
 
 
+def test_kaggle_s_test_images_without_masks_are_left_out_and_counted(tmp_path: Path) -> None:
+    """As the challenge ships: masks and their run lengths for stage1_train, neither for stage1_test."""
+    make(tmp_path, *(f"stage1_train/{k}/{place}/{k}.png" for k in "ab" for place in ("images", "masks")))
+    make(tmp_path, *(f"stage1_test/{k}/images/{k}.png" for k in "cde"))
+    (tmp_path / "stage1_train_labels.csv").write_text("ImageId,EncodedPixels\na,1 2\nb,6 1\n")
+    layout = find_layout(tmp_path)
+    assert [pair.mask for pair in layout.pairs] == [
+        ObjectFiles((tmp_path / f"stage1_train/{k}/masks/{k}.png",)) for k in "ab"
+    ]
+    assert layout.problems == ()
+    assert layout.notes == (
+        "3 images without masks left out (stage1_test/: 3)",
+        "stage1_train_labels.csv left out: masks are taken from elsewhere in the folder",
+    )
+
+
 def test_kaggle_s_sample_submission_is_never_taken_for_masks(tmp_path: Path) -> None:
     make(tmp_path, "train/id1/images/id1.png", "train/id1/masks/p.png", "test/id2/images/id2.png")
     for name, runs in (("stage1_sample_submission", "1 1"), ("stage1_solution", "5 2"), ("stage1_train_labels", "9 9")):
@@ -636,8 +652,8 @@ NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
         "annotations.xml: outlines in xml are not read; export them as COCO, or masks as png",
     ),
     "a csv of other columns": (
-        lambda data: listing(make(data, "a/1.png", "b/1x.png"), "img_path;mask_path\na/1.png;b/1x.png"),
-        "pairs.csv has the columns img_path, mask_path; a csv that lists the files needs the columns image and mask",
+        lambda data: listing(make(data, "a/1.png", "b/1x.png"), "before;after\na/1.png;b/1x.png"),
+        "pairs.csv has the columns before, after; a csv that lists the files needs the columns image and mask",
     ),
     "folders without images": (
         lambda data: hollow(data, "images", "masks"),
