@@ -28,6 +28,7 @@ from training.data.mask_rule import (
     SHOWN_VALUES,
     MaskPlacing,
     MaskRule,
+    show_value,
     show_values,
 )
 from training.data.run_lengths import decode_runs
@@ -157,7 +158,9 @@ def suggest(values: NDArray[np.int32]) -> str:
     shown = show_values([ignored]) if ignored is not None else ""
     ignore = f"ignore_value={shown} (where {shown} means: does not count), " if shown else ""
     if others[-1] >= FIRST_COLOUR:
-        return ignore + "mask_values=ff0000,00ff00 (colours), or mask_threshold=0 (all but black)"
+        colours = ",".join(show_value(value, colour=True) for value in others[others != 0][:2])
+        rest = ", or mask_threshold=0 (all but black)" if 0 in others else ""
+        return ignore + f"mask_values={colours} (which colours are foreground){rest}"
     if len(others) == 2:
         return ignore + f"mask_values={others[0]}, or mask_values={others[1]}"
     middle = int(others[0] + others[-1]) // 2
@@ -188,7 +191,10 @@ def _read_labels(
     labels = turn(labels, turned[placing.orientation]())
     if labels.shape != size:
         (h, w), (mh, mw) = size, labels.shape
-        raise ValueError(f"{path}: image is {h}x{w} but its mask is {mh}x{mw}; they must have the same size")
+        raise ValueError(
+            f"{path}: image is {h}x{w} but its mask is {mh}x{mw}; they must have the same size: give the picture that "
+            "the mask was drawn on, or scale the mask to the nearest pixel"
+        )
     return labels
 
 

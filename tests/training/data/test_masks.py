@@ -65,7 +65,7 @@ def test_touching_objects_are_still_objects() -> None:
         (np.array([[0, 128, 255]]), r"3 values \(0, 128, 255\)", "mask_threshold=127"),
         (np.array([[1, 2]]), r"2 values \(1, 2\)", "mask_values=2"),
         (np.array([[3, 7, 9]]), r"3 values \(3, 7, 9\)", "mask_threshold=3 .all but 3"),
-        (np.array([[0, 0xFF0000, 0x00FF00]]), r"3 values \(000000, 00ff00, ff0000\)", "mask_values=ff0000,00ff00"),
+        (np.array([[0, 0xFF0000, 0x00FF00]]), r"3 values \(000000, 00ff00, ff0000\)", "mask_values=00ff00,ff0000"),
         (np.arange(256).reshape(16, 16), r"256 values \(0, 1, 2, 3, 4, 5, 6, 7, ...\)", "mask_threshold=127"),
     ],
 )

@@ -5,6 +5,7 @@ out.
 """
 
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
@@ -174,7 +175,7 @@ def _unused_subjects(images: ImageSet) -> Finding | None:
         severity=WARNING,
         title=f"the csv has a column that may say which images belong together ({columns}), and it is not used",
         meaning="Images of one patient, slide or animal on two sides of a split make scores too good. Say so: "
-        f"group={images.subject_columns[0]}.",
+        f"group={shlex.quote(images.subject_columns[0])}.",
     )
 
 

@@ -17,6 +17,7 @@ from training.study.words import shorten
 CLASSED = ("imageid_classid", "image_label")  # an image and a class in one, as 0002cc93b.jpg_1
 NAME_COLUMNS = (
     *("stem", "image", "file", "filename", "file_name", "imageid", "image_id", "image_name", "img_id", "img", "id"),
+    "name",  # GlaS
     *CLASSED,
 )
 SUBJECTS = re.compile(

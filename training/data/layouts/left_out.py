@@ -75,7 +75,7 @@ def say_why_nothing(data: Path) -> str:
     if not archives:
         return _say_what_lacks(data)
     shown = shorten([str(path.relative_to(data)) for path in archives])
-    cure = f"unpack them into one folder, or give the one that holds all: data={archives[0]}"
+    cure = "unpack them into one folder, and give that; or give the one that holds all"
     if len(archives) == 1:
         cure = f"give it as data={archives[0]}"
     lacks = "" if archives == found else f"{_say_what_lacks(data)}; "

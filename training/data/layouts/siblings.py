@@ -2,7 +2,9 @@
 masks counts where there are several. Names are read, no picture is.
 """
 
+import os
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -127,12 +129,15 @@ def find_rivals(folders: Sequence[Path], images: Sequence[Path], mask_suffix: st
 
 
 def ask_for_folder(places: Sequence[Path]) -> str:
-    """A problem: several folders hold masks of the same images."""
+    """A problem: several folders hold masks of the same images. The cure names them by what tells them apart, so that
+    it holds for all places where folders are called so.
+    """
     shown = shorten([f"{place}/" for place in places])
-    several = ",".join(str(place) for place in places[:2])
+    common = len(Path(os.path.commonpath(places)).parts)
+    names = ["/".join(place.parts[common:]) or place.name for place in places]
     return (
-        f"several folders hold masks of the same images ({shown}); say which counts, as mask_folder={places[0]}, or "
-        f"whose union counts, as mask_folder={several}"
+        f"several folders hold masks of the same images ({shown}); say which counts, as "
+        f"mask_folder={shlex.quote(names[0])}, or whose union counts, as mask_folder={shlex.quote(','.join(names[:2]))}"
     )
 
 

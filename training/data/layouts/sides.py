@@ -5,8 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.data.layouts.listing import list_below, list_folder, list_folders, list_images, list_images_below
-from training.data.layouts.pairs import Findings, Layout
+from training.data.layouts.listing import (
+    list_below,
+    list_folder,
+    list_folders,
+    list_images,
+    list_images_below,
+    same_name,
+)
+from training.data.layouts.pairs import Findings, Layout, ObjectFiles, Pair
 from training.data.layouts.siblings import ask_for_folder, find_rivals
 from training.data.layouts.stems import (
     KNOWN_ENDINGS,
@@ -40,11 +47,29 @@ def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
         for place in (Path(), *sorted(below))
     ]
     if not any(left and right for left, right in places):
-        return None
+        return _find_object_folders(images, masks)
     for left, right in places:
         endings |= pair_by_stem(true_images(left, found), right, mask_suffix, found)
     _say_rivals(data, images, masks, mask_suffix, found)
     return found.layout(f"{images.name}/ and {masks.name}/, {name_endings(endings)}")
+
+
+def _find_object_folders(images: Path, masks: Path) -> Layout | None:
+    """images/a.png and masks/a/, one file per object. None unless each folder is called after an image."""
+    objects = {same_name(path.name): list_images(path) for path in list_folders(masks)}
+    found = Findings()
+    files = {same_name(path.stem): path for path in true_images(list_images(images), found)}
+    if not objects or not objects.keys() <= files.keys() or not all(objects.values()):
+        return None
+    found.pairs += [
+        Pair(stem=stem, image=files[stem], mask=ObjectFiles(tuple(paths))) for stem, paths in objects.items()
+    ]
+    found.problems += [
+        f"{path}: there is no folder {masks.name}/{stem}/ of its objects; add it, or take the image out"
+        for stem, path in files.items()
+        if stem not in objects
+    ]
+    return found.layout(f"{images.name}/ and {masks.name}/, a folder per image, one file per object")
 
 
 def _say_rivals(data: Path, images: Path, masks: Path, mask_suffix: str, found: Findings) -> None:

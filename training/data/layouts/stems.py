@@ -123,10 +123,12 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
 
 
 def _further_ending(image: str, mask: Path) -> str:
-    """What a mask's name adds to an image's, unless that goes on with a number: a1 is not the image of a10_mask."""
+    """What a mask's name adds to an image's: words, since numbers may be those of objects, or of another image (a1 is
+    not that of a10_mask).
+    """
     stem = same_name(mask.stem)
     ending = stem.removeprefix(image)
-    return "" if ending == stem or ending[:1].isalnum() else ending
+    return "" if ending == stem or ending[:1].isalnum() or not re.search("[^\\W\\d_]", ending) else ending
 
 
 def _is_of_another_ending(stem: str, mask_suffix: str, images: Container[str]) -> bool:

@@ -394,14 +394,14 @@ NAMES = {  # of 12 subjects with two images each
 @pytest.mark.parametrize("stems", NAMES.values(), ids=NAMES)
 def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(tmp_path: Path, stems: list[str]) -> None:
     folder = healthy(tmp_path, stems)
-    (found,) = findings(folder)
+    (found,) = (one for one in findings(folder) if "subjects" in one.title)
     assert found.title == "the names look like 12 subjects, but every image is its own group"
     (rule,) = re.findall(r"group='(.*?)', or", found.meaning)
     images = load_folder(folder, 32, reading=ReadOptions(group=rule))
     assert [images.groups.count(group) for group in sorted(set(images.groups))] == [2] * 12
     assert all(stem.startswith(group) for stem, group in zip(images.stems, images.groups, strict=True))
     assert images.grouped
-    assert but_for_size(find_problems(images, split_of(images))) == []
+    assert not [one for one in find_problems(images, split_of(images)) if "subjects" in one.title]
 
 
 @pytest.mark.parametrize(

@@ -302,6 +302,18 @@ def test_a_folder_an_image_and_a_file_an_object(tmp_path: Path, place: str) -> N
     assert layout.pairs[0].mask == ObjectFiles((masks / "p.png", masks / "q.png"))
 
 
+def test_masks_may_be_a_folder_per_image_with_a_file_per_object(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "images/b.png", "masks/a/0.png", "masks/a/1.png", "masks/b/0.png")
+    layout = find_layout(tmp_path)
+    assert (layout.name, layout.problems) == ("images/ and masks/, a folder per image, one file per object", ())
+    assert [pair.mask for pair in layout.pairs] == [
+        ObjectFiles((tmp_path / "masks/a/0.png", tmp_path / "masks/a/1.png")),
+        ObjectFiles((tmp_path / "masks/b/0.png",)),
+    ]
+    make(tmp_path, "images/c.png")
+    assert problem_of(find_layout(tmp_path)).startswith(f"{tmp_path}/images/c.png: there is no folder masks/c/ of its")
+
+
 def test_ids_without_masks_take_them_from_a_csv_of_run_lengths(tmp_path: Path) -> None:
     make(tmp_path, "train/id1/images/id1.png", "train/id1/masks/p.png", "test/id2/images/id2.png")
     table = tmp_path / "solution.csv"
@@ -516,7 +528,7 @@ def test_two_folders_of_masks_for_one_of_images_are_a_problem(tmp_path: Path) ->
     layout = find_layout(make(tmp_path, "Original/1.png", "GT rater1/1.png", "GT rater2/1.png"))
     assert problem_of(layout).endswith(
         "Original: several folders hold masks of the same images (GT rater1/, GT rater2/); say which counts, as "
-        "mask_folder=GT rater1, or whose union counts, as mask_folder=GT rater1,GT rater2"
+        "mask_folder='GT rater1', or whose union counts, as mask_folder='GT rater1,GT rater2'"
     )
 
 

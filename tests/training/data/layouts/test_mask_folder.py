@@ -78,7 +78,7 @@ def test_of_several_folders_the_union_counts(tmp_path: Path) -> None:
         for place, pixels in (("CXR_png", image), ("ManualMask/leftMask", left), ("ManualMask/rightMask", right)):
             (tmp_path / place).mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(tmp_path / place / f"{stem}.png"), pixels)
-    cure = "whose union counts, as mask_folder=ManualMask/leftMask,ManualMask/rightMask"
+    cure = "whose union counts, as mask_folder=leftMask,rightMask"
     with pytest.raises(UnusableError, match=cure):
         load_folder(tmp_path, 64)
     both = load_folder(tmp_path, 64, reading=ReadOptions(mask_folder="leftMask,rightMask"))
@@ -102,9 +102,21 @@ def test_masks_in_folders_below_masks_are_asked_about_and_one_alone_is_taken(tmp
     assert taken(find_layout(tmp_path), tmp_path) == {str(k): [f"masks/nucleus/{k}.png"] for k in (1, 2)}
     make(tmp_path, "masks/membrane/1.png", "masks/membrane/2.png")
     (problem,) = find_layout(tmp_path).problems
-    assert "say which counts, as mask_folder=masks/membrane, or" in problem
+    assert "say which counts, as mask_folder=membrane, or" in problem
     chosen = find_layout(tmp_path, mask_folder="nucleus")
     assert taken(chosen, tmp_path) == {str(k): [f"masks/nucleus/{k}.png"] for k in (1, 2)}
+
+
+def test_the_cure_holds_for_every_place_where_folders_are_called_so(tmp_path: Path) -> None:
+    """As COVID-QU-Ex: Train/Normal/lung masks, Train/COVID-19/lung masks, ..., each beside infection masks."""
+    kinds, sides = ("Normal", "COVID-19"), ("images", "infection masks", "lung masks")
+    make(tmp_path, *(f"Train/{kind}/{side}/{kind[0]}{k}.png" for kind in kinds for side in sides for k in (1, 2)))
+    problems = find_layout(tmp_path).problems
+    assert len(problems) == 2
+    assert all("say which counts, as mask_folder='infection masks', or" in problem for problem in problems)
+    chosen = taken(find_layout(tmp_path, mask_folder="lung masks"), tmp_path)
+    assert chosen["C2"] == ["Train/COVID-19/lung masks/C2.png"]
+    assert len(chosen) == 4
 
 
 def test_it_says_which_of_two_folders_without_a_word_for_masks_holds_them(tmp_path: Path) -> None:
