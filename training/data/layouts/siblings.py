@@ -43,13 +43,8 @@ def find_siblings(data: Path, mask_suffix: str, chosen: Sequence[str] = ()) -> L
     are called so. Raises ValueError where two folders fit equally well, and for chosen ones that are not there.
     """
     places = {place: files for place in [data, *list_all_below(data, MAX_LEVELS)] if (files := list_images(place))}
-    called = {place: files for place, files in places.items() if is_mask_folder(place.relative_to(data))}
-    masks = {place: files for place, files in places.items() if _is_chosen(place, data, chosen)} if chosen else called
-    missing = [name for name in chosen if not any(_is_chosen(place, data, [name]) for place in masks)]
-    if missing:
-        there = shorten([f"{place.relative_to(data)}/" for place in places if place != data]) or "none"
-        raise ValueError(f"mask_folder={','.join(chosen)}: no folder {missing[0]} holds images; there are {there}")
-    partners = _find_partners(data, places, masks, {*masks, *called}, mask_suffix)
+    masks = _choose_masks(data, places, chosen)
+    partners = _find_partners(data, places, masks, mask_suffix)
     if not partners:
         return None
     found, endings = Findings(), set[str]()
@@ -75,11 +70,25 @@ def find_siblings(data: Path, mask_suffix: str, chosen: Sequence[str] = ()) -> L
     return found.layout(f"{first.relative_to(data)}/ and {side.relative_to(data)}/{more}, {name_endings(endings)}")
 
 
+def _choose_masks(data: Path, places: dict[Path, list[Path]], chosen: Sequence[str]) -> dict[Path, list[Path]]:
+    """The folders of masks: the chosen ones, else those that are called so. Raises ValueError for one that is missing."""
+    if not chosen:
+        return {place: files for place, files in places.items() if is_mask_folder(place.relative_to(data))}
+    masks = {place: files for place, files in places.items() if _is_chosen(place, data, chosen)}
+    missing = [name for name in chosen if not any(_is_chosen(place, data, [name]) for place in masks)]
+    if missing:
+        there = shorten([f"{place.relative_to(data)}/" for place in places if place != data]) or "none"
+        raise ValueError(f"mask_folder={','.join(chosen)}: no folder {missing[0]} holds images; there are {there}")
+    return masks
+
+
 def _find_partners(
-    data: Path, places: dict[Path, list[Path]], masks: dict[Path, list[Path]], no_images: set[Path], mask_suffix: str
+    data: Path, places: dict[Path, list[Path]], masks: dict[Path, list[Path]], mask_suffix: str
 ) -> dict[Path, list[Path]]:
     """The folders of masks of each folder of images."""
-    images = {place: _image_names(files) for place, files in places.items() if place not in no_images}
+    rest = {place: files for place, files in places.items() if place not in masks}
+    not_called = {place: files for place, files in rest.items() if not is_mask_folder(place.relative_to(data))}
+    images = {place: _image_names(files) for place, files in (not_called or rest).items()}
     partners: dict[Path, list[Path]] = defaultdict(list)
     for place, files in masks.items():
         names = _mask_names(files, mask_suffix)

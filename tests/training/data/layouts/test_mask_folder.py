@@ -129,6 +129,11 @@ def test_it_says_which_of_two_folders_without_a_word_for_masks_holds_them(tmp_pa
     assert len(layout.pairs) == 4
 
 
+def test_images_may_lie_in_a_folder_whose_name_sounds_of_masks(tmp_path: Path) -> None:
+    make(tmp_path, "labeled_images/1.png", "labeled_images/2.png", "nuclei/1.png", "nuclei/2.png")
+    assert taken(find_layout(tmp_path, mask_folder="nuclei"), tmp_path)["2"] == ["nuclei/2.png"]
+
+
 def test_mmsegmentation_s_folders_are_known(tmp_path: Path) -> None:
     make(
         tmp_path,
