@@ -71,7 +71,7 @@ def find_siblings(data: Path, mask_suffix: str, chosen: Sequence[str] = ()) -> L
 
 
 def _choose_masks(data: Path, places: dict[Path, list[Path]], chosen: Sequence[str]) -> dict[Path, list[Path]]:
-    """The folders of masks: the chosen ones, else those that are called so. Raises ValueError for one that is missing."""
+    """The folders of masks: the chosen ones, else those that are called so. Raises ValueError where one is missing."""
     if not chosen:
         return {place: files for place, files in places.items() if is_mask_folder(place.relative_to(data))}
     masks = {place: files for place, files in places.items() if _is_chosen(place, data, chosen)}
