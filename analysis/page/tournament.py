@@ -26,6 +26,8 @@ ANSWERS = {  # by the verdict of the first claim
     "undecided": "This table cannot say: against random search with as many trials nothing is decided.",
     "untested": "Nobody played that: {reason}.",
 }
+TOP = 0.1  # of the cells
+WEAK = 0.3  # a rank correlation below it
 LIVE = [*(field.name for field in fields(Comparison)), "holds"]
 ASSESSED = ("verdict", "text", "effect", "low", "high", "p", "p_adjusted", "units")
 
@@ -42,6 +44,9 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float, live: Li
         "share": f"{share:.0%}" if share >= 0.01 else f"{share:.1%}",
         "best": number(board.best),
         "answer": ANSWERS[first.verdict].format(reason=first.text),
+        "lesson": say_lesson(outcome),
+        "way": number(outcome.way, 4),
+        "foresight": say_foresight(board),
         "curves": render(lambda: curves_figure(outcome.curves, board.best), "Dice of the choice by what was spent"),
         "rows": [_row(one) for one in outcome.standings],
         "live_answer": answer_live(live),
@@ -58,6 +63,29 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float, live: Li
     compared = pd.DataFrame([vars(one) | {"holds": one.holds} for one in live.comparisons], columns=LIVE)
     write(out / "live.csv", compared.to_csv(index=False))
     return page
+
+
+def say_lesson(outcome: Outcome) -> str:
+    """In words: who learns what the factors do? Empty where nothing of it is decided."""
+    shown = {one.player: one for one in outcome.standings}
+    decided = {code: outcome.assessments[code].verdict for code in ("tournament.12", "tournament.13")}
+    if "supported" not in decided.values():
+        return ""
+    stages, others = shown["staged_starts"], shown["random"]
+    return (
+        f"What factors do, random trials tell better: of {others.decided:.1f} comparisons that such a replay decides "
+        f"{others.wrong:.0%} are wrong, and of {stages.decided:.1f} that stages decide {stages.wrong:.0%}."
+    )
+
+
+def say_foresight(board: Board) -> str:
+    """In words: does the validation Dice that players see tell what a cell is worth?"""
+    everywhere, best = board.foresight(1.0), board.foresight(TOP)
+    luck = "; there a choice is mostly luck, whoever asks for the trials" if best < WEAK else ""
+    return (
+        f"over all cells, the validation Dice of one training ranks what the other one comes to with r = "
+        f"{number(everywhere, 2)} (Spearman), and among the best tenth of them with r = {number(best, 2)}{luck}."
+    )
 
 
 def answer_live(live: Live) -> str:
@@ -109,6 +137,7 @@ def curves_figure(curves: pd.DataFrame, best: float) -> Figure:
         colour, line = COLOURS[place % len(COLOURS)], LINES[place // len(COLOURS) % len(LINES)]
         axes.plot(curves.index, curves[name], color=colour, linestyle=line, label=label_of(str(name)))
     low = float(curves.iloc[len(curves) // 6].min())  # the first few trials say little, and would take all the room
+    axes.yaxis.set_major_formatter("{x:.3f}")
     axes.set(xlabel="spent, in full trials", ylabel="Dice of the choice", ylim=(low - 0.1 * (best - low), None))
     figure.legend(loc="outside upper left", ncols=2)
     return figure
@@ -120,10 +149,10 @@ def label_of(player: str) -> str:
 
 def _row(one: Standing) -> tuple[str, ...]:
     interval = f"{number(one.low, 2)} to {number(one.high, 2)}" if one.low == one.low and one.low != one.high else DASH
-    scores = (number(value, 2) for value in (one.after_one_pass, one.in_seconds))
+    later = [number(value, 2) for value in (one.after_one_pass, one.in_seconds)]
     wrong = f"{one.wrong:.0%}" if one.wrong == one.wrong else DASH
-    counted = (f"{one.decided:.1f}", wrong)
-    return (label_of(one.player), str(one.replays), number(one.dice), number(one.score, 2), interval, *scores, *counted)
+    first = (label_of(one.player), number(one.dice), number(one.score, 2), interval, f"{one.decided:.1f}", wrong)
+    return (*first, *later, str(one.replays))
 
 
 def _claims(found: dict[str, Assessment]) -> pd.DataFrame:

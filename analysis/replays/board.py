@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.evidence.plays import trial_of
 from training.study.grid import VALUES, Cells
@@ -48,6 +49,17 @@ class Board:
     def best(self) -> float:
         """The Dice of the best cell: known with hindsight alone, and flattered by being the highest of many."""
         return float(self.judged.mean(axis=(1, 2)).max())
+
+    def foresight(self, share: float) -> float:
+        """Of this share of the cells, the best by validation Dice: how well it ranks what the other training comes to on
+        the images that judge. Spearman's rank correlation, the mean over both choosers.
+        """
+        found = []
+        for chooser in range(len(self.seeds)):
+            seen, judged = self.full[:, chooser], self.judged[:, 1 - chooser].mean(axis=1)
+            best = seen >= np.quantile(seen, 1 - share)
+            found.append(stats.spearmanr(seen[best], judged[best]).statistic)
+        return float(np.mean(found))
 
     def score(self, cell: int, seed: int, epochs: int) -> float:
         """What a strategy is told of a trial; `seed` is a place in `seeds`."""

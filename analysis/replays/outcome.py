@@ -35,6 +35,7 @@ class Standing:
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     trials: int  # the budget, in full trials
+    way: float  # Dice of the best cell less that of random search: what a score of 1 is worth
     replays: pd.DataFrame  # one row per replay: player, chooser, decided, wrong, chosen
     curves: pd.DataFrame  # index: full trials spent; column: player; Dice of the choice on the images that judge
     standings: tuple[Standing, ...]  # the best first
@@ -58,9 +59,11 @@ def find_outcome(board: Board, played: Sequence[Played], trials: int) -> Outcome
         name: [judge(board, replays, [one.choices[k] for one in replays]).mean() for k in range(trials)]
         for name, replays in by_player.items()
     }
+    end = judge(board, by_player[BASELINE], [one.choices[-1] for one in by_player[BASELINE]])
     standings = (_standing(name, replays, table) for name, replays in by_player.items())
     return Outcome(
         trials=trials,
+        way=board.best - float(end.mean()),
         replays=pd.DataFrame([{**vars(one), "chosen": one.choices[-1]} for one in played]).drop(columns="choices"),
         curves=pd.DataFrame(curves, index=pd.RangeIndex(1, trials + 1)),
         standings=tuple(sorted(standings, key=lambda one: -one.score)),

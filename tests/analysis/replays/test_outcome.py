@@ -58,6 +58,7 @@ def test_random_search_scores_0_and_the_best_cell_1(board: Board) -> None:
     assert first.score == pytest.approx(1, abs=0.1)  # random search is judged by each image on replays of its own
     assert (last.score, last.low, last.high) == (0, 0, 0)
     assert first.dice == pytest.approx(board.best)
+    assert outcome.way == pytest.approx(board.best - outcome.curves["random"].iloc[-1])
     assert outcome.curves["tpe"].iloc[-1] == pytest.approx(board.best)
     assert outcome.curves["tpe"].iloc[:10].isna().all()
 
@@ -128,3 +129,21 @@ def test_players_that_are_alike_are_told_apart_in_no_more_than_one_of_twenty(boa
         judged = claim.judge([examine(one) for one in contrasts])
         false += 2 * min(judged.p_for, judged.p_against) <= ERROR
     assert false <= 10  # of 100; at 5 % more has a chance of 1 %
+
+
+def test_foresight_is_1_where_a_training_repeats_the_other_and_0_where_cells_are_alike(board: Board) -> None:
+    cells = len(board.cells.trials)
+    worth = np.linspace(0.5, 0.9, cells)
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 1e-3, (cells, 2))
+    same = dataclasses.replace(
+        board, full=np.stack([worth, worth], axis=1), judged=np.repeat(worth, 2 * IMAGES).reshape(cells, 2, IMAGES)
+    )
+    assert same.foresight(1.0) == same.foresight(0.1) == pytest.approx(1)
+    alike = np.where(np.arange(cells) > cells // 2, 0.9, worth)
+    luck = dataclasses.replace(
+        board,
+        full=alike[:, None] + noise,
+        judged=(alike[:, None] + rng.normal(0, 1e-3, (cells, 2)))[:, :, None].repeat(IMAGES, axis=2),
+    )
+    assert abs(luck.foresight(0.1)) < 0.3 < luck.foresight(1.0)
