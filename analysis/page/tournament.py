@@ -44,6 +44,7 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float, live: Li
         "share": f"{share:.0%}" if share >= 0.01 else f"{share:.1%}",
         "best": number(board.best),
         "answer": ANSWERS[first.verdict].format(reason=first.text),
+        "spread": say_spread(outcome),
         "lesson": say_lesson(outcome),
         "way": number(outcome.way, 4),
         "foresight": say_foresight(board),
@@ -63,6 +64,15 @@ def write_page(out: Path, board: Board, outcome: Outcome, share: float, live: Li
     compared = pd.DataFrame([vars(one) | {"holds": one.holds} for one in live.comparisons], columns=LIVE)
     write(out / "live.csv", compared.to_csv(index=False))
     return page
+
+
+def say_spread(outcome: Outcome) -> str:
+    """In words: how far players are from random search at the end, in Dice. Empty where nobody else played."""
+    others = [one for one in outcome.standings if one.low != one.high]
+    if not others:
+        return ""
+    low, high = min(one.low for one in others) * outcome.way, max(one.high for one in others) * outcome.way
+    return f"In Dice, the intervals of all players reach from {number(low)} to {number(high)} beside random search's choice."
 
 
 def say_lesson(outcome: Outcome) -> str:

@@ -51,8 +51,8 @@ class Board:
         return float(self.judged.mean(axis=(1, 2)).max())
 
     def foresight(self, share: float) -> float:
-        """Of this share of the cells, the best by validation Dice: how well it ranks what the other training comes to on
-        the images that judge. Spearman's rank correlation, the mean over both choosers.
+        """Of this share of the cells, the best by validation Dice: how well it ranks what the other training comes to.
+        Spearman's rank correlation with the Dice on the images that judge, the mean over both choosers.
         """
         found = []
         for chooser in range(len(self.seeds)):
