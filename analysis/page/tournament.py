@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.claims.labels import DASH, number
+from analysis.claims.labels import DASH, number, signed
 from analysis.claims.verdicts import Assessment
 from analysis.evidence.files import to_parquet, write
 from analysis.page import exports
@@ -72,7 +72,8 @@ def say_spread(outcome: Outcome) -> str:
     if not others:
         return ""
     low, high = min(one.low for one in others) * outcome.way, max(one.high for one in others) * outcome.way
-    return f"In Dice, the intervals of all players reach from {number(low)} to {number(high)} beside random search's choice."
+    reach = f"{signed(low)} to {signed(high)}"
+    return f"In Dice, the intervals of all players lie within {reach} of random search's choice."
 
 
 def say_lesson(outcome: Outcome) -> str:
