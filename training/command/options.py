@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.command.entry import Parser, user_path, whole_number
-from training.data.layouts.parts import FOLDERS
+from training.data.given_split import FOLDERS
 from training.data.mask_rule import AUTO
 from training.data.read_options import ReadOptions
 from training.study.grid import GRID, NUM_CELLS

@@ -6,9 +6,18 @@ from pathlib import Path
 
 from training.data.image_set import ImageSet
 from training.data.layouts.groups import NAME_COLUMNS, image_stem
-from training.data.layouts.parts import FOLDERS, PARTS, TEST, TRAIN, WORDS
+from training.data.layouts.pairs import Pair
+from training.data.layouts.siblings import words_of
 from training.data.layouts.tables import PART_COLUMNS, read_table
 from training.study.words import shorten
+
+FOLDERS = "folders"  # split: as the folders are called
+TRAIN, VAL, TEST = PARTS = ("train", "val", "test")
+WORDS = {
+    **dict.fromkeys(("train", "training", "tr"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), VAL),
+    **dict.fromkeys(("test", "testing", "ts"), TEST),
+}
 
 
 def given_parts(split: Path | None, images: ImageSet) -> tuple[str, ...]:
@@ -74,3 +83,16 @@ def _require_both(parts: Sequence[str], split: str) -> tuple[str, ...]:
     if missing := [part for part in (TRAIN, TEST) if part not in parts]:
         raise ValueError(f"split={split}: no image has the part {missing[0]}; some must train and some test")
     return tuple(parts)
+
+
+def find_parts(data: Path, pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """train, val or test of each pair, by the folders of its image; "" where none, or more than one, is called so."""
+    root = data if data.is_dir() else data.parent
+    return tuple(_part_of(root, pair.image) for pair in pairs)
+
+
+def _part_of(root: Path, image: Path) -> str:
+    places = image.parent.relative_to(root).parts if image.is_relative_to(root) else ()
+    called = [{WORDS[word] for word in words_of(place) if word in WORDS} for place in places]
+    first = next(filter(None, called), {""})
+    return first.pop() if len(first) == 1 else ""

@@ -20,12 +20,12 @@ from training.data.copies import SIDE, Copies, find_copies, thumbnail
 from training.data.decisions.decisions import Decisions, decide
 from training.data.decisions.set_of_pairs import SetOfPairs
 from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_tiles
+from training.data.given_split import find_parts
 from training.data.image_set import ImageFacts, ImageSet, UnusableError, data_name
 from training.data.images import Header, Pixels, to_channels
 from training.data.layouts.archive import open_archive
 from training.data.layouts.layouts import find_folder, find_groups
 from training.data.layouts.pairs import Layout, Pair, mask_files
-from training.data.layouts.parts import find_parts
 from training.data.mask_rule import AUTO, show_values
 from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts, write_own_masks
 from training.data.read_options import ReadOptions

@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from training.data.given_split import check_folders, given_parts, hint, read_parts
+from training.data.given_split import check_folders, find_parts, given_parts, hint, read_parts
 from training.data.layouts.pairs import MaskFile, Pair
-from training.data.layouts.parts import find_parts
 from training.data.reading import load_folder
 from training.data.split import find_leaks, make_split, shares
 

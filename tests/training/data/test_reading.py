@@ -338,7 +338,7 @@ BAD: dict[str, tuple[Callable[[Path], object], ReadOptions, str]] = {
     "a mask of many colours": (
         mask(np.dstack([levels(0, 255, 0), levels(0, 0, 255), levels(0, 9, 9)])),
         ReadOptions(),
-        r"3 values \(000000, .*mask_values=ff0000",
+        r"3 values \(000000, .*mask_values=0900ff,09ff00 ",
     ),
     "classes numbered like objects": (
         all_masks(levels(0, 1, 2)),
