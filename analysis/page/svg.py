@@ -72,7 +72,7 @@ def shorten(page: str) -> str:
 def _slim(svg: str) -> str:
     """The same picture in a third of the bytes: tenths of a point, styles that recur as classes, no empty groups."""
     svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)  # the page's own
-    svg = re.sub(r"(\d\d\.\d|\b\d\.\d\d)\d+", r"\1", svg).replace("xlink:href", "href")
+    svg = re.sub(r"<[^>]*>", lambda tag: _to_tenths(tag[0]), svg).replace("xlink:href", "href")
     svg = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", svg)
     svg = re.sub(r"\s+", " ", svg).replace("> <", "><")
     svg = re.sub(r'(?<= d=")[MLz\d. -]+(?=")', lambda found: _by_steps(found[0]), svg)
@@ -85,6 +85,11 @@ def _slim(svg: str) -> str:
     svg = re.sub(r' style="([^"]*)"', lambda found: _as_class(found[0], rules.get(found[1])), svg)
     sheet = "".join(f".{name}{{{style}}}" for style, name in rules.items())
     return svg.replace("<defs>", f"<defs><style>{sheet}</style>", 1)
+
+
+def _to_tenths(tag: str) -> str:
+    """Numbers of a tag; those between tags are labels, which say what they say."""
+    return re.sub(r"(\d\d\.\d|\b\d\.\d\d)\d+", r"\1", tag)
 
 
 def _by_steps(path: str) -> str:

@@ -178,3 +178,18 @@ def test_a_path_by_steps_goes_through_the_same_points_in_fewer_bytes() -> None:
         passed.append(here)
     np.testing.assert_allclose(passed, np.concatenate(corners), atol=1e-9)
     assert svg._by_steps("M 44.1 -86.7 L 44.1 -74.1 L 45 -105.25 z") == "M44.1-86.7l0 12.6 .9-31.15z"
+
+
+def test_labels_keep_their_digits_when_a_figure_is_slimmed() -> None:
+    """Coordinates are cut to tenths of a point; a tick of 0.835 was once shown as 0.83."""
+
+    def draw() -> Figure:
+        figure = Figure()
+        axes = figure.subplots()
+        axes.plot([1, 2, 3], [0.8301, 0.8352, 0.8399])
+        axes.set_yticks([0.8325, 0.835, 123.4567], ["0.8325", "0.835", "123.4567"])
+        return figure
+
+    drawn = svg.render(draw, "ticks")
+    assert re.findall(r">(0\.8325|0\.835|123\.4567)</text>", drawn) == ["0.8325", "0.835", "123.4567"]
+    assert not re.search(r'"[^"<>]*\d\d\.\d{3,}[^"<>]*"', drawn)
