@@ -75,3 +75,20 @@ def test_readme_and_docs_say_what_is_kept(standings: pd.DataFrame) -> None:
         short = f"| {name} | "
         assert short not in readme or f"{short}{dice} | {counted}" in readme
     assert f"| {label_of('random')} | " in readme
+
+
+def test_live_plays_come_to_what_is_kept_and_said(board: Board) -> None:
+    """The Dice of six plays of each player is in the table; the interval of their replays is as random as these."""
+    table, docs = read(TABLE), (ROOT / "docs" / "tuning.md").read_text()
+    kept = pd.read_csv(KEPT / "live.csv").set_index("player")
+    judges = table.plays[table.plays["role"] == "judges"].groupby("player")["judge_dice"]
+    assert judges.count().to_dict() == kept["plays"].to_dict() == dict.fromkeys(kept.index, 6)
+    assert judges.mean().to_dict() == pytest.approx(kept["live"].to_dict())
+    for player, row in kept.iterrows():
+        holds = "yes" if row["holds"] else "no: replays say too much"
+        line = f"| {label_of(str(player))} | {row['live']:.3f} | {row['low']:.3f} to {row['high']:.3f} | {holds} |"
+        assert line in docs
+        played = [play(board, str(player), 34, replay) for replay in range(40)]
+        replayed = judge(board, played, [one.choices[-1] for one in played]).mean(axis=1)
+        error = replayed.std(ddof=1) / np.sqrt(len(replayed))
+        assert abs(replayed.mean() - row["replayed"]) < 4 * error
