@@ -59,11 +59,10 @@ def find_outcome(board: Board, played: Sequence[Played], trials: int) -> Outcome
         name: [judge(board, replays, [one.choices[k] for one in replays]).mean() for k in range(trials)]
         for name, replays in by_player.items()
     }
-    end = judge(board, by_player[BASELINE], [one.choices[-1] for one in by_player[BASELINE]])
     standings = (_standing(name, replays, table) for name, replays in by_player.items())
     return Outcome(
         trials=trials,
-        way=board.best - float(end.mean()),
+        way=board.best - float(curves[BASELINE][-1]),
         replays=pd.DataFrame([{**vars(one), "chosen": one.choices[-1]} for one in played]).drop(columns="choices"),
         curves=pd.DataFrame(curves, index=pd.RangeIndex(1, trials + 1)),
         standings=tuple(sorted(standings, key=lambda one: -one.score)),

@@ -8,7 +8,7 @@ from training.data.image_set import ImageSet
 from training.data.layouts.groups import NAME_COLUMNS, image_stem
 from training.data.layouts.pairs import Pair
 from training.data.layouts.siblings import words_of
-from training.data.layouts.tables import PART_COLUMNS, read_table
+from training.data.layouts.tables import PART_COLUMNS, first_of, read_table
 from training.study.words import shorten
 
 FOLDERS = "folders"  # split: as the folders are called
@@ -60,7 +60,7 @@ def read_parts(path: Path, stems: Sequence[str]) -> tuple[str, ...]:
     """
     rows = read_table(path)
     columns = list(rows[0]) if rows else []
-    name, part = (next((one for one in known if one in columns), "") for known in (NAME_COLUMNS, PART_COLUMNS))
+    name, part = first_of(columns, NAME_COLUMNS), first_of(columns, PART_COLUMNS)
     if not name or not part:
         raise ValueError(
             f"split={path}: it must be a csv with the columns stem and part, one row per image; it has "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from training.data.layouts.listing import clean_path, list_tables, same_name
 from training.data.layouts.pairs import SUFFIXES, Layout, Pair
-from training.data.layouts.tables import columns_of, read_table
+from training.data.layouts.tables import columns_of, first_of, read_table
 from training.study.words import shorten
 
 CLASSED = ("imageid_classid", "image_label")  # an image and a class in one, as 0002cc93b.jpg_1
@@ -62,7 +62,7 @@ def _group_column(data: Path, name: str) -> dict[str, str]:
     tables = [table for table in _tables(data) if name.lower() in columns_of(table)]
     if not tables:
         return {}
-    keys = [_first(columns_of(table), NAME_COLUMNS) for table in tables]
+    keys = [first_of(columns_of(table), NAME_COLUMNS) for table in tables]
     table, key = next((pair for pair in zip(tables, keys, strict=True) if pair[1]), (tables[0], ""))
     if not key:
         raise ValueError(f"{table}: it has a column {name}, but none that names the images; call that stem or image")
@@ -83,7 +83,7 @@ def find_subject_columns(data: Path) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for table in _tables(data):
         columns = columns_of(table)
-        key = _first(columns, NAME_COLUMNS)
+        key = first_of(columns, NAME_COLUMNS)
         subjects = [name for name in columns if name != key and _is_subject(name)]
         rows = read_table(table) if key and subjects else []
         for name in subjects:
@@ -126,7 +126,3 @@ def image_stem(name: str, column: str) -> str:
         name = name.rpartition("_")[0]
     path = Path(name)
     return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else name
-
-
-def _first(columns: Sequence[str], wanted: Sequence[str]) -> str:
-    return next((name for name in wanted if name in columns), "")

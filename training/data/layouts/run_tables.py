@@ -20,7 +20,7 @@ from training.data.layouts.listing import (
     take_first,
 )
 from training.data.layouts.pairs import Findings, Layout, Pair, RunLengths
-from training.data.layouts.tables import columns_of, note_encoding, read_size, read_table
+from training.data.layouts.tables import columns_of, first_of, note_encoding, read_size, read_table
 from training.study.words import pluralize, shorten
 
 ID_COLUMNS = ("imageid", "image_id", "img_id", "image_name", "file_name", "filename", "img", "image", "id")
@@ -55,18 +55,18 @@ def find_run_table(folder: Path, found: Findings) -> Path | None:
 
 def is_run_table(path: Path) -> bool:
     columns = columns_of(path)
-    if _first(columns, RUN_COLUMNS) in ("", "annotation", "segmentation"):  # words that other tables use too
-        return bool(_first(columns, RUN_COLUMNS) and _first(columns, (*ID_COLUMNS, *CLASSED_IDS)))
+    if first_of(columns, RUN_COLUMNS) in ("", "annotation", "segmentation"):  # words that other tables use too
+        return bool(first_of(columns, RUN_COLUMNS) and first_of(columns, (*ID_COLUMNS, *CLASSED_IDS)))
     return True
 
 
 def read_runs(path: Path) -> dict[str, Runs]:
     """Of each image id; no texts for an empty mask. Raises ValueError."""
     columns = columns_of(path)
-    name, runs = _first(columns, (*CLASSED_IDS, *ID_COLUMNS)), _first(columns, RUN_COLUMNS)
+    name, runs = first_of(columns, (*CLASSED_IDS, *ID_COLUMNS)), first_of(columns, RUN_COLUMNS)
     if not name:
         raise ValueError(f"{path}: it has run lengths ({runs}) but no column of image ids; name one ImageId")
-    kind = _first(columns, CLASS_COLUMNS)
+    kind = first_of(columns, CLASS_COLUMNS)
     height, width = next((pair for pair in SIZE_COLUMNS if set(pair) <= set(columns)), ("", ""))
     found: dict[str, Runs] = defaultdict(Runs)
     for number, row in enumerate(read_table(path), start=2):
@@ -148,7 +148,3 @@ def note_unused_runs(found: Findings, table: Path, unused: Iterable[str]) -> Non
     names = sorted(unused)
     if names:
         found.notes.append(f"{table.name} names {len(names)} images that are not here ({shorten(names)})")
-
-
-def _first(columns: list[str], wanted: tuple[str, ...]) -> str:
-    return next((name for name in wanted if name in columns), "")

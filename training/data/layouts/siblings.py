@@ -6,12 +6,12 @@ import os
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.data.layouts.listing import list_all_below, list_images, list_images_below, same_name
-from training.data.layouts.pairs import Findings, Layout, MaskFile, ObjectFiles, Pair
+from training.data.layouts.listing import list_all_below, list_images, same_name
+from training.data.layouts.pairs import Findings, Layout, ObjectFiles, Pair, mask_files
 from training.data.layouts.stems import (
     image_cores,
     mask_endings,
@@ -113,23 +113,17 @@ def _join(parts: Sequence[Sequence[Pair]]) -> list[Pair]:
         return list(first)
     masks: dict[tuple[Path, int], list[Path]] = defaultdict(list)
     for pair in (pair for part in parts for pair in part):
-        source = pair.mask
-        masks[pair.image, pair.page] += source.paths if isinstance(source, ObjectFiles) else [_path_of(source)]
+        masks[pair.image, pair.page] += mask_files(pair.mask)
     return [replace(pair, mask=ObjectFiles(tuple(masks[pair.image, pair.page]))) for pair in first]
 
 
-def _path_of(mask: object) -> Path:
-    assert isinstance(mask, MaskFile)
-    return mask.path
-
-
-def find_rivals(folders: Sequence[Path], images: Sequence[Path], mask_suffix: str) -> dict[Path, bool]:
-    """Folders that hold a file for at least half of these images, and whether their names say that those are masks."""
+def find_rivals(folders: Mapping[Path, Sequence[Path]], images: Sequence[Path], mask_suffix: str) -> dict[Path, bool]:
+    """Folders (by their files) that hold one for at least half of these images, and whether their names say masks."""
     names = _image_names(images)
     fits = (
         folder
-        for folder in folders
-        if len(names & _mask_names(list_images_below(folder), mask_suffix)) >= len(images) / 2 > 0
+        for folder, files in folders.items()
+        if len(names & _mask_names(files, mask_suffix)) >= len(images) / 2 > 0
     )
     return {
         folder: is_mask_folder(Path(folder.name)) and not any(map(NO_TRUTH.fullmatch, words_of(folder.name)))

@@ -74,16 +74,16 @@ def _find_object_folders(images: Path, masks: Path) -> Layout | None:
 
 def _say_rivals(data: Path, images: Path, masks: Path, mask_suffix: str, found: Findings) -> None:
     """Name the folders beside them; it is a problem where one may hold the masks that count as well."""
-    others = [path for path in list_folders(data) if path not in (images, masks)]
+    others = {path: list_images_below(path) for path in list_folders(data) if path not in (images, masks)}
     surely = masks.name.lower() in BY_HAND
     rivals = {} if surely else find_rivals(others, list_images_below(images), mask_suffix)
     asked = [path for path, says_masks in rivals.items() if says_masks]
     if asked:
         found.problems.append(f"{images}: {ask_for_folder([Path(path.name) for path in (masks, *asked)])}")
-    counts = {path: len(list_images_below(path)) for path in others if path not in asked}
-    shown = [f"{path.name}/ ({count})" if count else f"{path.name}/" for path, count in counts.items()]
+    left_out = {path: files for path, files in others.items() if path not in asked}
+    shown = [f"{path.name}/ ({len(files)})" if files else f"{path.name}/" for path, files in left_out.items()]
     if shown:
-        takes = next((f"; mask_folder={path.name} takes masks from there" for path in rivals if path not in asked), "")
+        takes = next((f"; mask_folder={path.name} takes masks from there" for path in rivals if path in left_out), "")
         found.notes.append(f"{', '.join(shown)} left out{takes}")
 
 

@@ -130,10 +130,15 @@ def note_encoding(path: Path, found: Findings) -> None:
         found.notes.append(f"{path.name} is not UTF-8; it is read as {WINDOWS}")
 
 
+def first_of(columns: Sequence[str], wanted: Sequence[str]) -> str:
+    """The first wanted name that is among the columns; empty without one."""
+    return next((name for name in wanted if name in columns), "")
+
+
 def path_columns(columns: Sequence[str]) -> tuple[str, str] | None:
     """Those of a csv that name an image and its mask; None where one is missing."""
-    sides = [[name for name in wanted if name in columns] for wanted in (IMAGE_COLUMNS, MASK_COLUMNS)]
-    return (sides[0][0], sides[1][0]) if all(sides) else None
+    image, mask = first_of(columns, IMAGE_COLUMNS), first_of(columns, MASK_COLUMNS)
+    return (image, mask) if image and mask else None
 
 
 def find_by_paths(data: Path) -> Layout | None:
@@ -156,7 +161,8 @@ def find_by_lower_paths(data: Path) -> Layout | None:
 
 def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
     """root: the folder whose files may be meant."""
-    sides = path_columns(columns_of(table))
+    columns = columns_of(table)
+    sides = path_columns(columns)
     assert sides
     note_encoding(table, found)
     files, elsewhere, listed, seen = ImageFiles(root), 0, set[Path](), Counter[Path]()
@@ -192,7 +198,7 @@ def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
     if not found.pairs and not found.problems:
         raise ValueError(f"{table}: the csv has no rows; each must name an image and a mask")
     _note_unlisted(table, listed, found)
-    part = next((name for name in PART_COLUMNS if name in columns_of(table)), "")
+    part = first_of(columns, PART_COLUMNS)
     if part:
         found.notes.append(f"column {part} of {table.name} is not used; split={table.name} (with its path) keeps it")
     return found.layout(f"paths in {table.name}")
