@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # pandas takes a second to import, and --help does without
 
 MODULE = "analysis.tournament"
 ALL, USUAL = "all", "usual"
-SLOW, SLOW_REPLAYS = "gp", 50  # a replay takes a minute, those of all others less than a second
+SLOW, SLOW_REPLAYS = "gp", 200  # a replay takes a quarter of a minute, those of all others less than a second
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

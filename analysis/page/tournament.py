@@ -77,10 +77,9 @@ def say_spread(outcome: Outcome) -> str:
 
 
 def say_lesson(outcome: Outcome) -> str:
-    """In words: who learns what the factors do? Empty where nothing of it is decided."""
+    """In words: who learns what the factors do? Empty unless it is decided both how much and how often wrongly."""
     shown = {one.player: one for one in outcome.standings}
-    decided = {code: outcome.assessments[code].verdict for code in ("tournament.12", "tournament.13")}
-    if "supported" not in decided.values():
+    if any(outcome.assessments[code].verdict != "supported" for code in ("tournament.12", "tournament.13")):
         return ""
     stages, others = shown["staged_starts"], shown["random"]
     return (

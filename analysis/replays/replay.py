@@ -17,7 +17,6 @@ from training.study.players import begin
 from training.study.trial import Trial
 
 NONE = -1  # no cell: no trial in full is finished yet
-CHUNK = 10  # replays that a process is given at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,7 @@ def play_all(board: Board, trials: int, replays: Mapping[str, int], workers: int
     """So many replays of each player, as they come; on so many processes."""
     wanted = [(player, replay) for player, count in replays.items() for replay in range(count)]
     with ProcessPoolExecutor(workers, initializer=_start, initargs=(board, trials)) as pool:
-        yield from pool.map(_play, wanted, chunksize=CHUNK)
+        yield from pool.map(_play, wanted)
 
 
 _board: tuple[Board, int]

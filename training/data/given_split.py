@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.data.image_set import ImageSet
-from training.data.layouts.groups import NAME_COLUMNS, image_stem
+from training.data.layouts.groups import image_stem
 from training.data.layouts.pairs import Pair
 from training.data.layouts.siblings import words_of
-from training.data.layouts.tables import PART_COLUMNS, first_of, read_table
+from training.data.layouts.tables import NAME_COLUMNS, PART_COLUMNS, first_of, read_table
 from training.study.words import shorten
 
 FOLDERS = "folders"  # split: as the folders are called

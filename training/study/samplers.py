@@ -4,16 +4,20 @@ Told are all results at once, before each question; the sampler's own seed follo
 study in memory is enough: MLflow's storage for Optuna reads every trial again at each suggestion.
 """
 
+import contextlib
 import functools
 import warnings
 from typing import Any
 
 import optuna
+from threadpoolctl import threadpool_limits
 
 from training.study.space import SPACE, Factor, Rate, Space, choose, point_of, seed_of, to_digits
 from training.study.trial import Trial
 from training.study.winning import Results, mean_score
 
+GAUSSIAN_PROCESS = "gp"
+ONE_THREAD = 1  # its matrices are small: two threads take twice as long, and beside other processes four times
 STARTUP = 10  # random trials before the first that is chosen
 
 
@@ -34,15 +38,16 @@ class Sampled:
                 self.told.add(trial)
                 self.study.add_trial(as_finished(trial, score, self.space))
         self.study.sampler = self._sampler(seed_of(self.base, number))
-        asked = self.study.ask()
-        chosen = choose(functools.partial(_ask, asked), self.space)
+        with threadpool_limits(ONE_THREAD) if self.name == GAUSSIAN_PROCESS else contextlib.nullcontext():
+            asked = self.study.ask()
+            chosen = choose(functools.partial(_ask, asked), self.space)
         self.study.tell(asked, state=optuna.trial.TrialState.FAIL)  # it is told, finished, with its result
         return self.base.replace(**chosen)
 
     def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            if self.name == "gp":
+            if self.name == GAUSSIAN_PROCESS:
                 return optuna.samplers.GPSampler(seed=seed, n_startup_trials=STARTUP)
             return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True)
 

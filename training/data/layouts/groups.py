@@ -11,15 +11,9 @@ from pathlib import Path
 
 from training.data.layouts.listing import clean_path, list_tables, same_name
 from training.data.layouts.pairs import SUFFIXES, Layout, Pair
-from training.data.layouts.tables import columns_of, first_of, read_table
+from training.data.layouts.tables import CLASSED_IDS, NAME_COLUMNS, columns_of, first_of, read_table
 from training.study.words import shorten
 
-CLASSED = ("imageid_classid", "image_label")  # an image and a class in one, as 0002cc93b.jpg_1
-NAME_COLUMNS = (
-    *("stem", "image", "file", "filename", "file_name", "imageid", "image_id", "image_name", "img_id", "img", "id"),
-    "name",  # GlaS
-    *CLASSED,
-)
 SUBJECTS = re.compile(
     r"(patient|subject|case|slide|animal|mouse|rat|fish|embryo|donor|plate|well|person|participant|child|individual"
     r"|specimen|biopsy|wsi|volume|scan|series|sequence|video|experiment|study)s?(id|no|nr|num|number|name|code)?"
@@ -122,7 +116,7 @@ def _tables(data: Path) -> list[Path]:
 def image_stem(name: str, column: str) -> str:
     """As a csv names an image, without the suffix, with slashes."""
     name = same_name(clean_path(name))
-    if column in CLASSED:
+    if column in CLASSED_IDS:
         name = name.rpartition("_")[0]
     path = Path(name)
     return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else name

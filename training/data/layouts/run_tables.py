@@ -20,11 +20,17 @@ from training.data.layouts.listing import (
     take_first,
 )
 from training.data.layouts.pairs import Findings, Layout, Pair, RunLengths
-from training.data.layouts.tables import columns_of, first_of, note_encoding, read_size, read_table
+from training.data.layouts.tables import (
+    CLASSED_IDS,
+    NAME_COLUMNS,
+    columns_of,
+    first_of,
+    note_encoding,
+    read_size,
+    read_table,
+)
 from training.study.words import pluralize, shorten
 
-ID_COLUMNS = ("imageid", "image_id", "img_id", "image_name", "file_name", "filename", "img", "image", "id")
-CLASSED_IDS = ("imageid_classid", "image_id_class_id", "image_label", "image_class")  # 0002cc93b.jpg_1
 RUN_COLUMNS = (
     *("encodedpixels", "encoded_pixels", "rle", "rle_mask", "mask_rle", "annotation", "segmentation", "encoding"),
     *("rle_encoding", "rles"),
@@ -56,14 +62,14 @@ def find_run_table(folder: Path, found: Findings) -> Path | None:
 def is_run_table(path: Path) -> bool:
     columns = columns_of(path)
     if first_of(columns, RUN_COLUMNS) in ("", "annotation", "segmentation"):  # words that other tables use too
-        return bool(first_of(columns, RUN_COLUMNS) and first_of(columns, (*ID_COLUMNS, *CLASSED_IDS)))
+        return bool(first_of(columns, RUN_COLUMNS) and first_of(columns, NAME_COLUMNS))
     return True
 
 
 def read_runs(path: Path) -> dict[str, Runs]:
     """Of each image id; no texts for an empty mask. Raises ValueError."""
     columns = columns_of(path)
-    name, runs = first_of(columns, (*CLASSED_IDS, *ID_COLUMNS)), first_of(columns, RUN_COLUMNS)
+    name, runs = first_of(columns, NAME_COLUMNS), first_of(columns, RUN_COLUMNS)
     if not name:
         raise ValueError(f"{path}: it has run lengths ({runs}) but no column of image ids; name one ImageId")
     kind = first_of(columns, CLASS_COLUMNS)

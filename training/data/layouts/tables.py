@@ -36,11 +36,12 @@ HEADER_BYTES = 1 << 16
 CSV_BYTES = 1 << 30
 csv.field_size_limit(CSV_BYTES)  # a mask is one field, and Python takes 128 kB by default
 
-
 IMAGE_COLUMNS = (
     *("image", "image_path", "image_file", "image_filename", "image_file_name", "img", "img_path", "image_name"),
     *("filename", "file_name", "file_path"),
 )
+CLASSED_IDS = ("imageid_classid", "image_id_class_id", "image_label", "image_class")  # 0002cc93b.jpg_1
+NAME_COLUMNS = ("stem", *IMAGE_COLUMNS, "file", "imageid", "image_id", "img_id", *CLASSED_IDS, "id", "name")
 MASK_COLUMNS = (
     *("mask", "mask_path", "mask_file", "mask_filename", "mask_file_name", "mask_name"),
     *("label_path", "segmentation_path", "annotation_path"),

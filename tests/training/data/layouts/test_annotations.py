@@ -260,7 +260,7 @@ def test_a_row_may_be_longer_than_python_s_usual_limit(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         (("ImageId,EncodedPixels",), r"t\.csv: the csv has no rows"),
-        (("name,rle", "a,1 2"), r"t\.csv: it has run lengths \(rle\) but no column of image ids; name one ImageId"),
+        (("who,rle", "a,1 2"), r"t\.csv: it has run lengths \(rle\) but no column of image ids; name one ImageId"),
     ],
 )
 def test_a_csv_of_run_lengths_that_cannot_be_used_is_refused(
