@@ -5,7 +5,7 @@ Read from the same files in the same way as the set was, one at a time. What bec
 
 from dataclasses import dataclass
 
-from training.data.image_set import ImageSet
+from training.data.image_set import ImageSet, UnusableError
 from training.data.images import Pixels
 from training.data.layouts.pairs import Pair
 from training.data.read_options import ReadOptions
@@ -42,8 +42,10 @@ def find_originals(images: ImageSet, reading: ReadOptions) -> Originals:
     layout = detect_layout(images.path, reading).layout
     if tuple(pair.stem for pair in layout.pairs) != images.stems:
         raise ValueError(f"data={images.path}: its files changed since they were read; start again")
-    headers, _ = survey(images.path, layout)
-    decisions = decide_set(images.path, layout.pairs, headers, reading, tentative=False)
+    seen = survey(layout)
+    if seen.problems:
+        raise UnusableError(images.path, seen.problems)
+    decisions = decide_set(images.path, layout.pairs, seen.headers, reading, tentative=False)
     return Originals(
-        images=images, pairs=layout.pairs, reader=PairReader(headers=headers, reading=reading, decisions=decisions)
+        images=images, pairs=layout.pairs, reader=PairReader(headers=seen.headers, reading=reading, decisions=decisions)
     )

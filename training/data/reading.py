@@ -18,7 +18,7 @@ import psutil
 
 from training.data.copies import SIDE, Copies, find_copies, thumbnail
 from training.data.decisions.decisions import Decisions, decide
-from training.data.decisions.set_of_pairs import SetOfPairs
+from training.data.decisions.set_of_pairs import SetOfPairs, in_parallel
 from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_tiles
 from training.data.given_split import find_parts
 from training.data.image_set import ImageFacts, ImageSet, UnusableError, data_name
@@ -87,14 +87,17 @@ def load_detected(
     """As `load_folder`, where the layout was recognized before, by the same options."""
     data, layout = found.data, found.layout
     groups = find_groups(found.folder, layout.pairs, _given(reading.group))
-    headers, contents = survey(data, layout)
+    seen = survey(layout)
+    headers = seen.headers
+    if seen.problems:
+        raise UnusableError(data, [*seen.problems, *_find_damaged(data, layout, headers, reading)])
     images = [headers[pair.image] for pair in layout.pairs]
     frame = make_frame(fit, image_size, [(header.height, header.width) for header in images])
     counts = [num_tiles(header.height, header.width, frame) for header in images]
     channels = 1 if all(header.grey for header in images) or reading.one_channel else 3
     shape = (sum(counts), frame.height, frame.width, channels)
     _check_memory(data, shape, len(layout.pairs))
-    key = _key(layout, contents, frame, reading, tentative)
+    key = _key(layout, seen.contents, frame, reading, tentative)
     entry = find_entry(key)
     if entry is None:
         decisions = decide_set(data, layout.pairs, headers, reading, tentative)
@@ -148,10 +151,10 @@ def _prepare(
     reader = PairReader(headers=headers, reading=reading, decisions=decisions)
 
     def work(index: int) -> ImageFacts | str:
-        try:
-            image, mask, facts = reader.read(pairs[index])
-        except (ValueError, OSError) as error:
-            return reason(pairs[index].image, error)
+        read = _try_to_read(reader, pairs[index])
+        if isinstance(read, str):
+            return read
+        image, mask, facts = read
         tiles = slice(ends[index] - counts[index], ends[index])
         images[tiles] = frame_image(to_channels(image, shape[3]), frame)
         masks[tiles] = frame_mask(mask, frame)
@@ -188,6 +191,24 @@ def _prepare(
         copies = {"copies": [dataclasses.asdict(found) for found in search.copies]}
         decided = {"notes": decisions.notes, "range_max": decisions.range_max, "crops_searched": search.crops_searched}
         write_facts(folder, kept | copies | decided)
+
+
+def _try_to_read(reader: PairReader, pair: Pair) -> tuple[Pixels, Pixels, ImageFacts] | str:
+    """As `PairReader.read`, or what is wrong."""
+    try:
+        return reader.read(pair)
+    except (ValueError, OSError) as error:
+        return reason(pair.image, error)
+
+
+def _find_damaged(data: Path, layout: Layout, headers: Mapping[Path, Header], reading: ReadOptions) -> list[str]:
+    """What is wrong with the pairs whose headers are right, so that nothing waits until the others are mended."""
+    pairs = tuple(pair for pair in layout.pairs if {pair.image, *mask_files(pair.mask)} <= headers.keys())
+    if not pairs:
+        return []
+    decisions = decide_set(data, pairs, headers, reading, tentative=True)
+    reader = PairReader(headers=headers, reading=reading, decisions=decisions)
+    return [found for found in in_parallel(lambda pair: _try_to_read(reader, pair), pairs) if isinstance(found, str)]
 
 
 def decide_set(

@@ -2,16 +2,23 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from training.data.decisions.set_of_pairs import in_parallel
-from training.data.image_set import UnusableError
 from training.data.images import Header, read_header
 from training.data.layouts.pairs import Layout, mask_files
 
 
-def survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, str]]:
-    """The header and the hash of every file. Raises UnusableError."""
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    headers: dict[Path, Header]  # of the files that can be used, as far as their headers tell
+    contents: dict[Path, str]  # hashes
+    problems: list[str]  # of the others
+
+
+def survey(layout: Layout) -> Survey:
+    """The header and the hash of every file."""
 
     def look(path: Path) -> tuple[str, Header | str]:
         try:
@@ -25,14 +32,10 @@ def survey(data: Path, layout: Layout) -> tuple[dict[Path, Header], dict[Path, s
     seen = dict(zip(files, in_parallel(look, files), strict=True))
     problems = [found for _, found in seen.values() if isinstance(found, str)]
     headers = {path: found for path, (_, found) in seen.items() if isinstance(found, Header)}
-    problems += [
-        f"{path}: the file holds {header.pages} pages or frames where one is meant; give one page per file"
-        for path, header in headers.items()
-        if header.pages > 1 and uses[path] == 1
-    ]
-    if problems:
-        raise UnusableError(data, problems)
-    return headers, {path: content for path, (content, _) in seen.items()}
+    for path in [path for path, header in headers.items() if header.pages > 1 and uses[path] == 1]:
+        pages = headers.pop(path).pages
+        problems.append(f"{path}: the file holds {pages} pages or frames where one is meant; give one page per file")
+    return Survey(headers=headers, contents={path: content for path, (content, _) in seen.items()}, problems=problems)
 
 
 def reason(path: Path, error: Exception) -> str:

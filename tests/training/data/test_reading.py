@@ -154,6 +154,17 @@ def test_all_files_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None
         load_folder(folder, 32)
 
 
+def test_what_only_pixels_tell_is_named_beside_what_headers_tell(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "cells")
+    (folder / "images" / "a01.png").write_bytes(b"")
+    write(folder / "masks" / "a02.png", DISC[:20])
+    truncate(folder, "masks/a03.png")
+    with pytest.raises(UnusableError) as caught:
+        load_folder(folder, 32)
+    named = zip(("a01.png: ", "a02.png: ", "a03.png: "), caught.value.problems, strict=True)
+    assert all(name in problem for name, problem in named)
+
+
 def test_masks_of_bools_that_tifffile_wrote_are_not_inverted_and_it_is_said(tmp_path: Path) -> None:
     plain = load_checked(make_folder(tmp_path / "cells"))
     for path in sorted((tmp_path / "cells" / "masks").iterdir()):
