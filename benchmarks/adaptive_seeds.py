@@ -78,7 +78,7 @@ def uniform(world: World, seeds: int) -> tuple[dict[str, Assessment], int]:
 def adaptive(world: World, first: int, wanted: int, trials: int) -> tuple[dict[str, Assessment], int]:
     """Seeds where verdicts are open, until so many claims are decided, or within so many trials."""
     table = world.table[world.table["seed"] < first]
-    each = {claim.code: assess(claim, table) for claim in world.claims}
+    each = {claim.code: assess(claim, table, goes_on=True) for claim in world.claims}
     while True:
         found = among_all(each)
         share = share_decided(found)

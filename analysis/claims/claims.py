@@ -12,6 +12,6 @@ CLAIMS: tuple[Claim, ...] = (*optimizers.CLAIMS, *schedulers.CLAIMS, *regulariza
 ALL_CLAIMS: tuple[Claim, ...] = (*CLAIMS, *extensions.CLAIMS, *default_rates.CLAIMS)
 
 
-def check_claims(table: pd.DataFrame) -> dict[str, Assessment]:
-    """Every claim on one table, published or measured, judged among all of them; by code."""
-    return assess_all(ALL_CLAIMS, table)
+def check_claims(table: pd.DataFrame, *, goes_on: bool = False) -> dict[str, Assessment]:
+    """Every claim on one table, published or measured, judged among all of them; by code. goes_on: as of `assess`."""
+    return assess_all(ALL_CLAIMS, table, goes_on=goes_on)

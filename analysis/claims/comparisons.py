@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.claims.contrasts import difference, examine, two_sided
 from analysis.claims.labels import value_label
+from analysis.claims.looks import first_look
 from analysis.claims.rows import ALL_DATA
 from analysis.claims.stats import holm
 from training.study.studies import Study
@@ -35,8 +36,10 @@ def compare_with_reference(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
 
     With its 95 % interval over seeds (Student's t), the seeds in which it is above 0, trials of either value that
     collapsed or diverged, and the p value of the mean being 0, as it is and after Holm over the factor's values. Rows
-    validated on their training images are left out. A learning-rate search compares nothing.
+    validated on their training images are left out, and so are seeds that were added while verdicts were open: a table
+    that grows until it decides does so too often. A learning-rate search compares nothing.
     """
+    trials = first_look(trials)
     rows = trials[(trials["study"] == study.name) & (trials["train_percent"] != ALL_DATA)]
     tables = [] if study.search_lr else [_compare(rows, factor, study) for factor in study.scientific]
     found = [table for table in tables if len(table)]

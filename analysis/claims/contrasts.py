@@ -1,8 +1,9 @@
 """Contrasts: the numbers that claims are about, once per unit, and what a sample of them says of their mean.
 
 A unit is a seed on one fold of one data set. Within a unit, a contrast is a mean over settings (optimizers, amounts of
-data), so what a setting adds is no noise. A run that diverged counts at the floor of its score: it happened. Published
-rows do not know their seed, so all of them are one unit. Nothing here knows a claim or a study.
+data), so what a setting adds is no noise. A run that diverged counts as Dice 0: it happened; it has no other score.
+Where runs are missing that a contrast is about, it says what hinders it from deciding anything. Published rows do not
+know their seed, so all of them are one unit. Nothing here knows a claim or a study.
 """
 
 import math
@@ -16,11 +17,14 @@ from scipy import optimize, special, stats
 
 from analysis.claims.labels import value_label
 from training.study.intervals import LEVEL, MIN_UNITS, mean_interval
+from training.study.words import pluralize, shorten
 
 UNIT = ("data_digest", "fold", "seed")
 POWER = 0.8
 SMALLEST = 0.01  # Dice: the smallest effect of interest, where no reason says otherwise
 ALIKE = 1e-12  # standard error: below it all units have one value
+MOST = 0.5  # share of a side's runs: where more of both sides collapsed or diverged, neither learned
+NO_FLOOR = ("loss", "roughness", "fall_from_best", "epochs_to_converge", "epochs_to_target")  # how such scores end
 INF = math.inf
 ABOVE, BELOW = (0.0, INF), (-INF, 0.0)
 
@@ -37,6 +41,7 @@ class Contrast:
     unit: str = "Dice"
     group: tuple[str, ...] = ()  # for claims of the kind `one of these, for each of those`
     dropped: int = 0  # units that lack some of the rows
+    hindrances: tuple[str, ...] = ()  # why it decides nothing, whatever its units say
     of_what: str = "seed"  # what a unit is, beside its fold and data set
 
 
@@ -94,9 +99,9 @@ def _p_above(mean: Any, error: Any, units: int, bound: float) -> Any:
     """One-sided p value of Student's t: small where the true mean surely lies above `bound`."""
     if math.isinf(bound):
         return 1.0 if bound > 0 else 0.0
-    alike = error <= ALIKE  # t has no spread to divide by
+    alike = error <= ALIKE  # t has no spread to divide by: the sign test
     p = special.stdtr(units - 1, (bound - mean) / np.where(alike, 1.0, error))
-    return np.where(alike, np.where(mean > bound + 1e-9, 0.0, 1.0), p)
+    return np.where(alike, np.where(mean > bound + 1e-9, 0.5**units, 1.0), p)
 
 
 def two_sided(contrast: Contrast) -> float:
@@ -129,21 +134,48 @@ def by_unit(rows: pd.DataFrame, settings: Sequence[str], score: str = "val_dice"
     return found.unstack(list(settings)) if settings else found.to_frame()  # noqa: PD010 - it is grouped already
 
 
+def by_fold(per_unit: pd.Series) -> pd.Series:
+    """The mean over a fold's seeds: a unit is a fold."""
+    data_and_fold = per_unit.index.str.rsplit(" ", n=1).str[0]
+    found = per_unit.groupby(data_and_fold, sort=False).mean()
+    return found.set_axis(found.index.str.replace(r" (\S+)$", r" all \1", regex=True))
+
+
 def at_floor(rows: pd.DataFrame, score: str) -> pd.Series:
-    """A score, where a run that diverged has the worst there is: Dice 0, all of its epochs, else the largest seen."""
-    worst: Any = 0.0
-    if score.endswith(("loss", "roughness", "fall_from_best")):
-        worst = rows[score].max()
-    elif score in ("epochs_to_converge", "epochs_to_target"):
-        worst = rows["epochs"]
-    return rows[score].where(~rows["diverged"], worst)
+    """A score, where a run that diverged has Dice 0; and of a score without a worst value, such as a loss, none."""
+    return rows[score].where(~rows["diverged"], math.nan if score.endswith(NO_FLOOR) else 0.0)
 
 
-def complete(values: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The units that have every setting, and how many have not; settings that most units lack are left out first."""
+def complete(values: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The units that have every setting, and what a contrast of them should know of the others.
+
+    Settings that most units lack are left out first, unless nothing is left then; a contrast without them is about
+    something else, so it is hindered.
+    """
     kept = values.dropna(axis="columns", thresh=max(1, math.ceil(len(values) / 2)))
-    whole = kept.dropna()
-    return whole, len(kept) - len(whole)
+    whole = (values if kept.empty else kept).dropna()
+    lost = [_name(values.columns.names, column) for column in values.columns if column not in kept.columns]
+    hindrances = (f"most seeds lack {shorten(lost)}",) if lost else ()
+    return whole, {"dropped": len(values) - len(whole), "hindrances": hindrances}
+
+
+def _name(settings: Sequence[Any], column: Any) -> str:
+    """A column of `by_unit` in words."""
+    values = column if isinstance(column, tuple) else (column,)
+    return " with ".join(
+        value_label(name, value) if name else "a score" for name, value in zip(settings, values, strict=True)
+    )
+
+
+def _hindrances(sides: Sequence[pd.DataFrame], score: str) -> tuple[str, ...]:
+    """What the runs themselves say: these diverged and have no such score, or neither side learned."""
+    found = []
+    diverged = sum(int(rows["diverged"].sum()) for rows in sides)
+    if diverged and score.endswith(NO_FLOOR):
+        found.append(f"{pluralize(diverged, 'run')} diverged and {'have' if diverged > 1 else 'has'} no such score")
+    if all((rows["diverged"] | rows["collapsed"]).mean() > MOST for rows in sides):
+        found.append("most runs collapsed or diverged on both sides")
+    return tuple(found)
 
 
 def difference(
@@ -155,8 +187,13 @@ def difference(
     **known: Any,
 ) -> list[Contrast]:
     """The mean over settings of `left` less `right`: one contrast, or none where no unit has both."""
-    values, dropped = complete(by_unit(left, settings, score) - by_unit(right, settings, score))
-    return contrast(words, values.mean(axis="columns"), dropped=dropped, **known) if values.size else []
+    sides = by_unit(left, settings, score), by_unit(right, settings, score)
+    shared = sides[0].columns.intersection(sides[1].columns)  # one side may have been tried in more settings
+    values, gaps = complete(sides[0][shared] - sides[1][shared])
+    failures = _hindrances([left, right], score)
+    gaps["hindrances"] += failures
+    per_unit = values.mean(axis="columns")
+    return [Contrast(words=words, per_unit=per_unit, **gaps, **known)] if failures or values.size else []
 
 
 def against_each(
@@ -183,8 +220,10 @@ def level(
     """The mean over settings of a score itself: one contrast, or none."""
     if rows.empty:
         return []
-    values, dropped = complete(by_unit(rows, settings, score))
-    known = {"smallest": 0.0, "is_difference": False, "dropped": dropped, **known}
+    values, gaps = complete(by_unit(rows, settings, score))
+    if score.endswith(NO_FLOOR):
+        gaps["hindrances"] += _hindrances([rows], score)
+    known = {"smallest": 0.0, "is_difference": False, **gaps, **known}
     return contrast(words, values.mean(axis="columns"), **known) if values.size else []
 
 

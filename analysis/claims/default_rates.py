@@ -1,5 +1,7 @@
 """Claims of our own on what the 2020 report did not ask: what a learning rate of its own is worth to an optimizer."""
 
+from typing import Any
+
 import pandas as pd
 
 from analysis.claims.contrasts import by_unit, complete, contrast, spread_values
@@ -8,17 +10,17 @@ from analysis.claims.verdicts import Basis, claim
 from training.study.studies import DEFAULT_LRS
 
 
-def _own_and_default(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Val Dice at the optimizers' own rates and at their defaults, a row per unit; units dropped.
+def _own_and_default(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Val Dice at the optimizers' own rates and at their defaults, a row per unit; and the gaps of `complete`.
 
     An optimizer whose own rate is the default has one row, which stands for both.
     """
     is_default = rows["lr"] == rows["optimizer"].map(DEFAULT_LRS)
     default = by_unit(rows[is_default], ["optimizer"])
     tuned = by_unit(rows[~is_default], ["optimizer"]).reindex(index=default.index, columns=default.columns)
-    both, dropped = complete(pd.concat({"own": tuned.fillna(default), "default": default}, axis="columns"))
+    both, gaps = complete(pd.concat({"own": tuned.fillna(default), "default": default}, axis="columns"))
     own: pd.DataFrame = both.xs("own", axis="columns")  # type: ignore[assignment]
-    return own, both.xs("default", axis="columns"), dropped  # type: ignore[return-value]
+    return own, both.xs("default", axis="columns"), gaps  # type: ignore[return-value]
 
 
 @claim(
@@ -30,8 +32,8 @@ def own_rate_pays(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "default_rates")
     if rows.empty:
         return Basis(missing="the study default_rates was not run")
-    own, default, dropped = _own_and_default(rows)
-    found = contrast("own rate less default", (own - default).mean(axis="columns"), dropped=dropped)
+    own, default, gaps = _own_and_default(rows)
+    found = contrast("own rate less default", (own - default).mean(axis="columns"), **gaps)
     return Basis(contrasts=found, rows=rows)
 
 
@@ -46,9 +48,9 @@ def defaults_set_apart(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "default_rates")
     if rows["optimizer"].nunique() < 2:
         return Basis(missing="no two optimizers were run at both rates")
-    own, default, dropped = _own_and_default(rows)
+    own, default, gaps = _own_and_default(rows)
     spread = spread_values(default) - spread_values(own)
-    found = contrast("variance, defaults less own rates", spread, dropped=dropped, smallest=0.0, unit="Dice squared")
+    found = contrast("variance, defaults less own rates", spread, **gaps, smallest=0.0, unit="Dice squared")
     return Basis(contrasts=found, rows=rows)
 
 

@@ -49,7 +49,7 @@ def no_common_rate(findings: Sequence[Finding]) -> Judgement:
 )
 def own_learning_rate(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "learning_rate", lr=DECADES)
-    values, dropped = complete(by_unit(rows, ["loss", "optimizer", "lr"]))
+    values, gaps = complete(by_unit(rows, ["loss", "optimizer", "lr"]))
     cells: list[Any] = list(values.columns)
     found = [
         one
@@ -59,7 +59,7 @@ def own_learning_rate(table: pd.DataFrame) -> Basis:
             f"{value_label('optimizer', name)}, {value_label('loss', loss)}, at {other:g} less at {common:g}",
             values[loss, name, other] - values[loss, name, common],
             group=(loss, f"{common:g}"),
-            dropped=dropped,
+            **gaps,
         )
     ]
     if not found or rows.groupby("loss")["optimizer"].nunique().min() < 2:
@@ -82,10 +82,10 @@ def own_learning_rate(table: pd.DataFrame) -> Basis:
 def adam_most_sensitive(table: pd.DataFrame) -> Basis:
     names = ("adam", "rmsprop", "sgd")
     rows = select_rows(table, "learning_rate", lr=DECADES, optimizer=names)
-    values, dropped = complete(by_unit(rows, ["optimizer", "lr"]))
+    values, gaps = complete(by_unit(rows, ["optimizer", "lr"]))
     if set(values.columns.get_level_values("optimizer")) < set(names):
         return Basis(missing="Adam, RMSprop and SGD were not all tried at the same rates")
-    known: dict[str, Any] = {"dropped": dropped, "smallest": 0.0, "unit": "Dice squared"}
+    known: dict[str, Any] = gaps | {"smallest": 0.0, "unit": "Dice squared"}
     adam, *others = (spread_values(values[[name]]) for name in names)
     found = [
         one

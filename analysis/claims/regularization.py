@@ -145,14 +145,14 @@ def dropout_hurts_with_data(table: pd.DataFrame) -> Basis:
     missing = Basis(missing="dropout was not compared at two amounts of data")
     if control.empty or dropped.empty:
         return missing
-    lost, left_out = complete(by_unit(control, ["train_percent"]) - by_unit(dropped, ["train_percent"]))
+    lost, gaps = complete(by_unit(control, ["train_percent"]) - by_unit(dropped, ["train_percent"]))
     percents = sorted(lost.columns)
     if len(percents) < 2:
         return missing
     growth = lost[percents[-1]] - lost[percents[0]]
     words = f"lost at {percents[-1]:.0f} % less at {percents[0]:.0f} %"
     text = "Dice lost: " + ", ".join(f"{lost[percent].mean():.3f} at {percent:.0f} %" for percent in percents)
-    found = contrast(words, growth, dropped=left_out, claimed=ABOVE)
+    found = contrast(words, growth, claimed=ABOVE, **gaps)
     caveats = confounders(control, dropped, ["train_percent"], "dropout")
     return Basis(contrasts=found, rows=pd.concat([control, dropped]), text=text, caveats=caveats)
 

@@ -43,9 +43,8 @@ def describe_rows(rows: pd.DataFrame) -> list[str]:
         return []
     caveats = []
     if lost := int(rows["diverged"].sum()):
-        caveats.append(
-            f"{lost} of {pluralize(len(rows), 'run')} diverged, and {'count' if lost > 1 else 'counts'} as Dice 0"
-        )
+        counted = "they count" if lost > 1 else "it counts"
+        caveats.append(f"{lost} of {pluralize(len(rows), 'run')} diverged: as Dice {counted} 0")
     if empty := int((rows["collapsed"] & ~rows["diverged"]).sum()):
         caveats.append(f"{pluralize(empty, 'run')} collapsed: no better than a mask that is all foreground or none")
     return caveats

@@ -11,7 +11,9 @@ from analysis.claims.contrasts import (
     Finding,
     against_each,
     difference,
+    examine,
 )
+from analysis.claims.findings import describe_finding
 from analysis.claims.labels import value_label
 from analysis.claims.optimizers import LITTLE_DATA
 from analysis.claims.rows import confounders, select_rows
@@ -129,7 +131,10 @@ def _plateau_over_others(rows: pd.DataFrame, settings: list[str]) -> Basis:
     if len(found) < len(others):
         return Basis(missing="plateau was not run beside both step and none")
     caveats = confounders(plateau, rows[rows["scheduler"] != "plateau"], settings, "scheduler")
-    return Basis(contrasts=found, rows=rows, caveats=caveats)
+    tails = against_each(rows, "scheduler", "plateau", others, settings, score="tail_val_dice")
+    shown = ", ".join(describe_finding(examine(tail)) for tail in tails)
+    text = f"in the last tenth of the epochs, where none is chosen: {shown}" if tails else ""
+    return Basis(contrasts=found, rows=rows, text=text, caveats=caveats)
 
 
 def _none_less_each(table: pd.DataFrame, score: str, **factors: Any) -> Basis:

@@ -7,6 +7,7 @@ claim.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -35,8 +36,13 @@ def merge(by_set: Sequence[Sequence[Contrast]]) -> list[Contrast]:
                 found[key] = one
             else:
                 units = pd.concat([known.per_unit, one.per_unit])
-                found[key] = replace(known, per_unit=units, dropped=known.dropped + one.dropped)
+                found[key] = replace(known, per_unit=units, **_gaps(known, one))
     return list(found.values())
+
+
+def _gaps(one: Contrast, other: Contrast) -> dict[str, Any]:
+    hindrances = tuple(dict.fromkeys([*one.hindrances, *other.hindrances]))
+    return {"dropped": one.dropped + other.dropped, "hindrances": hindrances}
 
 
 def merge_notes(notes: Mapping[str, Sequence[str]]) -> list[str]:

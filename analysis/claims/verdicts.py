@@ -43,7 +43,7 @@ class Assessment:
     verdict: Verdict
     text: str  # the evidence in words
     effect: float = math.nan  # of the contrast on which the claim depends most
-    low: float = math.nan  # its 95 % interval (Student's t over units)
+    low: float = math.nan  # its 95 % interval (Student's t over units); of several looks, over all of them
     high: float = math.nan
     p: float = math.nan  # of deciding at all; the claim by itself
     p_adjusted: float = math.nan  # among all claims of the page
@@ -105,14 +105,15 @@ def claim(
     return lambda read: Claim(code, sentence, rule, read, judge or all_of_them, unit)
 
 
-def assess(claim: Claim, table: pd.DataFrame) -> Assessment:
+def assess(claim: Claim, table: pd.DataFrame, *, goes_on: bool = False) -> Assessment:
     """One claim by itself on a tidy table: false in at most ERROR of the cases in which it decides wrongly.
 
     Where seeds were added while verdicts were open, it is looked at as often as it was then (looks.py); what counts is
-    the look that decides it most surely or, where none does, the last one.
+    the look that decides it most surely or, where none does, the last one. goes_on: seeds will be added where it stays
+    open, so that the first look has to be paid for already.
     """
     table = table.drop(columns=list(NOT_READ), errors="ignore")
-    if not has_looks(table):
+    if not goes_on and not has_looks(table):
         return _look_at(claim, table)
     first = first_look(table)
     read = _read(claim, first)
@@ -135,16 +136,19 @@ def _look_at(claim: Claim, table: pd.DataFrame, number: int = 0) -> Assessment:
     findings, unit = [examine(contrast, share) for contrast in read.contrasts], unit_words(read.contrasts)
     units = min(finding.units for finding in findings)
     judged = claim.judge(findings)
-    p = min(1.0, 2 * min(judged.p_for, judged.p_against) / share)
+    hindrances = list(dict.fromkeys(one for contrast in read.contrasts for one in contrast.hindrances))
+    p_for, p_against = (1.0 if hindrances else min(1.0, 2 * p / share) for p in (judged.p_for, judged.p_against))
+    p = p_against if p_against <= ERROR else min(p_for, p_against)
     shown = judged.depends_on
     if shown.contrast.unit != claim.unit:
         shown = next((finding for finding in findings if finding.contrast.unit == claim.unit), shown)
-    caveats = [*disagreements(findings, names_by_digest(table)), *read.caveats, *describe_rows(read.rows)]
+    caveats = [f"not decided: {hindrance}" for hindrance in hindrances]
+    caveats += [*disagreements(findings, names_by_digest(table)), *read.caveats, *describe_rows(read.rows)]
     if dropped := max(contrast.dropped for contrast in read.contrasts):
         caveats.append(f"left out: {count_units(dropped, unit)} without all of the rows")
     words = [describe(findings, shown, units, unit), *([read.text] if read.text else [])]
     return Assessment(
-        verdict=_verdict(judged.p_for, judged.p_against, p),
+        verdict=_verdict(p_for, p_against),
         text="; ".join(words),
         effect=shown.effect,
         low=shown.low,
@@ -194,9 +198,9 @@ def _of_study(claim: Claim, table: pd.DataFrame) -> list[str]:
     return [*edge_caveats(rows), *([left_out] if (rows["train_percent"] == ALL_DATA).any() else [])]
 
 
-def assess_all(claims: Iterable[Claim], table: pd.DataFrame) -> dict[str, Assessment]:
+def assess_all(claims: Iterable[Claim], table: pd.DataFrame, *, goes_on: bool = False) -> dict[str, Assessment]:
     """All claims of a page: what decides by itself but not among so many is undecided, and says so; by code."""
-    return among_all({claim.code: assess(claim, table) for claim in claims})
+    return among_all({claim.code: assess(claim, table, goes_on=goes_on) for claim in claims})
 
 
 def among_all(found: dict[str, Assessment]) -> dict[str, Assessment]:
@@ -215,7 +219,10 @@ def among_all(found: dict[str, Assessment]) -> dict[str, Assessment]:
     return judged
 
 
-def _verdict(p_for: float, p_against: float, p: float) -> Verdict:
-    if p > ERROR:
-        return "undecided"
-    return "supported" if p_for < p_against else "contradicted"
+def _verdict(p_for: float, p_against: float) -> Verdict:
+    """Of two-sided p values. Against comes first: what is surely too small to be worth the name is contradicted, though
+    it may surely lie on the claim's side of 0.
+    """
+    if p_against <= ERROR:
+        return "contradicted"
+    return "supported" if p_for <= ERROR else "undecided"

@@ -67,7 +67,7 @@ class Decision:
     def look(self) -> tuple[pd.DataFrame, Assessments]:
         """What is there, and what it decides, among all claims as on the page."""
         table = self.load()
-        return table, check_claims(table)
+        return table, check_claims(table, goes_on=True)
 
     def load(self) -> pd.DataFrame:
         found = from_store(self.digest, "")

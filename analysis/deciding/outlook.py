@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.claims.contrasts import POWER, Finding, p_values
+from analysis.claims.contrasts import POWER, Contrast, Finding, p_values
 from analysis.claims.looks import share_of, up_to
 from analysis.claims.verdicts import ERROR, Assessment, Claim
 from training.study.intervals import MIN_UNITS
@@ -43,7 +43,7 @@ def foresee(
     """
     ahead = [(number, seeds) for number, seeds in enumerate(up_to(MAX_SEEDS, first), start=1) if number > found.looks]
     known = pd.concat([one.contrast.per_unit for one in found.findings], axis="columns", join="inner").to_numpy()
-    if len(known) < MIN_UNITS or not ahead:
+    if len(known) < MIN_UNITS or not ahead or not all(_grows(one.contrast) for one in found.findings):
         return Outlook((), ())
     drawn = _draw(known, ahead[-1][1] * folds - len(known), rng)
     is_decided, chances = np.zeros(DRAWS, dtype=bool), []
@@ -52,6 +52,11 @@ def foresee(
         is_decided |= p <= ERROR * decided
         chances.append(float(is_decided.mean()))
     return Outlook(tuple(seeds for _, seeds in ahead), tuple(chances))
+
+
+def _grows(contrast: Contrast) -> bool:
+    """Whether further seeds are further units, and may decide."""
+    return contrast.of_what == "seed" and not contrast.hindrances
 
 
 def _draw(known: np.ndarray, more: int, rng: np.random.Generator) -> np.ndarray:

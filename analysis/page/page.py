@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.claims import ALL_CLAIMS, check_claims
+from analysis.claims.looks import has_looks
 from analysis.claims.sets import split_sets
 from analysis.evidence import evidence, files, snapshot, store
 from analysis.evidence.evidence import Evidence
@@ -112,6 +113,7 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
         "set_names": list(by_name),
         "sets": found.sets,
         "units": sets.units_of(trials),
+        "has_looks": has_looks(trials),
         "claims_by_set": sets.claims_by_set(trials, measured, by_set),
         "other_champions": [(one, chapters.describe_params(one.params)) for one in found.other_champions],
         "promote": PROMOTE,

@@ -27,6 +27,7 @@ ANSWERS = {  # by the verdict of the first claim
     "untested": "Nobody played that: {reason}.",
 }
 TOP = 0.1  # of the cells
+FEWEST = 50  # cells among the best, below which a correlation of theirs says nothing
 WEAK = 0.3  # a rank correlation below it
 LIVE = [*(field.name for field in fields(Comparison)), "holds"]
 ASSESSED = ("verdict", "text", "effect", "low", "high", "p", "p_adjusted", "units")
@@ -89,12 +90,16 @@ def say_lesson(outcome: Outcome) -> str:
 
 
 def say_foresight(board: Board) -> str:
-    """In words: does the validation Dice that players see tell what a cell is worth?"""
+    """In words: does the validation Dice that players see tell what a cell is worth? Empty of too few cells to tell."""
+    cells = TOP * len(board.cells.trials)
+    if cells < FEWEST:
+        return ""
     everywhere, best = board.foresight(1.0), board.foresight(TOP)
     luck = "; there a choice is mostly luck, whoever asks for the trials" if best < WEAK else ""
     return (
         f"over all cells, the validation Dice of one training ranks what the other one comes to with r = "
-        f"{number(everywhere, 2)} (Spearman), and among the best tenth of them with r = {number(best, 2)}{luck}."
+        f"{number(everywhere, 2)} (Spearman), and among the best tenth, {cells:.0f} of them, with r = "
+        f"{number(best, 2)}{luck}."
     )
 
 

@@ -6,6 +6,7 @@ Masks in, ModelScores out. Nothing here loads a network, and nothing here choose
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from statistics import fmean
@@ -23,7 +24,7 @@ from training.data.images import Pixels, otsu_mask, to_channels
 from training.data.originals import Originals
 from training.data.own_size import THRESHOLD
 from training.network.metrics import Counts, Scores, concatenate, count, dice_per_image, pool, score
-from training.study.intervals import MIN_UNITS, mean_interval
+from training.study.intervals import MIN_UNITS, t_value
 
 Predict = Callable[[Pixels], Pixels]  # an image (h, w, c) -> its mask (h, w) of 0 and 1
 CHAMPION, OTSU, CEILING = "champion", "otsu", "ceiling"
@@ -190,16 +191,19 @@ def interval_over_groups(values: Sequence[float], groups: Sequence[str]) -> tupl
     """95 % interval of the mean over images, Student's t over their groups; nan of fewer than MIN_UNITS groups.
 
     A group's images are alike, so it counts as one: by the mean of its images, where all groups are of one size. Where
-    they are not, each weighs by its images (a ratio estimator: Cochran 1977, Sampling Techniques), so that the
-    interval lies around the mean over images.
+    they are not, each weighs by its images, and its part of the error is what the mean moves by when it is left out
+    (the jackknife: Cochran 1977, Sampling Techniques); for a group that holds most images pulls the mean to itself.
     """
-    if len(set(groups)) < MIN_UNITS:
+    sizes = Counter(groups)
+    if len(sizes) < MIN_UNITS:
         return math.nan, math.nan
-    mean, num_groups = fmean(values), len(set(groups))
-    shares = dict.fromkeys(groups, 0.0)
+    mean = fmean(values)
+    moves = dict.fromkeys(sizes, 0.0)
     for value, group in zip(values, groups, strict=True):
-        shares[group] += (value - mean) * num_groups / len(values)
-    return mean_interval([mean + share for share in shares.values()])
+        moves[group] += (value - mean) / (len(values) - sizes[group])
+    error = math.sqrt((len(sizes) - 1) / len(sizes) * sum(move**2 for move in moves.values()))
+    reach = t_value(len(sizes)) * error
+    return mean - reach, mean + reach
 
 
 def choose_side(candidate: Candidate) -> bool:

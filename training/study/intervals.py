@@ -17,5 +17,10 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float
     if len(sample) < 2:
         return math.nan, math.nan
     error = sample.std(ddof=1) / math.sqrt(len(sample))
-    reach = float(special.stdtrit(len(sample) - 1, (1 + level) / 2) * error)
+    reach = t_value(len(sample), level) * error
     return float(sample.mean()) - reach, float(sample.mean()) + reach
+
+
+def t_value(units: int, level: float = LEVEL) -> float:
+    """Of so many units: standard errors on either side of their mean that its interval spans (Student's t)."""
+    return float(special.stdtrit(units - 1, (1 + level) / 2))

@@ -77,7 +77,8 @@ def is_better(challenger: Repeats, incumbent: Repeats) -> bool:
 def find_consistent(cells: Mapping[Cell, Repeats], winner: Cell) -> Cell | None:
     """The cell of the smallest sd over seeds, of those that the winner is better than by no more than noise.
 
-    Of equals the one of the higher mean. None where the winner itself has fewer than MIN_UNITS seeds.
+    Compared are the seeds that all of them have: of equal cells the one with the fewest would look steadiest. Of equals
+    the one of the higher mean. None where the winner itself has fewer than MIN_UNITS seeds.
     """
     if len(cells[winner]) < MIN_UNITS:
         return None
@@ -86,7 +87,10 @@ def find_consistent(cells: Mapping[Cell, Repeats], winner: Cell) -> Cell | None:
         for cell, repeats in cells.items()
         if cell == winner or (len(repeats) >= MIN_UNITS and not is_better(cells[winner], repeats))
     ]
-    scores = {cell: [mean_score([dice]) for dice in cells[cell].values()] for cell in level}
+    shared = set(cells[winner]).intersection(*(cells[cell] for cell in level))
+    if len(shared) < MIN_UNITS:
+        return winner
+    scores = {cell: [mean_score([cells[cell][one]]) for one in sorted(shared)] for cell in level}
     return min(level, key=lambda cell: (stdev(scores[cell]), -fmean(scores[cell])))
 
 

@@ -154,7 +154,7 @@ def test_a_run_that_diverged_counts_as_dice_0() -> None:
     one = found("optimizers.2", rows)
     assert one.effect == pytest.approx((4 * -0.6 + 0.22 + 0.18) / 6)
     assert one.verdict == "undecided"
-    assert "4 of 12 runs diverged, and count as Dice 0" in one.caveats
+    assert "4 of 12 runs diverged: as Dice they count 0" in one.caveats
 
 
 def test_both_means_one_by_one() -> None:

@@ -147,6 +147,18 @@ def test_the_interval_over_groups_holds_the_true_mean_95_times_in_100() -> None:
     assert held["images"] / 400 < 0.8
 
 
+@pytest.mark.parametrize("sizes", [(18, 1, 1), (30, 2, 2, 2), (20, *[1] * 9)], ids=str)
+def test_a_group_that_holds_most_images_does_not_hide_its_own_error(sizes: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    groups = [str(group) for group, size in enumerate(sizes) for _ in range(size)]
+    held = 0
+    for _ in range(400):
+        shift = rng.normal(0, 0.05, len(sizes))
+        low, high = interval_over_groups([0.8 + shift[int(group)] + rng.normal(0, 0.03) for group in groups], groups)
+        held += low <= 0.8 <= high
+    assert held / 400 > 0.87, "with each group's plain residual it was about a half"
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("new_store")
 def test_every_promotion_that_read_the_same_test_images_is_counted(candidate: Candidate) -> None:

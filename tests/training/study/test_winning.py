@@ -116,6 +116,11 @@ def test_the_most_consistent_cell_is_the_steadiest_of_those_that_noise_keeps_fro
     assert find_consistent({name: cells[name] for name in ("highest", "worse", "lucky")}, "highest") == "highest"
 
 
+def test_cells_with_more_seeds_are_compared_on_those_that_all_have() -> None:
+    cells = {"highest": cell(0.80, 0.81, 0.80, 0.70, 0.90), "fewer": cell(0.79, 0.81, 0.80)}
+    assert find_consistent(cells, "highest") == "highest", "of as many seeds it is the steadier one"
+
+
 def test_a_seed_that_diverged_makes_a_cell_unsteady() -> None:
     cells = {"highest": cell(0.7, 0.9, 0.8), "half": cell(0.79, math.nan, 0.79)}
     assert find_consistent(cells, "highest") == "highest"
