@@ -91,6 +91,14 @@ def test_where_no_seed_was_added_nothing_is_paid() -> None:
     assert plain.p < assess(adam_beats_sgd(), made_up(adam, sgd, first=5)).p
 
 
+def test_where_seeds_will_be_added_the_first_look_is_paid_for() -> None:
+    rng = np.random.default_rng(0)
+    table = made_up(0.71 + rng.normal(0, 0.02, 6), 0.7 + rng.normal(0, 0.02, 6), first=6)
+    plain, first = (assess(adam_beats_sgd(), table, goes_on=goes_on) for goes_on in (False, True))
+    assert first.p == pytest.approx(min(1.0, plain.p / share_of(1)))
+    assert first.low < plain.low
+
+
 @pytest.mark.parametrize("claim", ALL_CLAIMS, ids=lambda claim: claim.code)
 def test_a_claim_rests_on_no_row_that_it_does_not_name(claim: Claim) -> None:
     """What gets further seeds is what it names: if it read others, too, it would wait for them in vain."""
