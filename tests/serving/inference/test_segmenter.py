@@ -110,6 +110,19 @@ def test_a_model_of_tiles_sees_an_image_at_its_own_resolution(stored: Path, tmp_
         assert segmenter.probability(noise(height, width)).shape == (height, width)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_model_of_wide_images_takes_square_and_tall_ones(stored: Path, tmp_path: Path, precision: str) -> None:
+    """Which get as many pixels as they need: more than the frame has."""
+    frame = {"fit": "resize", "image_size": 64, "height": 48, "width": 64}
+    folder = changed(stored, tmp_path / "wide", frame=frame, precision=precision)
+    segmenter, other = Segmenter(folder), Segmenter(folder, "cpu")
+    for height, width in ((150, 200), (200, 200), (200, 150), (1, 1), (150, 200)):
+        found = segmenter.probability(noise(height, width))
+        assert found.shape == (height, width)
+        if precision == "fp32":
+            assert np.abs(found - other.probability(noise(height, width))).max() < 1e-4
+
+
 def test_test_time_augmentation_is_the_mean_over_mirror_images(stored: Path) -> None:
     segmenter, image = Segmenter(stored), noise(64, 48)
     found = segmenter.probability(image, tta=True)
