@@ -47,7 +47,9 @@ def run(arguments: Sequence[str]) -> int:
     mlflow_run.own_run(client, MODULE)
     written = restore(client, experiment_id, folder.name, kept.to_dict("records"), files)  # type: ignore[arg-type]
     count = sum(tqdm(written, total=len(kept), unit="trial", desc="restoring"))
-    print(f"{count} of {len(kept)} trials were restored; the others are in the store already")
+    others = "; the others are in the store already" if count < len(kept) else ""
+    print(f"{count} of {len(kept)} trials were restored{others}")
+    print("they belong to no study until one of these images reuses them: it trains only what is missing")
     return 0
 
 

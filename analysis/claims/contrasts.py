@@ -134,13 +134,6 @@ def by_unit(rows: pd.DataFrame, settings: Sequence[str], score: str = "val_dice"
     return found.unstack(list(settings)) if settings else found.to_frame()  # noqa: PD010 - it is grouped already
 
 
-def by_fold(per_unit: pd.Series) -> pd.Series:
-    """The mean over a fold's seeds: a unit is a fold."""
-    data_and_fold = per_unit.index.str.rsplit(" ", n=1).str[0]
-    found = per_unit.groupby(data_and_fold, sort=False).mean()
-    return found.set_axis(found.index.str.replace(r" (\S+)$", r" all \1", regex=True))
-
-
 def at_floor(rows: pd.DataFrame, score: str) -> pd.Series:
     """A score, where a run that diverged has Dice 0; and of a score without a worst value, such as a loss, none."""
     return rows[score].where(~rows["diverged"], math.nan if score.endswith(NO_FLOOR) else 0.0)

@@ -12,7 +12,6 @@ from analysis.claims.contrasts import (
     SMALLEST,
     Contrast,
     against_each,
-    by_fold,
     by_unit,
     complete,
     contrast,
@@ -23,12 +22,14 @@ from analysis.claims.labels import number, value_label
 from analysis.claims.regularization import best_cell
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.selection import CLOSE
+from analysis.claims.sets import by_fold
 from analysis.claims.verdicts import Basis, claim
 from training.study.search import DECADES
 from training.study.trial import LOSSES
 
 VERY_BAD = 0.2  # Dice lost
 DECAY_EFFECTS = {"sgd": BELOW, "rmsprop": ABOVE}  # Section 6
+NOT_BOTH = "the two were not both run"
 MIN_FOLDS = 3  # each is one unit: with more seeds on two folds nothing is known of a third
 SCORES = ["train_loss", "val_loss", "train_dice", "val_dice"]
 
@@ -124,11 +125,10 @@ def decay_by_optimizer(table: pd.DataFrame) -> Basis:
 )
 def adam_follows_closely(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "losses")
-    found = _adam_switching_less_rmsprop_bce(rows, claimed=(-CLOSE, INF), smallest=0.0)
-    return Basis(contrasts=found, rows=rows, missing="the two were not both run")
+    return Basis(contrasts=_favourites(rows, claimed=(-CLOSE, INF), smallest=0.0), rows=rows, missing=NOT_BOTH)
 
 
-def _adam_switching_less_rmsprop_bce(rows: pd.DataFrame, **known: Any) -> list[Contrast]:
+def _favourites(rows: pd.DataFrame, **known: Any) -> list[Contrast]:
     adam = rows[(rows["optimizer"] == "adam") & (rows["loss"] == "switching")]
     rmsprop = rows[(rows["optimizer"] == "rmsprop") & (rows["loss"] == "bce")]
     return difference("Adam with switching less RMSprop with BCE", adam, rmsprop, **known)
@@ -205,9 +205,8 @@ def adam_more_consistent(table: pd.DataFrame) -> Basis:
     spread = spread_values(values[["adam"]]) - spread_values(values[["rmsprop"]])
     adam, rmsprop = over.to_dict("index")["adam"], over.to_dict("index")["rmsprop"]
     text = f"sd over losses {number(adam['std'])} (Adam) against {number(rmsprop['std'])} (RMSprop)"
-    caveats = []
-    if adam["mean"] < rmsprop["mean"]:
-        caveats.append(f"at a lower mean, {number(adam['mean'])} against {number(rmsprop['mean'])}")
+    means = f"at a lower mean, {number(adam['mean'])} against {number(rmsprop['mean'])}"
+    caveats = [means] if adam["mean"] < rmsprop["mean"] else []
     found = contrast("variance, Adam less RMSprop", spread, claimed=BELOW, smallest=0.0, unit="Dice squared", **gaps)
     return Basis(contrasts=found, rows=rows, text=text, caveats=caveats)
 
@@ -241,9 +240,8 @@ def better_elsewhere(table: pd.DataFrame) -> Basis:
     rows = select_rows(table, "losses")
     if rows["fold"].nunique() < MIN_FOLDS:
         return Basis(missing=f"the losses study was run on fewer than {MIN_FOLDS} folds (-P fold=1, and so on)")
-    each = _adam_switching_less_rmsprop_bce(rows)
-    found = [replace(one, per_unit=by_fold(one.per_unit), of_what="fold") for one in each]
-    return Basis(contrasts=found, rows=rows, missing="the two were not both run")
+    found = [replace(one, per_unit=by_fold(one.per_unit), of_what="fold") for one in _favourites(rows)]
+    return Basis(contrasts=found, rows=rows, missing=NOT_BOTH)
 
 
 CLAIMS = (

@@ -84,6 +84,13 @@ def set_of_unit(unit: str) -> str:
     return unit.rsplit(" ", len(UNIT) - 1)[0]
 
 
+def by_fold(per_unit: pd.Series) -> pd.Series:
+    """The mean over a fold's seeds: a unit is a fold."""
+    data_and_fold = per_unit.index.str.rsplit(" ", n=1).str[0]
+    found = per_unit.groupby(data_and_fold, sort=False).mean()
+    return found.set_axis(found.index.str.replace(r" (\S+)$", r" all \1", regex=True))
+
+
 def unit_words(contrasts: Sequence[Contrast]) -> str:
     """What a unit of these is: `seed`, `seed x fold`, `seed x fold x data set`; named is what there is several of."""
     parts = {tuple(unit.rsplit(" ", len(UNIT) - 1)) for contrast in contrasts for unit in contrast.per_unit.index}

@@ -3,15 +3,22 @@ not shown. Tags in, words out; no files, no MLflow.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import pandas as pd
 
 from analysis.claims.labels import number, signed
 from training.study.words import COMPARED_WITH, pluralize
 
 SCORES = (  # tag, what it is, digits
     ("test_dice_at_image_size", "at image_size, before the mask gets the image's own size again", 3),
-    ("test_dice_ceiling", "the true masks, scaled to image_size and back: what a perfect mask of that size reaches", 3),
+    (
+        "test_dice_ceiling",
+        "the true masks, scaled to image_size and back: what hard edges keep of that size, soft ones may keep more",
+        3,
+    ),
     ("test_hd95", "outlines: HD95 in pixels of the image (nothing predicted: its diagonal)", 1),
     ("test_nsd", "outlines: NSD, the share that is at most 2 pixels off (nothing predicted: 0)", 3),
     ("test_object_f1", "objects: F1 of connected parts, found where the IoU exceeds 0.5", 3),
@@ -81,3 +88,11 @@ def describe_test(tags: Mapping[str, str]) -> dict[str, str]:
     left_out = f"false alarms on {alarms} of {pluralize(empty, 'image')} without (Otsu: {otsu})" if empty else ""
     few = f"A mean of {scored} says little." if int(tags["test_foreground_images"]) < MIN_TEST_IMAGES else ""
     return {"scored": scored, "left_out": left_out, "few": few}
+
+
+def is_among(params: Mapping[str, str], trials: pd.DataFrame) -> bool:
+    """Whether any of the trials was trained as long, and at the size, that the champion was."""
+    alike = pd.Series(True, index=trials.index)
+    for name in ("epochs", "image_size"):
+        alike &= trials[name].astype(float) == float(params.get(name, math.nan))
+    return bool(alike.any())

@@ -17,7 +17,7 @@ from analysis.evidence.evidence import Evidence
 from analysis.evidence.published import read_notes
 from analysis.evidence.schema import load_published
 from analysis.page import chapters, exports, panels, pictures, power, sets, svg
-from analysis.page.champion import compared, describe_reads, describe_rule, describe_test, more_scores
+from analysis.page.champion import compared, describe_reads, describe_rule, describe_test, is_among, more_scores
 from analysis.page.tuned import describe_tuned
 
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
@@ -83,6 +83,7 @@ def compose(published: pd.DataFrame, found: Evidence) -> dict[str, Any]:
     return {
         "chapters": chapters.make_chapters(published, found, (on_published, measured), read_notes()),
         "champion": champion,
+        "champion_is_shown": champion is None or is_among(champion.params, trials),
         "champion_test": describe_test(champion.tags) if champion else {},
         "champion_compared": compared(champion.tags) if champion else (),
         "champion_scores": more_scores(champion.tags) if champion else (),

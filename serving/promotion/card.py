@@ -106,7 +106,7 @@ def model_card(trial: Trial, scores: ModelScores, confidence: str) -> str:
         ),
         ("**test Dice**", scores.test_dice, f"of images never trained on; {interval}"),
         (f"test Dice {where}", scores.test_dice_at_image_size, "before the mask gets the image's size again"),
-        (f"true masks, {where} and back", scores.test_dice_ceiling, "what a perfect network reaches"),
+        (f"true masks, {where} and back", scores.test_dice_ceiling, "what hard edges keep; soft ones may keep more"),
         ("test Dice, pooled", scores.test_global_dice, "the pixels of all test images together"),
         ("test IoU", scores.test_iou, ""),
         ("outlines: HD95", scores.test_hd95, "pixels; 95 % are nearer; nothing predicted: the image's diagonal"),

@@ -47,7 +47,7 @@ class ModelScores:
     test_global_dice: float  # the pixels of all test images pooled
     test_iou: float
     test_dice_at_image_size: float  # of the frames the network computes, before they become the image's size again
-    test_dice_ceiling: float  # of the true masks, scaled to image_size and back: what a perfect network would lose
+    test_dice_ceiling: float  # of the true masks, scaled to image_size and back: what hard edges lose
     test_hd95: float  # pixels; contours.py says what, and of an image in which nothing is predicted
     test_nsd: float
     test_object_f1: float

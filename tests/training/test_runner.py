@@ -156,6 +156,12 @@ def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
         (["losses", "--precision", "fp8"], "precision='fp8' is unknown; it must be auto, fp32 or bf16"),
         (["losses", "--workers", "none"], "workers='none'; it must be auto or a whole number of at least 1"),
         (["losses", "--data", "nowhere"], "data=nowhere: there is no such folder"),
+        (["losses", "--data", ""], "data: it is empty; give a path"),
+        (
+            ["losses", "--hours", "1"],
+            "hours=1.0: study=losses has no use for it, it is an option of tune; leave it out",
+        ),
+        (["losses", "--trials", "3"], "an option of tune and live; leave it out"),
         (["losses", "--fit", "crop"], "fit='crop' is unknown; it must be one of resize, tile"),
         (["losses", "--fold", "1", "--split", "x.csv"], "it goes with protocol=fixed and fold=0 alone; leave out fold"),
         (["losses", "--split", "x.csv"], "x.csv: this is no csv that can be read"),

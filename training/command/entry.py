@@ -46,6 +46,8 @@ class Parser(argparse.ArgumentParser):
 
 def user_path(text: str) -> Path:
     """A path as a person writes it: ~ is the home folder. To be an option's `type`."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; give a path")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -39,6 +39,13 @@ RATES_HELP = (
     "study's epochs; shared: those of the study learning_rate, or the report's; auto: own with baseline=measured "
     f"and at least {MIN_UNITS} seeds, below which no verdict is decided"
 )
+OF_STUDIES = {  # options that some studies alone have a use for
+    "strategy": (TUNE.name,),
+    "trials": (TUNE.name, LIVE.name),
+    "hours": (TUNE.name,),
+    "cells": (GRID.name,),
+    "repeats": (LIVE.name,),
+}
 DESCRIPTION = "Run one study, or all of them: every trial becomes an MLflow run."
 
 
@@ -106,6 +113,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     refuse_fold(options)
     if options.study not in (*RUNNABLE, ALL):
         raise ValueError(f"study={options.study!r} is unknown; it must be one of {', '.join((*RUNNABLE, ALL))}")
+    for name, studies in OF_STUDIES.items():
+        if options.study not in studies and getattr(options, name) != parser.get_default(name):
+            raise ValueError(
+                f"{name}={getattr(options, name)}: study={options.study} has no use for it, it is an option of "
+                f"{' and '.join(studies)}; leave it out"
+            )
     if options.study != ALL and RUNNABLE[options.study].is_table and options.protocol != "fixed":
         raise ValueError(f"protocol={options.protocol}: it leaves no images to judge cells by; take protocol=fixed")
     return options

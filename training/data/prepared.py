@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import psutil
 
 from training.data.images import Pixels
 
 MAX_BYTES = 20 * 2**30
+MEMORY_FRACTION = 0.8  # of the free memory that a set may take
 IMAGES, MASKS, FACTS = "images.npy", "masks.npy", "facts.json"
 OWN_MASKS = "own_masks.npz"  # by index, a PNG each: masks at their images' own size
 
@@ -39,6 +41,19 @@ def find_entry(key: str) -> Path | None:
         return None
     os.utime(entry / FACTS)
     return entry
+
+
+def check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int) -> None:
+    """Raises ValueError for a set of this shape (n, h, w, c), of so many images, that the free memory does not hold."""
+    num_tiles, height, width, channels = shape
+    needed, free = num_tiles * height * width * (channels + 1), psutil.virtual_memory().available
+    if needed > MEMORY_FRACTION * free:
+        pieces = f"{num_tiles} tiles" if num_tiles > num_images else "images"
+        raise ValueError(
+            f"data={data}: {num_images} images become {pieces} of {height}x{width} pixels and take "
+            f"{needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB of memory are free; choose a smaller image_size, "
+            "fit=resize, or fewer images"
+        )
 
 
 @contextmanager

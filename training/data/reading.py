@@ -14,11 +14,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import psutil
 
 from training.data.copies import SIDE, Copies, find_copies, thumbnail
 from training.data.decisions.decisions import Decisions, decide
-from training.data.decisions.set_of_pairs import SetOfPairs, in_parallel
+from training.data.decisions.set_of_pairs import SetOfPairs
 from training.data.framing import Frame, frame_image, frame_mask, make_frame, num_tiles
 from training.data.given_split import find_parts
 from training.data.image_set import ImageFacts, ImageSet, UnusableError, data_name
@@ -27,14 +26,21 @@ from training.data.layouts.archive import open_archive
 from training.data.layouts.layouts import find_folder, find_groups
 from training.data.layouts.pairs import Layout, Pair, mask_files
 from training.data.mask_rule import AUTO, show_values
-from training.data.prepared import IMAGES, find_entry, new_entry, read_facts, write_facts, write_own_masks
+from training.data.prepared import (
+    IMAGES,
+    check_memory,
+    find_entry,
+    new_entry,
+    read_facts,
+    write_facts,
+    write_own_masks,
+)
 from training.data.read_options import ReadOptions
 from training.data.samples import PairReader
 from training.data.split import join_copies, join_identical
-from training.data.survey import reason, survey
+from training.data.survey import survey
 
 VERSION = 8  # of what is prepared; a change of reading or framing makes it another
-MEMORY_FRACTION = 0.8  # of the free memory that a set may take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +96,16 @@ def load_detected(
     seen = survey(layout)
     headers = seen.headers
     if seen.problems:
-        raise UnusableError(data, [*seen.problems, *_find_damaged(data, layout, headers, reading)])
+        whole = tuple(pair for pair in layout.pairs if {pair.image, *mask_files(pair.mask)} <= headers.keys())
+        decisions = decide_set(data, whole, headers, reading, tentative=True)
+        reader = PairReader(headers=headers, reading=reading, decisions=decisions)
+        raise UnusableError(data, [*seen.problems, *reader.find_damaged(whole)])
     images = [headers[pair.image] for pair in layout.pairs]
     frame = make_frame(fit, image_size, [(header.height, header.width) for header in images])
     counts = [num_tiles(header.height, header.width, frame) for header in images]
     channels = 1 if all(header.grey for header in images) or reading.one_channel else 3
     shape = (sum(counts), frame.height, frame.width, channels)
-    _check_memory(data, shape, len(layout.pairs))
+    check_memory(data, shape, len(layout.pairs))
     key = _key(layout, seen.contents, frame, reading, tentative)
     entry = find_entry(key)
     if entry is None:
@@ -151,7 +160,7 @@ def _prepare(
     reader = PairReader(headers=headers, reading=reading, decisions=decisions)
 
     def work(index: int) -> ImageFacts | str:
-        read = _try_to_read(reader, pairs[index])
+        read = reader.try_to_read(pairs[index])
         if isinstance(read, str):
             return read
         image, mask, facts = read
@@ -193,24 +202,6 @@ def _prepare(
         write_facts(folder, kept | copies | decided)
 
 
-def _try_to_read(reader: PairReader, pair: Pair) -> tuple[Pixels, Pixels, ImageFacts] | str:
-    """As `PairReader.read`, or what is wrong."""
-    try:
-        return reader.read(pair)
-    except (ValueError, OSError) as error:
-        return reason(pair.image, error)
-
-
-def _find_damaged(data: Path, layout: Layout, headers: Mapping[Path, Header], reading: ReadOptions) -> list[str]:
-    """What is wrong with the pairs whose headers are right, so that nothing waits until the others are mended."""
-    pairs = tuple(pair for pair in layout.pairs if {pair.image, *mask_files(pair.mask)} <= headers.keys())
-    if not pairs:
-        return []
-    decisions = decide_set(data, pairs, headers, reading, tentative=True)
-    reader = PairReader(headers=headers, reading=reading, decisions=decisions)
-    return [found for found in in_parallel(lambda pair: _try_to_read(reader, pair), pairs) if isinstance(found, str)]
-
-
 def decide_set(
     data: Path, pairs: tuple[Pair, ...], headers: Mapping[Path, Header], reading: ReadOptions, tentative: bool
 ) -> Decisions:
@@ -229,18 +220,6 @@ def decide_set(
     if problems and not tentative:
         raise UnusableError(data, problems)
     return decisions
-
-
-def _check_memory(data: Path, shape: tuple[int, int, int, int], num_images: int) -> None:
-    num_tiles, height, width, channels = shape
-    needed, free = num_tiles * height * width * (channels + 1), psutil.virtual_memory().available
-    if needed > MEMORY_FRACTION * free:
-        pieces = f"{num_tiles} tiles" if num_tiles > num_images else "images"
-        raise ValueError(
-            f"data={data}: {num_images} images become {pieces} of {height}x{width} pixels and take "
-            f"{needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB of memory are free; choose a smaller image_size, "
-            "fit=resize, or fewer images"
-        )
 
 
 def _key(layout: Layout, contents: dict[Path, str], frame: Frame, reading: ReadOptions, tentative: bool) -> str:

@@ -4,7 +4,7 @@ Files in, arrays and facts out.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from training.data.decisions.agreement import look_at
 from training.data.decisions.decisions import Decisions
+from training.data.decisions.set_of_pairs import in_parallel
 from training.data.framing import OUTSIDE
 from training.data.image_set import ImageFacts
 from training.data.images import AUTO_CHANNELS, Header, Pixels, decode_image, has_transparency, to_channels
@@ -20,6 +21,7 @@ from training.data.layouts.pairs import Pair
 from training.data.mask_rule import MaskPlacing, MaskRule
 from training.data.masks import read_mask
 from training.data.read_options import ReadOptions
+from training.data.survey import reason
 
 LINE_WIDTH = 3  # pixels, of an outline that was drawn
 MAX_INSIDE = 0.5  # share of the pixels of such lines that have no background beside them
@@ -38,6 +40,17 @@ class PairReader:
         header, said = self.headers[pair.image], self.reading
         image_max = said.max_value or header.max_value or self.decisions.range_max
         return read_pair(pair, header, said.rule, self.decisions.placing, image_max, said.channels)
+
+    def try_to_read(self, pair: Pair) -> tuple[Pixels, Pixels, ImageFacts] | str:
+        """The same, or what is wrong."""
+        try:
+            return self.read(pair)
+        except (ValueError, OSError) as error:
+            return reason(pair.image, error)
+
+    def find_damaged(self, pairs: Sequence[Pair]) -> list[str]:
+        """What is wrong with these."""
+        return [found for found in in_parallel(self.try_to_read, pairs) if isinstance(found, str)]
 
 
 def read_pair(

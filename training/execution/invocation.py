@@ -179,7 +179,8 @@ def run_study(
     winners = find_winners(plan, outcomes)
     for trial in winners:
         dice = mean_score([outcome.score for outcome in outcomes if outcome.trial.replace(seed=0) == trial])
-        session.progress.say(f"  winner: {describe(trial, study.scientific, 1)}  val Dice {dice:.3f}")
+        factors = describe(trial, study.scientific, 1)
+        session.progress.say(f"  winner: {factors}  val Dice {dice:.3f} at the images' own size")
     for what in find_undecided(plan, outcomes):
         session.progress.say(f"  no winner: {what}: {NO_WINNER}")
     markdown = describe_study(plan, outcomes, winners, session.settings.seeds)

@@ -139,7 +139,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
 
 
 def test_too_little_memory_is_met_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training.data.reading, "MEMORY_FRACTION", 0.0)
+    monkeypatch.setattr(training.data.prepared, "MEMORY_FRACTION", 0.0)
     with pytest.raises(ValueError, match=r"12 images become images of 32x32 pixels and take .* GiB of memory are free"):
         load_folder(make_folder(tmp_path / "cells"), 32, on_image=lambda done, total: pytest.fail("it was read"))
 
