@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.claims.labels import DASH, number, signed
 from analysis.claims.verdicts import Assessment
@@ -152,8 +153,9 @@ def curves_figure(curves: pd.DataFrame, best: float) -> Figure:
         colour, line = COLOURS[place % len(COLOURS)], LINES[place // len(COLOURS) % len(LINES)]
         axes.plot(curves.index, curves[name], color=colour, linestyle=line, label=label_of(str(name)))
     low = float(curves.iloc[len(curves) // 6].min())  # the first few trials say little, and would take all the room
-    axes.yaxis.set_major_formatter("{x:.3f}")
-    axes.set(xlabel="spent, in full trials", ylabel="Dice of the choice", ylim=(low - 0.1 * (best - low), None))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))  # of 0.0025, say, labels would be rounded
+    margin = 0.1 * (best - low)
+    axes.set(xlabel="spent, in full trials", ylabel="Dice of the choice", ylim=(low - margin, best + margin))
     figure.legend(loc="outside upper left", ncols=2)
     return figure
 

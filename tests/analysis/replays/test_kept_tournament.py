@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 from analysis.evidence.grid_table import read
-from analysis.page.tournament import label_of
+from analysis.page.tournament import label_of, say_foresight
 from analysis.replays.board import Board, make_board
 from analysis.replays.outcome import judge
 from analysis.replays.replay import play
@@ -45,6 +45,10 @@ def test_its_page_has_the_verdicts_and_the_numbers_that_are_kept(standings: pd.D
         assert numbers[0] == f"{row['dice']:.3f}"
         assert float(numbers[1].replace("\N{MINUS SIGN}", "-")) == pytest.approx(row["score"], abs=0.005)
         assert int(numbers[-1]) == row["replays"]
+
+
+def test_its_page_says_what_the_table_says_of_foresight(board: Board) -> None:
+    assert say_foresight(board) in html.unescape((ROOT / "docs" / "gallery" / "tournament.html").read_text())
 
 
 def test_what_has_no_chance_in_it_comes_to_the_same_again(board: Board, standings: pd.DataFrame) -> None:
