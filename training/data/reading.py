@@ -40,7 +40,7 @@ from training.data.samples import PairReader
 from training.data.split import join_copies, join_identical
 from training.data.survey import survey
 
-VERSION = 8  # of what is prepared; a change of reading or framing makes it another
+VERSION = 9  # of what is prepared; a change of reading or framing makes it another
 
 
 @dataclass(frozen=True, kw_only=True)

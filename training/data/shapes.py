@@ -1,8 +1,9 @@
 """Outlines of annotations, drawn at the size they were made for. JSON in, masks out.
 
-COCO's own library draws them: a pixel is foreground when its middle lies inside. But outlines that a program traced
+COCO's own library draws outlines: a pixel is foreground when its middle lies inside. But those that a program traced
 around a mask (OpenCV's findContours) run through the middles of its outermost pixels, which then would be lost, and
-thin objects with them. Such outlines step from pixel to pixel, which people's do not.
+thin objects with them. Such outlines step from pixel to pixel, which people's do not. Run lengths are decoded here: the
+library trusts them, and reads memory of others where they end too early.
 """
 
 import json
@@ -32,8 +33,6 @@ def decode_shape(
     since has its shapes scaled with it. traced: outlines belong to the object. Raises ValueError for what cannot be
     drawn, or was drawn on another picture.
     """
-    from pycocotools import mask as coco
-
     shape = json.loads(text)
     if not (_are_polygons(shape) or _are_runs(shape)):
         raise ValueError(
@@ -51,16 +50,9 @@ def decode_shape(
             f"{path}: a segmentation was drawn on a picture of {drawn_at[0]}x{drawn_at[1]} (height x width), but the "
             f"image is {size[0]}x{size[1]}, of another shape; give the picture that was annotated"
         )
-    if traced and isinstance(shape, list):
-        return _fill_scaled(shape, drawn_at or size, size)
-    height, width = drawn_at if isinstance(shape, dict) and drawn_at else size
-    try:
-        compressed = isinstance(shape, dict) and isinstance(shape["counts"], str)
-        codes = shape if compressed else coco.frPyObjects(shape, height, width)
-        mask = np.asarray(coco.decode(coco.merge(codes) if isinstance(codes, list) else codes), np.uint8)
-    except Exception as error:  # pycocotools raises plain Exception
-        raise ValueError(f"{path}: the segmentation {text[:60]!r} cannot be drawn ({error})") from None
-    return resize_mask(mask, size)
+    if isinstance(shape, dict):
+        return resize_mask(_decode_counts(shape["counts"], drawn_at or size, path), size)
+    return _fill_scaled(shape, drawn_at or size, size) if traced else _draw(shape, size, path)
 
 
 def in_pixels(text: str, size: tuple[int, int]) -> str:
@@ -95,6 +87,53 @@ def _is_traced(polygon: NDArray[np.float64]) -> bool | None:
 def _polygons_of(text: str) -> list[list[float]]:
     shape = json.loads(text)
     return shape if _are_polygons(shape) and isinstance(shape, list) else []
+
+
+def _draw(polygons: list[list[float]], size: tuple[int, int], path: Path) -> Pixels:
+    """(h, w) of 0 and 1, as COCO's library draws them."""
+    from pycocotools import mask as coco
+
+    try:
+        return np.asarray(coco.decode(coco.merge(coco.frPyObjects(polygons, *size))), np.uint8)
+    except Exception as error:  # pycocotools raises plain Exception
+        raise ValueError(f"{path}: the segmentation {str(polygons)[:60]!r} cannot be drawn ({error})") from None
+
+
+def _decode_counts(counts: str | list[int], size: tuple[int, int], path: Path) -> Pixels:
+    """(h, w) of 0 and 1: pixels of background and of foreground in turn, down the columns. Raises ValueError."""
+    height, width = size
+    runs = (_decompressed(counts, path) if isinstance(counts, str) else counts) or [height * width]
+    if min(runs) < 0 or sum(runs) != height * width:
+        negative = ", one of them below 0" if min(runs) < 0 else ""
+        raise _unsound(
+            path, counts, f"add up to {sum(runs)} pixels{negative}, but {height}x{width} has {height * width}"
+        )
+    turns = np.arange(len(runs), dtype=np.uint8) % 2
+    return np.ascontiguousarray(np.repeat(turns, runs).reshape(width, height).T)
+
+
+def _decompressed(counts: str, path: Path) -> list[int]:
+    """Five bits of a number per character, the lowest first; from the fourth number on, what it differs by from the one
+    before the last (rleFrString in pycocotools' maskApi.c). Raises ValueError.
+    """
+    runs, number, bits = list[int](), 0, 0
+    for code in (ord(character) - ord("0") for character in counts):
+        if not 0 <= code < 64:
+            raise _unsound(path, counts, f"hold {chr(code + ord('0'))!r}, which is no part of a number")
+        number |= (code & 31) << bits
+        bits += 5
+        if code < 32:  # the last part, whose highest bit is the sign
+            runs.append(number - (code >> 4 << bits) + (runs[-2] if len(runs) > 2 else 0))
+            number, bits = 0, 0
+    if bits:
+        raise _unsound(path, counts, "end within a number")
+    return runs
+
+
+def _unsound(path: Path, counts: str | list[int], wrong: str) -> ValueError:
+    return ValueError(
+        f"{path}: run lengths of a segmentation ({str(counts)[:40]!r}) {wrong}; export the annotations again"
+    )
 
 
 def _fill_scaled(polygons: list[list[float]], drawn_at: tuple[int, int], size: tuple[int, int]) -> Pixels:
@@ -145,8 +184,8 @@ def _are_polygons(shape: Any) -> bool:
 
 
 def _are_runs(shape: Any) -> bool:
-    if not isinstance(shape, dict) or not isinstance(shape.get("size"), list) or len(shape["size"]) != 2:
+    if not isinstance(shape, dict) or not isinstance(size := shape.get("size"), list) or len(size) != 2:
         return False
     counts = shape.get("counts")
-    plain = isinstance(counts, list) and all(isinstance(count, int) and count >= 0 for count in counts)
-    return isinstance(counts, str) or (plain and sum(counts or ()) == np.prod(shape["size"]))
+    whole = all(isinstance(number, int | float) and number >= 1 and number % 1 == 0 for number in size)
+    return whole and (isinstance(counts, str) or (isinstance(counts, list) and all(isinstance(n, int) for n in counts)))

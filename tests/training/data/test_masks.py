@@ -176,6 +176,37 @@ def test_coco_polygons_and_plain_run_lengths_are_drawn() -> None:
     assert mask[6:9, 6:9].all()
 
 
+def compressed(mask: np.ndarray) -> str:
+    return str(coco.encode(np.asfortranarray(mask))["counts"].decode())
+
+
+def test_compressed_run_lengths_of_every_length_agree_with_coco_s_own_code() -> None:
+    rng = np.random.default_rng(0)
+    for fraction in (0.0, 0.0005, 0.02, 0.5, 0.999, 1.0):
+        mask = (rng.random((97, 301)) < fraction).astype(np.uint8)
+        text = json.dumps({"size": [97, 301], "counts": compressed(mask)})
+        assert np.array_equal(decode_shape(text, (97, 301), FILE), mask)
+    nothing = json.dumps({"size": [97, 301], "counts": ""})
+    assert not decode_shape(nothing, (97, 301), FILE).any()
+
+
+@pytest.mark.parametrize(
+    ("counts", "wrong"),
+    [
+        (compressed(DISC)[:-2], "add up to [0-9]+ pixels, but 32x40 has 1280"),
+        (compressed(DISC) + "1", "add up to 12[0-9]+ pixels, but 32x40 has 1280"),
+        (compressed(DISC) + "a", "end within a number"),
+        ("PX1O" + "1" * 9 + "O", "add up to [0-9]+ pixels, one of them below 0, but"),
+        (compressed(DISC)[:4] + "~", "hold '~', which is no part of a number"),
+        ([1279], "add up to 1279 pixels, but 32x40 has 1280"),
+        ([1281, -1], "add up to 1280 pixels, one of them below 0, but"),
+    ],
+)
+def test_run_lengths_that_are_cut_off_are_refused_and_nothing_is_made_up(counts: str | list[int], wrong: str) -> None:
+    with pytest.raises(ValueError, match=rf"annotations: run lengths of a segmentation .* {wrong}.*; export"):
+        decode_shape(json.dumps({"size": [32, 40], "counts": counts}), DISC.shape, FILE)
+
+
 @pytest.mark.parametrize(
     "text", ["[[1, 2]]", "[]", '{"size": [3, 3], "counts": [1]}', '"words"', "[[1, 2, 3, 4, 5, null]]"]
 )
