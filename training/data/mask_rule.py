@@ -81,12 +81,14 @@ class MaskPlacing:
     their own are wrong.
     traced: outlines run through the outermost pixels of their objects (training/data/shapes.py).
     fractions: outlines are in fractions of the picture's width and height.
+    by_rows: run lengths of a json go along the rows, where COCO's go down the columns.
     """
 
     orientation: str = APPLY
     order: RunOrder = KAGGLE
     traced: bool = False
     fractions: bool = False
+    by_rows: bool = False
 
 
 def show_values(values: Sequence[int] | NDArray[np.int32]) -> str:

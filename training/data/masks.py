@@ -202,8 +202,9 @@ def _draw(source: RunLengths | Shapes, size: tuple[int, int], placing: MaskPlaci
     """(h, w) of 0 and 1."""
     mask = np.zeros(size, np.uint8)
     if isinstance(source, Shapes):
+        traced = placing.traced and not source.corners
         for text in source.segmentations:
-            mask |= decode_shape(text, size, source.path, source.size, placing.traced and not source.corners)
+            mask |= decode_shape(text, size, source.path, source.size, traced, placing.by_rows)
         return mask
     counted_at = source.size or size
     if not proportional(counted_at, size):

@@ -2,8 +2,7 @@
 
 COCO's own library draws outlines: a pixel is foreground when its middle lies inside. But those that a program traced
 around a mask (OpenCV's findContours) run through the middles of its outermost pixels, which then would be lost, and
-thin objects with them. Such outlines step from pixel to pixel, which people's do not. Run lengths are decoded here: the
-library trusts them, and reads memory of others where they end too early.
+thin objects with them. Such outlines step from pixel to pixel, which people's do not.
 """
 
 import json
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.formats.coco_runs import decode_counts
 from training.data.images import Pixels
 from training.data.layouts.pairs import FRACTIONS
 
@@ -25,13 +25,18 @@ MAX_DISTORTION = 0.02  # by which the two sides may be scaled differently: sizes
 
 
 def decode_shape(
-    text: str, size: tuple[int, int], path: Path, drawn_at: tuple[int, int] | None = None, traced: bool = False
+    text: str,
+    size: tuple[int, int],
+    path: Path,
+    drawn_at: tuple[int, int] | None = None,
+    traced: bool = False,
+    by_rows: bool = False,
 ) -> Pixels:
     """(h, w) of 0 and 1, from a COCO segmentation in JSON: polygons, or run lengths, compressed or not.
 
     drawn_at: the (height, width) of the picture it was drawn on; None: the image's own size. A picture that was scaled
-    since has its shapes scaled with it. traced: outlines belong to the object. Raises ValueError for what cannot be
-    drawn, or was drawn on another picture.
+    since has its shapes scaled with it. traced: outlines belong to the object. by_rows: run lengths go along the rows.
+    Raises ValueError for what cannot be drawn, or was drawn on another picture.
     """
     shape = json.loads(text)
     if not (_are_polygons(shape) or _are_runs(shape)):
@@ -51,7 +56,7 @@ def decode_shape(
             f"image is {size[0]}x{size[1]}, of another shape; give the picture that was annotated"
         )
     if isinstance(shape, dict):
-        return resize_mask(_decode_counts(shape["counts"], drawn_at or size, path), size)
+        return resize_mask(decode_counts(shape["counts"], drawn_at or size, path, by_rows), size)
     return _fill_scaled(shape, drawn_at or size, size) if traced else _draw(shape, size, path)
 
 
@@ -64,6 +69,18 @@ def farthest(text: str) -> tuple[float, float]:
     """The largest y and the largest x of a segmentation's outlines; 0 for run lengths."""
     numbers = [number for polygon in _polygons_of(text) for number in polygon]
     return max(numbers[1::2], default=0.0), max(numbers[::2], default=0.0)
+
+
+def outline_of_runs(text: str, path: Path, by_rows: bool) -> int:
+    """Of run lengths counted so, the length of the mask's outline in pixels; 0 for polygons and what cannot be read."""
+    shape = json.loads(text)
+    if not isinstance(shape, dict) or not _are_runs(shape):
+        return 0
+    try:
+        mask = np.pad(decode_counts(shape["counts"], (int(shape["size"][0]), int(shape["size"][1])), path, by_rows), 1)
+    except ValueError:
+        return 0  # reading it will say so
+    return sum(int(np.count_nonzero(np.diff(mask, axis=axis))) for axis in (0, 1))
 
 
 def are_traced(segmentations: Iterable[str]) -> bool:
@@ -97,43 +114,6 @@ def _draw(polygons: list[list[float]], size: tuple[int, int], path: Path) -> Pix
         return np.asarray(coco.decode(coco.merge(coco.frPyObjects(polygons, *size))), np.uint8)
     except Exception as error:  # pycocotools raises plain Exception
         raise ValueError(f"{path}: the segmentation {str(polygons)[:60]!r} cannot be drawn ({error})") from None
-
-
-def _decode_counts(counts: str | list[int], size: tuple[int, int], path: Path) -> Pixels:
-    """(h, w) of 0 and 1: pixels of background and of foreground in turn, down the columns. Raises ValueError."""
-    height, width = size
-    runs = (_decompressed(counts, path) if isinstance(counts, str) else counts) or [height * width]
-    if min(runs) < 0 or sum(runs) != height * width:
-        negative = ", one of them below 0" if min(runs) < 0 else ""
-        raise _unsound(
-            path, counts, f"add up to {sum(runs)} pixels{negative}, but {height}x{width} has {height * width}"
-        )
-    turns = np.arange(len(runs), dtype=np.uint8) % 2
-    return np.ascontiguousarray(np.repeat(turns, runs).reshape(width, height).T)
-
-
-def _decompressed(counts: str, path: Path) -> list[int]:
-    """Five bits of a number per character, the lowest first; from the fourth number on, what it differs by from the one
-    before the last (rleFrString in pycocotools' maskApi.c). Raises ValueError.
-    """
-    runs, number, bits = list[int](), 0, 0
-    for code in (ord(character) - ord("0") for character in counts):
-        if not 0 <= code < 64:
-            raise _unsound(path, counts, f"hold {chr(code + ord('0'))!r}, which is no part of a number")
-        number |= (code & 31) << bits
-        bits += 5
-        if code < 32:  # the last part, whose highest bit is the sign
-            runs.append(number - (code >> 4 << bits) + (runs[-2] if len(runs) > 2 else 0))
-            number, bits = 0, 0
-    if bits:
-        raise _unsound(path, counts, "end within a number")
-    return runs
-
-
-def _unsound(path: Path, counts: str | list[int], wrong: str) -> ValueError:
-    return ValueError(
-        f"{path}: run lengths of a segmentation ({str(counts)[:40]!r}) {wrong}; export the annotations again"
-    )
 
 
 def _fill_scaled(polygons: list[list[float]], drawn_at: tuple[int, int], size: tuple[int, int]) -> Pixels:

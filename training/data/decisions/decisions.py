@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from training.data.decisions.orientation import MEANING, Fit, decide_orientation
-from training.data.decisions.outlines import check_scale, find_fractions, find_traced
+from training.data.decisions.outlines import check_scale, find_by_rows, find_fractions, find_traced
 from training.data.decisions.ranges import Span, describe_range, find_range
 from training.data.decisions.run_order import find_order
 from training.data.decisions.set_of_pairs import SetOfPairs, agreement_of, in_parallel
@@ -49,7 +49,12 @@ def decide(pair_set: SetOfPairs) -> tuple[Decisions, list[str]]:
 
     range_max = ask(lambda: _find_range(pair_set, notes), 0.0)
     order = ask(lambda: find_order(pair_set, notes), KAGGLE)
-    placing = MaskPlacing(order=order, traced=find_traced(pair_set, notes), fractions=find_fractions(pair_set, notes))
+    placing = MaskPlacing(
+        order=order,
+        traced=find_traced(pair_set, notes),
+        fractions=find_fractions(pair_set, notes),
+        by_rows=find_by_rows(pair_set, notes),
+    )
     orientation = ask(lambda: _find_orientation(pair_set, placing, notes), APPLY)
     placing = replace(placing, orientation=orientation)
     ask(lambda: check_scale(pair_set, placing), None)

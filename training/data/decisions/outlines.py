@@ -9,13 +9,15 @@ from training.data.decisions.set_of_pairs import SetOfPairs, agreement_of, in_pa
 from training.data.formats.stored import QUARTER_TURNS
 from training.data.layouts.pairs import FRACTIONS, Pair, Shapes
 from training.data.mask_rule import MaskPlacing
-from training.data.shapes import are_traced, farthest, in_pixels
+from training.data.shapes import are_traced, farthest, in_pixels, outline_of_runs
 
 MAX_OUTLINES = 2000  # that are looked at to tell how all were made
 BEYOND = 1.05  # of a side: farther than drawing over the edge goes
 MAX_BEYOND = 0.1  # share of the images
 MUCH = 0.15  # mean gain in R^2 by another scale that is no accident
 SCALED = 40  # pairs that are tried at another scale
+MAX_RUNS = 100  # segmentations whose compactness is compared
+LONGER = 1.2  # times the outline along the rows, which that down the columns must exceed
 
 
 def find_traced(pair_set: SetOfPairs, notes: list[str]) -> bool:
@@ -44,6 +46,20 @@ def find_fractions(pair_set: SetOfPairs, notes: list[str]) -> bool:
     if largest:
         notes.append("outlines go from 0 to 1 and are read as fractions of the picture's width and height")
     return largest > 0
+
+
+def find_by_rows(pair_set: SetOfPairs, notes: list[str]) -> bool:
+    """Whether the run lengths of a json give compact masks along the rows only. Of square pictures both are compact:
+    those masks are transposed, which checks/fit_checks.py tells.
+    """
+    drawn = [pair.mask for pair in pair_set.pairs if isinstance(pair.mask, Shapes)]
+    runs = [(text, mask.path) for mask in drawn for text in mask.segmentations if text.startswith("{")]
+    sampled = runs[:: max(1, len(runs) // MAX_RUNS)]
+    down, along = (sum(outline_of_runs(*one, by_rows=by_rows) for one in sampled) for by_rows in (False, True))
+    if down <= LONGER * along:
+        return False
+    notes.append("run lengths of the json are counted along the rows, not down the columns: that gives compact masks")
+    return True
 
 
 def check_scale(pair_set: SetOfPairs, placing: MaskPlacing) -> None:

@@ -1,1 +1,1 @@
-"""The bytes of an image file become pixels: one module for each library that reads them, and what they share."""
+"""Bytes of image files, and run lengths, become pixels: one module for each library or format, and what they share."""

@@ -339,3 +339,19 @@ def test_what_is_wrong_with_many_annotations_of_one_file_is_said_once(tmp_path: 
     coco(tmp_path / "c.json", listed, [drawn(k, segmentation=[[str(k), *SQUARE[0][1:]]]) for k in range(6)])
     with pytest.raises(UnusableError, match=r"c\.json and 5 more times, with other numbers: the segmentation"):
         load_folder(tmp_path, 32)
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+@pytest.mark.parametrize("width", [8, 7])
+def test_run_lengths_are_read_in_the_order_that_gives_compact_masks(tmp_path: Path, width: int, by_rows: bool) -> None:
+    """7 beside 6: the wrong order shears the masks by a pixel per column, and no more."""
+    mask = np.zeros((6, width), np.uint8)
+    mask[1:5, 2:5] = 1
+    Image.new("L", (width, 6)).save(tmp_path / "a.png")
+    flat = (mask if by_rows else mask.T).ravel()
+    counts = np.diff([0, *(np.flatnonzero(np.diff(flat)) + 1), flat.size]).tolist()
+    runs = {"size": [6, width], "counts": counts}
+    coco(tmp_path / "c.json", [image(1, "a.png", width=width)], [drawn(1, segmentation=runs)])
+    found = load_folder(tmp_path, 32)
+    assert np.array_equal(found.own_mask(0), mask)
+    assert any("counted along the rows" in note for note in found.notes) == by_rows
