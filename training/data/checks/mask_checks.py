@@ -12,7 +12,8 @@ from training.data.mask_rule import show_value
 from training.data.masks import IGNORE_LABEL
 from training.study.words import pluralize, shorten
 
-MAX_CLASSES = 4  # masks that all hold the same few values: classes more likely than objects
+MAX_CLASSES = 4  # values of masks: so few may be classes where the counts vary, too
+MIN_SAME = 3  # masks with one count of more values, which is no accident
 FULL_SCALE = (255, 65535)  # what 8 and 16 bits call white: the same foreground
 TRAINS_BADLY_BELOW = 0.002  # foreground share of the set
 LINES_HOLES = 0.6  # share of a mask's foreground that lines holes: above it, an outline; vessels have 0.5 at most
@@ -39,12 +40,16 @@ def _class_masks(images: ImageSet) -> Finding | None:
     """Objects numbered 1, 2, ... and classes look alike; but the number of objects varies."""
     found = [k for k, facts in enumerate(images.facts) if facts.mask_kind == "objects" and facts.num_values > 2]
     counts = {images.facts[k].num_values for k in found}
-    if len(found) < 2 or len(counts) > 1 or max(counts) > MAX_CLASSES:
+    if len(found) < 2 or len(counts) > 1:
         return None
-    values = ", ".join(map(str, images.facts[found[0]].mask_values))
+    count, values = counts.pop(), images.facts[found[0]].mask_values
+    of_one_object = any(facts.mask_kind == "binary" for facts in images.facts)
+    if count > MAX_CLASSES and (len(found) < MIN_SAME or of_one_object):
+        return None
+    shown = ", ".join(map(str, values)) + (f", ... {count - 1}" if count > len(values) else "")
     return Finding(
         severity=ERROR,
-        title=f"{len(found)} masks hold the same few values ({values})",
+        title=f"{len(found)} masks hold the same {'few ' * (count <= MAX_CLASSES)}values ({shown})",
         meaning="These may be classes, or numbered objects. Say which: mask_values=1 (or 1,2) for classes, "
         "mask_threshold=0 for objects.",
         stems=stems_of(images, found),

@@ -209,6 +209,27 @@ def test_thin_lines_that_only_their_own_size_shows_fit_their_images(tmp_path: Pa
     assert but_for_size(find_problems(images, split_of(images))) == []
 
 
+def write_layers(folder: Path, count: int, fewer: int) -> None:
+    """Classes 1 to count in each mask, as layers of a retina; one of them is missing in the last `fewer` masks."""
+    for index, stem in enumerate(STEMS):
+        layers = np.zeros((32, 48), np.uint8)
+        for layer in range(1, count + 1 - (index >= len(STEMS) - fewer)):
+            layers[3 * layer + index % 2 : 3 * layer + 3] = layer
+        write(folder, stem, (RNG.integers(0, 60, layers.shape) + 20 * layers).astype(np.uint8), layers)
+
+
+@pytest.mark.parametrize("count", [4, 9])
+def test_the_same_number_of_values_in_every_mask_is_asked_about_however_many(tmp_path: Path, count: int) -> None:
+    write_layers(tmp_path, count, fewer=0)
+    (found,) = (one for one in findings(tmp_path) if one.severity == ERROR)
+    shown = "0, 1, 2, 3, 4" if count == 4 else "0, 1, 2, 3, 4, 5, 6, 7, ... 9"
+    assert found.title == f"24 masks hold the same values ({shown})"
+    assert "mask_values=1 (or 1,2) for classes, mask_threshold=0 for objects" in found.meaning
+    assert not [one for one in findings(tmp_path, ReadOptions(mask_values="1,2")) if one.severity == ERROR]
+    write_layers(tmp_path, count, fewer=1)
+    assert not [one for one in findings(tmp_path) if "hold the same" in one.title]
+
+
 def draw_lines(folder: Path) -> None:
     """Vessels: a loop, and branches beside it."""
     for index, path in enumerate(sorted((folder / "masks").iterdir())):
