@@ -48,7 +48,7 @@ def preprocessing_json(images: ImageSet, reading: ReadOptions, precision: str) -
         "frame": dataclasses.asdict(images.frame),
         "channels": images.channels,
         "image_max": reading.max_value or images.range_max,
-        "image_max_overrides": bool(reading.max_value),
+        "image_max_overrides": bool(reading.max_value) or images.overrides_stated,
         "read_channels": reading.channels,
         "threshold": THRESHOLD,
         "precision": precision,

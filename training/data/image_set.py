@@ -69,6 +69,7 @@ class ImageSet:
     layout: str
     notes: tuple[str, ...]
     range_max: float  # what stands for white in files of more than 8 bits that state nothing; 0: there are none
+    overrides_stated: bool  # so it does in those that state something
     stems: tuple[str, ...]
     groups: tuple[str, ...]  # images of one group never lie on two sides of a split
     subject_columns: tuple[str, ...]  # of a csv, that could say so and is not used

@@ -63,9 +63,13 @@ def decode_image(
     wraps and nothing is clipped.
     """
     samples = decode_samples(data, name, page, channels)
-    if samples.dtype != np.uint8 and image_max == FROM_FILE:
-        image_max = _range_of(samples, read_header(data, name).max_value, name)
-    pixels = to_bytes(samples, name, image_max)
+    if samples.dtype != np.uint8:
+        header = read_header(data, name)
+        stored = header.as_stored(samples)
+        levels = to_bytes(stored, name, image_max or _range_of(stored, header.max_value, name))
+        pixels = 255 - levels if header.inverted_from else levels
+    else:
+        pixels = samples
     if pixels.shape[2] == 3:
         red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
         if np.array_equal(red, green) and np.array_equal(green, blue):

@@ -124,6 +124,7 @@ def load_detected(
         layout=layout.name,
         notes=(*layout.notes, *kept["notes"]),
         range_max=kept["range_max"],
+        overrides_stated=kept["overrides_stated"],
         stems=stems,
         groups=groups
         if reading.group != AUTO
@@ -198,8 +199,8 @@ def _prepare(
         kept = {"digest": digest.hexdigest()[:16], "facts": [dataclasses.asdict(facts) for facts in seen]}
         search = find_copies(thumbnails, [(facts.height, facts.width) for facts in seen])
         copies = {"copies": [dataclasses.asdict(found) for found in search.copies]}
-        decided = {"notes": decisions.notes, "range_max": decisions.range_max, "crops_searched": search.crops_searched}
-        write_facts(folder, kept | copies | decided)
+        decided = {name: getattr(decisions, name) for name in ("notes", "range_max", "overrides_stated")}
+        write_facts(folder, kept | copies | decided | {"crops_searched": search.crops_searched})
 
 
 def decide_set(

@@ -38,7 +38,8 @@ class PairReader:
     def read(self, pair: Pair) -> tuple[Pixels, Pixels, ImageFacts]:
         """As `read_pair`."""
         header, said = self.headers[pair.image], self.reading
-        image_max = said.max_value or header.max_value or self.decisions.range_max
+        stated = 0 if self.decisions.overrides_stated else header.max_value
+        image_max = said.max_value or stated or self.decisions.range_max
         return read_pair(pair, header, said.rule, self.decisions.placing, image_max, said.channels)
 
     def try_to_read(self, pair: Pair) -> tuple[Pixels, Pixels, ImageFacts] | str:

@@ -170,6 +170,13 @@ def test_image_max_says_what_a_file_does_not() -> None:
     assert np.array_equal(decode_image(encode(GREY, "png"), "a", image_max=4095)[..., 0], GREY), "8 bits are 0..255"
 
 
+def test_where_0_is_white_image_max_says_what_is_black() -> None:
+    data = by_tifffile(DEEP % 4096, photometric="miniswhite")
+    with pytest.raises(ValueError, match=r"a: its highest pixel is \d{4}, .* say it: image_max=4095 for 12 bits"):
+        decode_image(data, "a")
+    assert np.array_equal(decode_image(data, "a", image_max=4095)[..., 0], 255 - np.rint(DEEP % 4096 * (255 / 4095)))
+
+
 def test_a_value_above_image_max_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"a: a pixel is \d+, but image_max=1000 is meant to be the highest"):
         decode_image(encode(DEEP, "tiff"), "a", image_max=1000)

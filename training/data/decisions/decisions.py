@@ -11,11 +11,11 @@ import numpy as np
 
 from training.data.decisions.orientation import MEANING, Fit, decide_orientation
 from training.data.decisions.outlines import check_scale, find_by_rows, find_fractions, find_traced
-from training.data.decisions.ranges import Span, describe_range, find_range
+from training.data.decisions.ranges import Span, describe_range, differ_by_image, find_range
 from training.data.decisions.run_order import find_order
 from training.data.decisions.set_of_pairs import SetOfPairs, agreement_of, in_parallel
 from training.data.formats.stored import QUARTER_TURNS
-from training.data.images import FROM_FILE
+from training.data.images import FROM_FILE, Header
 from training.data.layouts.pairs import FRACTIONS, MaskFile, ObjectFiles, Pair, mask_files
 from training.data.mask_rule import APPLY, AUTO, IGNORE, ORIENTATIONS, MaskPlacing
 from training.data.run_lengths import KAGGLE
@@ -28,6 +28,7 @@ NOT_HOT = 0.999  # share of a picture's values that hot pixels do not belong to
 @dataclass(frozen=True, kw_only=True)
 class Decisions:
     range_max: float  # what stands for white in files of more than 8 bits that state nothing; 0: there are none
+    overrides_stated: bool  # so it does in those that state something
     placing: MaskPlacing
     notes: tuple[str, ...]  # what was decided, and by what, for people
 
@@ -47,7 +48,8 @@ def decide(pair_set: SetOfPairs) -> tuple[Decisions, list[str]]:
             problems.append(str(error))
             return otherwise
 
-    range_max = ask(lambda: _find_range(pair_set, notes), 0.0)
+    overrides_stated = _find_own_maxima(pair_set, notes)
+    range_max = ask(lambda: _find_range(pair_set, overrides_stated, notes), 0.0)
     order = ask(lambda: find_order(pair_set, notes), KAGGLE)
     placing = MaskPlacing(
         order=order,
@@ -65,14 +67,32 @@ def decide(pair_set: SetOfPairs) -> tuple[Decisions, list[str]]:
             f"viewers show {pluralize(inverted, 'mask')} inverted (ImageJ's inverting LUT, or bools of tifffile): the "
             "numbers count, so what is shown in black is foreground; mask_values=0 says otherwise"
         )
-    return Decisions(range_max=range_max, placing=placing, notes=tuple(notes)), problems
+    decided = Decisions(range_max=range_max, overrides_stated=overrides_stated, placing=placing, notes=tuple(notes))
+    return decided, problems
 
 
-def _find_range(pair_set: SetOfPairs, notes: list[str]) -> float:
+def _find_own_maxima(pair_set: SetOfPairs, notes: list[str]) -> bool:
+    """Whether what files state of white is each image's own highest value, and not that of a camera."""
+    headers = [pair_set.headers[pair.image] for pair in pair_set.pairs]
+    stated = [header.max_value for header in headers if _is_deep(header) and header.max_value]
+    if pair_set.image_max != FROM_FILE or not differ_by_image(stated):
+        return False
+    notes.append(
+        f"{len(stated)} images state different values for white ({min(stated):g} to {max(stated):g}), as programs do "
+        "that write each image's own highest value there; they are left aside"
+    )
+    return True
+
+
+def _is_deep(header: Header) -> bool:
+    return header.bits > 8 or header.kind != "uint"
+
+
+def _find_range(pair_set: SetOfPairs, overrides_stated: bool, notes: list[str]) -> float:
     def span(pair: Pair) -> Span | None:
         header = pair_set.headers[pair.image]
         try:
-            samples = pair_set.samples(pair)
+            samples = header.as_stored(pair_set.samples(pair))
             usual = float(np.quantile(samples, NOT_HOT))
             return Span(pair.stem, header.kind, header.bits, float(samples.max()), usual)
         except (ValueError, OSError):
@@ -80,10 +100,10 @@ def _find_range(pair_set: SetOfPairs, notes: list[str]) -> float:
 
     headers = [(pair, pair_set.headers[pair.image]) for pair in pair_set.pairs]
     if pair_set.image_max != FROM_FILE:
-        if all(header.bits <= 8 and header.kind == "uint" for _, header in headers):
+        if not any(_is_deep(header) for _, header in headers):
             raise ValueError(f"image_max={pair_set.image_max:g} has no use here: all images have 8 bits; leave it out")
         return 0.0
-    unstated = [pair for pair, header in headers if (header.bits > 8 or header.kind != "uint") and not header.max_value]
+    unstated = [pair for pair, header in headers if _is_deep(header) and (overrides_stated or not header.max_value)]
     spans = [span for span in in_parallel(span, unstated) if span]
     if not spans:
         return 0.0

@@ -3,6 +3,7 @@
 A camera of 12 bits writes 16-bit files whose highest value is 4095; read by all 16 bits they would be nearly black.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,11 @@ def find_range(spans: Sequence[Span]) -> float:
             f"they are of one range as they are: image_max={found}"
         )
     return found
+
+
+def differ_by_image(stated: Sequence[float]) -> bool:
+    """Whether what files state to be white differs, and not as the depths of two cameras do (4095 and 16383)."""
+    return len(set(stated)) > 1 and not all(math.log2(value + 1).is_integer() for value in stated)
 
 
 def describe_range(spans: Sequence[Span], found: float) -> str:

@@ -31,11 +31,16 @@ class Header:
     max_value: float  # the value that stands for white; 0 where the file does not say
     orientation: int  # EXIF's and TIFF's tag, 1 to 8
     inverted_look: bool = False  # whether Stored.numbers would be there
+    inverted_from: int = 0  # samples are what a file's numbers lack to this: 0 is white there, and black is not stated
 
     @property
     def grey(self) -> bool:
         """Surely one channel; a colour file may still hold grey pixels only."""
         return self.channels == 1
+
+    def as_stored(self, samples: Samples) -> Samples:
+        """Samples as the file's own numbers, which tell its range."""
+        return samples.dtype.type(self.inverted_from) - samples if self.inverted_from else samples
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ MAX_TAGS = (341, 281)  # SMaxSampleValue, MaxSampleValue
 ALPHA = (1, 2)  # ExtraSamples: associated, unassociated
 TIFFFILE = "tifffile"  # as it signs what it writes
 UNCOMPRESSED = 1
+UNSIGNED = 1  # SampleFormat
 LZW = 5
 OLD_JPEG, NEW_JPEG = 6, 7
 LOWEST_FIRST = 2  # FillOrder
@@ -73,6 +74,7 @@ def read_tiff_header(data: bytes, name: str) -> Header:
             max_value=_stated_max(page),
             orientation=orientation,
             inverted_look=_has_inverted_look(page),
+            inverted_from=_inverted_from(page),
         )
 
 
@@ -171,6 +173,12 @@ def _bigger_is_brighter(samples: Samples, page: Page, name: str) -> Samples:
     return np.asarray(samples.dtype.type(top) - samples)
 
 
+def _inverted_from(page: Page) -> int:
+    """As in Header, of more than 8 bits: of MinIsWhite the set, and not one file, tells which number is black."""
+    unstated = page.photometric == MIN_IS_WHITE and page.sampleformat == UNSIGNED and not _stated_max(page)
+    return (1 << _bits(page)) - 1 if unstated and _bits(page) > 8 else 0
+
+
 def _has_inverted_look(page: Page) -> bool:
     """MinIsWhite by a tool for which numbers count and not the look: tifffile so writes bools, unless told otherwise;
     ImageJ so writes what has an inverting LUT, as its binary masks have, whose objects are 255.
@@ -237,4 +245,4 @@ def _stated_max(page: Page) -> float:
             if math.isfinite(value) and value > 0:
                 return value
     bits = _bits(page)
-    return float((1 << bits) - 1) if 8 < bits < 32 and bits not in (16, 24) and page.sampleformat == 1 else 0
+    return float((1 << bits) - 1) if 8 < bits < 32 and bits not in (16, 24) and page.sampleformat == UNSIGNED else 0

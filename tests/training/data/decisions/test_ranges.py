@@ -1,5 +1,6 @@
 """Which value stands for white is found over the set, or asked for; it is never guessed per image."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from serving.promotion.card import preprocessing_json
 from training.data.decisions.ranges import Span, find_range
 from training.data.image_set import ImageSet, UnusableError
 from training.data.read_options import ReadOptions
@@ -88,6 +90,42 @@ def test_a_file_s_own_statement_goes_before_what_was_found(tmp_path: Path) -> No
     images = load(tmp_path)
     assert int(images.images[0].max()) == 128
     assert int(images.images[1].max()) == round(4000 * 255 / 4095)
+
+
+def state(root: Path, stated: list[int]) -> None:
+    """What the images of a folder say of white."""
+    for k, value in enumerate(stated):
+        path = root / "images" / f"c{k}.tif"
+        tifffile.imwrite(path, tifffile.imread(path), extratags=[(281, 3, 1, value, True)])
+
+
+def test_each_image_s_own_highest_value_is_no_statement_of_white(tmp_path: Path) -> None:
+    state(folder(tmp_path, [900, 2000, 4000]), [900, 2000, 4000])
+    images = load(tmp_path)
+    assert [int(image.max()) for image in images.images] == [round(v * 255 / 4095) for v in (900, 2000, 4000)]
+    assert (images.range_max, images.overrides_stated) == (4095, True)
+    assert any("3 images state different values for white (900 to 4000)" in note for note in images.notes)
+    facts = json.loads(preprocessing_json(images, ReadOptions(), "fp32"))
+    assert (facts["image_max"], facts["image_max_overrides"]) == (4095, True), "uploads are read alike"
+    assert [int(image.max()) for image in load(tmp_path, image_max="16383").images] == [14, 31, 62]
+
+
+@pytest.mark.parametrize("stated", [[4000] * 3, [4095, 4095, 16383]])
+def test_white_that_all_files_state_alike_or_as_cameras_do_is_taken(tmp_path: Path, stated: list[int]) -> None:
+    state(folder(tmp_path, [900, 2000, 4000]), stated)
+    images = load(tmp_path)
+    whites = [round(v * 255 / white) for v, white in zip((900, 2000, 4000), stated, strict=True)]
+    assert [int(image.max()) for image in images.images] == whites
+    assert not images.overrides_stated
+
+
+def test_12_bits_in_16_with_0_for_white_keep_their_grey_levels(tmp_path: Path) -> None:
+    for path in (folder(tmp_path, [1000, 4000, 3000]) / "images").iterdir():
+        tifffile.imwrite(path, tifffile.imread(path), photometric="miniswhite")
+    images = load(tmp_path)
+    assert images.range_max == 4095
+    assert [int(image.min()) for image in images.images] == [255 - round(v * 255 / 4095) for v in (1000, 4000, 3000)]
+    assert [int(image.max()) for image in images.images] == [255 - round(v * 255 / 4095) for v in (250, 1000, 750)]
 
 
 def test_8_bit_files_beside_12_bit_ones_keep_their_own_white(tmp_path: Path) -> None:
