@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from training.data.checks.findings import ERROR, WARNING, Finding, stems_of
-from training.data.image_set import ImageSet
+from training.data.image_set import ImageFacts, ImageSet
 from training.data.mask_rule import show_value
 from training.data.masks import IGNORE_LABEL
 from training.study.words import pluralize, shorten
@@ -17,7 +17,8 @@ MIN_SAME = 3  # masks with one count of more values, which is no accident
 FULL_SCALE = (255, 65535)  # what 8 and 16 bits call white: the same foreground
 TRAINS_BADLY_BELOW = 0.002  # foreground share of the set
 LINES_HOLES = 0.6  # share of a mask's foreground that lines holes: above it, an outline; vessels have 0.5 at most
-MOST = 0.8  # share of the masks
+MIN_ODD = 2  # masks that were drawn otherwise than is usual, which is no accident
+MAX_FRAMED = 0.5  # foreground share above which foreground reaches all borders by itself
 HIDES_MUCH = 0.5  # share of the pixels that do not count
 
 
@@ -32,6 +33,7 @@ def mask_problems(images: ImageSet) -> list[Finding]:
         _ignored,
         _rare_foreground,
         _outlines,
+        _frames,
     )
     return [finding for check in checks if (finding := check(images))]
 
@@ -164,13 +166,31 @@ def _rare_foreground(images: ImageSet) -> Finding | None:
 
 def _outlines(images: ImageSet) -> Finding | None:
     """What is meant is mostly what lines go around, and a net would learn the lines."""
-    found = [k for k, facts in enumerate(images.facts) if facts.lining > LINES_HOLES]
-    if not found or len(found) < MOST * sum(facts.foreground > 0 for facts in images.facts):
+    found = [k for k, facts in enumerate(images.facts) if facts.lining > LINES_HOLES and not _has_frame(facts)]
+    if len(found) < MIN_ODD:
         return None
     return Finding(
         severity=WARNING,
         title=f"{pluralize(len(found), 'mask')} of {images.num_images} are closed lines, with background inside",
         meaning="If the insides are meant, fill them and save the masks again (in ImageJ: Process, Binary, Fill "
-        "Holes). If the lines themselves are, as with membranes, all is well.",
+        "Holes). If the lines themselves are, as with membranes, in all masks, all is well.",
         stems=stems_of(images, found),
     )
+
+
+def _frames(images: ImageSet) -> Finding | None:
+    """Lines around the picture, which a program may have drawn to show its edge."""
+    found = [k for k, facts in enumerate(images.facts) if _has_frame(facts)]
+    if len(found) < MIN_ODD:
+        return None
+    return Finding(
+        severity=WARNING,
+        title=f"{len(found)} masks of {images.num_images} are foreground all along the edge of the picture",
+        meaning="A frame that was drawn around them would be learnt and scored as foreground. Remove it, or cut images "
+        "and masks. If it is what you look for, all is well.",
+        stems=stems_of(images, found),
+    )
+
+
+def _has_frame(facts: ImageFacts) -> bool:
+    return facts.border == 1 and facts.foreground < MAX_FRAMED

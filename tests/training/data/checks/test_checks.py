@@ -95,9 +95,15 @@ def rename_masks(folder: Path, new: dict[str, str]) -> None:
         (folder / "masks" / f"{new[stem]}.png").write_bytes(mask)
 
 
-def draw_outlines(folder: Path) -> None:
-    for index, path in enumerate(sorted((folder / "masks").iterdir())):
+def draw_outlines(folder: Path, count: int = 24) -> None:
+    for index, path in enumerate(sorted((folder / "masks").iterdir())[:count]):
         cv2.imwrite(str(path), cv2.circle(np.zeros((32, 48), np.uint8), (12 + index % 24, 16), 7, 255, 1))
+
+
+def draw_frames(folder: Path, count: int) -> None:
+    for path in sorted((folder / "masks").iterdir())[:count]:
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(path), cv2.rectangle(mask, (0, 0), (47, 31), 255, 2))
 
 
 ODD: dict[str, tuple[Callable[[Path], object], str, str, tuple[str, ...]]] = {
@@ -139,6 +145,24 @@ ODD: dict[str, tuple[Callable[[Path], object], str, str, tuple[str, ...]]] = {
         WARNING,
         "24 masks of 24 are closed lines, with background inside",
         tuple(STEMS),
+    ),
+    "outlines in some masks": (
+        lambda folder: draw_outlines(folder, 2),
+        WARNING,
+        "2 masks of 24 are closed lines, with background inside",
+        tuple(STEMS[:2]),
+    ),
+    "frames": (
+        lambda folder: draw_frames(folder, 24),
+        WARNING,
+        "24 masks of 24 are foreground all along the edge of the picture",
+        tuple(STEMS),
+    ),
+    "frames in some masks": (
+        lambda folder: draw_frames(folder, 2),
+        WARNING,
+        "2 masks of 24 are foreground all along the edge of the picture",
+        tuple(STEMS[:2]),
     ),
     "hardly any foreground": (points_only, WARNING, r"foreground is only 0\.07 % of the pixels", ()),
 }
