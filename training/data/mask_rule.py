@@ -1,4 +1,6 @@
-"""What a person says of masks: which values are foreground, which do not count, how they lie on their images."""
+"""What a person says of masks: which values are foreground, which do not count, how they lie on their images; and what
+to suggest to one who has said nothing yet.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,12 @@ APPLY, IGNORE, IMAGES = "apply", "ignore", "images"
 ORIENTATIONS = (APPLY, IGNORE, IMAGES)
 SHOWN_VALUES = 8
 FIRST_COLOUR = 1 << 16  # labels from here on are colours, 0xRRGGBB
+GREY = 0x010101  # times a level: its colour
+IGNORE_LABEL = 255  # of many tools: "does not count"
+IGNORE_LABELS = (IGNORE_LABEL, 65535)
+VOID = 0xE0E0C0  # Pascal VOC's
+MIN_RAMP = 17  # colours, above what classes have
+MOST, BESIDE = 0.9, 0.2  # share of the colours of a ramp that are not farther beside it, as a share of its length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +56,16 @@ class MaskRule:
     @property
     def ignored(self) -> list[int]:
         return _numbers("ignore_value", self.ignore)
+
+    def is_above(self, labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which labels lie above the threshold; above a colour, those that go farther its way."""
+        limit = _number("mask_threshold", self.threshold)
+        if limit == 0 or not _is_colour(self.threshold):
+            return labels > limit
+        if limit % GREY == 0 and labels.max() < FIRST_COLOUR:
+            return labels > limit // GREY
+        channels = [(limit >> shift & 255, labels >> shift & 255) for shift in (16, 8, 0)]
+        return np.asarray(sum(one * other for one, other in channels) > sum(one**2 for one, _ in channels))
 
     def absent(self, held: Iterable[int]) -> str:
         """What is wrong about values that a person named and no mask holds; empty where there is none."""
@@ -103,18 +121,68 @@ def show_value(value: int, colour: bool = False) -> str:
     return f"{value:06x}" if colour or value >= FIRST_COLOUR else str(value)
 
 
+def suggest(values: NDArray[np.int32]) -> str:
+    """The options that would decide."""
+    ignored = _looks_ignored(values)
+    others = values[values != ignored] if ignored is not None else values
+    shown = show_values([ignored]) if ignored is not None else ""
+    ignore = f"ignore_value={shown} (where {shown} means: does not count), " if shown else ""
+    if others[-1] >= FIRST_COLOUR:
+        half = _half_of_ramp(others)
+        if half is not None:
+            return ignore + f"mask_threshold={half:06x} (more than half of the colour; for smoothed masks and jpg)"
+        colours = ",".join(show_value(value, colour=True) for value in others[others != 0][:2])
+        rest = ", or mask_threshold=0 (all but black)" if 0 in others else ""
+        return ignore + f"mask_values={colours} (which colours are foreground){rest}"
+    if len(others) == 2:
+        return ignore + f"mask_values={others[0]}, or mask_values={others[1]}"
+    middle = int(others[0] + others[-1]) // 2
+    return ignore + (
+        f"mask_threshold={middle} (above it; for smoothed masks), mask_threshold={others[0]} (all but {others[0]}; for "
+        f"numbered objects), or mask_values={others[-1]} (a list of classes)"
+    )
+
+
+def _half_of_ramp(colours: NDArray[np.int32]) -> int | None:
+    """Of many colours between black and one other, as smoothing and jpg make them, half of that one."""
+    rgb = np.stack([colours >> 16 & 255, colours >> 8 & 255, colours & 255], axis=1).astype(np.float64)
+    way = np.abs(np.linalg.svd(rgb, full_matrices=False)[2][0])
+    along = rgb @ way
+    beside = np.linalg.norm(rgb - along[:, None] * way, axis=1)
+    if len(colours) < MIN_RAMP or along.min() > 0 or np.quantile(beside, MOST) > BESIDE * along.max():
+        return None
+    half = (np.minimum(way * along.max(), 255) / 2).astype(int)
+    red, green, blue = np.where(half < half.max() / 4, 0, half).tolist()  # less is jpg's
+    return red << 16 | green << 8 | blue
+
+
+def _looks_ignored(values: NDArray[np.int32]) -> int | None:
+    """Of at least three sorted values, the one that many tools give to pixels that do not count."""
+    if len(values) < 3:
+        return None
+    if values[0] < 0:
+        return int(values[0])
+    if VOID in values:
+        return VOID
+    return int(values[-1]) if values[-1] in IGNORE_LABELS and values[-2] < values[-1] // 2 else None
+
+
 def _numbers(name: str, text: str) -> list[int]:
     """A grey colour counts as its level, too: that is what it is in a mask without other colours."""
     numbers = [] if text == AUTO else [_number(name, part) for part in text.split(",")]
-    return numbers + [number >> 16 for number in numbers if number >= FIRST_COLOUR and number % 0x10101 == 0]
+    return numbers + [number // GREY for number in numbers if number >= FIRST_COLOUR and number % GREY == 0]
 
 
 def _number(name: str, text: str) -> int:
     """A decimal number; or six hexadecimal digits, a colour."""
-    text = text.strip().removeprefix("#")
+    digits = text.strip().removeprefix("#")
     try:
-        return int(text, 16) if len(text) == 6 else int(text)
+        return int(digits, 16) if _is_colour(text) else int(digits)
     except ValueError:
         raise ValueError(
             f"{name}={text!r} is no value of a mask; give whole numbers such as 255, or colours such as ff0000"
         ) from None
+
+
+def _is_colour(text: str) -> bool:
+    return len(text.strip().removeprefix("#")) == 6

@@ -28,15 +28,11 @@ from training.data.mask_rule import (
     SHOWN_VALUES,
     MaskPlacing,
     MaskRule,
-    show_value,
     show_values,
+    suggest,
 )
 from training.data.run_lengths import decode_runs
 from training.data.shapes import decode_shape, proportional, resize_mask
-
-IGNORE_LABEL = 255  # of many tools: "does not count"
-IGNORE_LABELS = (IGNORE_LABEL, 65535)
-VOID = 0xE0E0C0  # Pascal VOC's
 
 Labels = NDArray[np.int32]
 ReadBytes = Callable[[Path], bytes]
@@ -106,7 +102,7 @@ def _foreground(
 ) -> tuple[Pixels, str]:
     """(h, w) of 0 and 1, and the kind of mask (MaskFacts). `found` are the values that count."""
     if rule.threshold != AUTO:
-        return (labels > int(rule.threshold)).astype(np.uint8), "above"
+        return rule.is_above(labels).astype(np.uint8), "above"
     if rule.values != AUTO or values:
         return np.isin(labels, rule.chosen or values).astype(np.uint8), "chosen"
     mask = (labels != 0).astype(np.uint8)
@@ -149,36 +145,6 @@ def _corner_links(labels: Labels, pieces: NDArray[np.int32]) -> NDArray[np.int32
         touching = (labels[one] == labels[other]) & (labels[one] > 0) & (pieces[one] != pieces[other])
         found.append(np.stack([pieces[one][touching], pieces[other][touching]], axis=1))
     return np.unique(np.concatenate(found), axis=0)
-
-
-def suggest(values: NDArray[np.int32]) -> str:
-    """The options that would decide."""
-    ignored = _looks_ignored(values)
-    others = values[values != ignored] if ignored is not None else values
-    shown = show_values([ignored]) if ignored is not None else ""
-    ignore = f"ignore_value={shown} (where {shown} means: does not count), " if shown else ""
-    if others[-1] >= FIRST_COLOUR:
-        colours = ",".join(show_value(value, colour=True) for value in others[others != 0][:2])
-        rest = ", or mask_threshold=0 (all but black)" if 0 in others else ""
-        return ignore + f"mask_values={colours} (which colours are foreground){rest}"
-    if len(others) == 2:
-        return ignore + f"mask_values={others[0]}, or mask_values={others[1]}"
-    middle = int(others[0] + others[-1]) // 2
-    return ignore + (
-        f"mask_threshold={middle} (above it; for smoothed masks), mask_threshold={others[0]} (all but {others[0]}; for "
-        f"numbered objects), or mask_values={others[-1]} (a list of classes)"
-    )
-
-
-def _looks_ignored(values: NDArray[np.int32]) -> int | None:
-    """Of at least three sorted values, the one that many tools give to pixels that do not count."""
-    if len(values) < 3:
-        return None
-    if values[0] < 0:
-        return int(values[0])
-    if VOID in values:
-        return VOID
-    return int(values[-1]) if values[-1] in IGNORE_LABELS and values[-2] < values[-1] // 2 else None
 
 
 def _read_labels(

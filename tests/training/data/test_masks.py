@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from training.data.images import decode_labels
 from training.data.layouts.pairs import MaskFile, ObjectFiles, RunLengths, Shapes
 from training.data.mask_rule import MaskRule
 from training.data.masks import binarize, read_mask
@@ -114,6 +115,43 @@ def test_white_is_found_in_masks_of_greys_and_of_colours_by_one_name() -> None:
     rule = MaskRule(values="ffffff")
     assert binarize(np.array([[0, 255]], np.int32), rule, "m")[0].tolist() == [[0, 1]]
     assert binarize(np.array([[0, 0xFFFFFF, 0xFF0000]], np.int32), rule, "m")[0].tolist() == [[0, 1, 0]]
+
+
+def red_and_green(kind: str) -> list[np.ndarray]:
+    """Labels of a coloured disc, smoothed or as a jpg of some quality."""
+    found = []
+    for channel in (2, 1):
+        image = np.zeros((32, 40, 3), np.uint8)
+        image[..., channel] = 255 * DISC
+        smooth = cv2.GaussianBlur(image, (0, 0), 1.5)
+        data = cv2.imencode(*((".png", smooth) if kind == "smoothed" else (".jpg", image, [1, int(kind)])))[1].tobytes()
+        found.append(decode_labels(data, "m"))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["smoothed", "95", "75"])
+def test_half_of_a_colour_parts_it_from_black_whatever_jpg_added(kind: str) -> None:
+    red, green = red_and_green(kind)
+    with pytest.raises(ValueError, match=r"mask_threshold=7[ef]0000 \(more than half of the colour") as error:
+        binarize(red, AUTO, "m")
+    assert "all but black" not in str(error.value)
+    for labels, half in ((red, "7f0000"), (green, "#007f00")):
+        assert np.count_nonzero(binarize(labels, MaskRule(threshold=half), "m")[0] != DISC) <= 0.06 * DISC.sum()
+
+
+def test_a_threshold_of_six_digits_is_a_colour_and_black_is_below_all() -> None:
+    labels = np.array([[0, 0x120000, 0x200000]], np.int32)
+    assert binarize(labels, MaskRule(threshold="128000"), "m")[0].tolist() == [[0, 0, 0]]
+    assert binarize(labels, MaskRule(threshold="120000"), "m")[0].tolist() == [[0, 0, 1]]
+    assert binarize(labels, MaskRule(threshold="000000"), "m")[0].tolist() == [[0, 1, 1]]
+    levels = np.array([[0, 127, 128]], np.int32)
+    assert binarize(levels, MaskRule(threshold="7f7f7f"), "m")[0].tolist() == [[0, 0, 1]], "of greys, a level"
+
+
+def test_many_colours_of_objects_are_no_ramp() -> None:
+    labels = np.r_[0, np.random.default_rng(0).integers(1, 1 << 24, 40)].reshape(1, -1).astype(np.int32)
+    with pytest.raises(ValueError, match=r"mask_threshold=0 \(all but black\)"):
+        binarize(labels, AUTO, "m")
 
 
 def test_options_that_contradict_or_mean_nothing_are_refused() -> None:

@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 from training.data.checks.findings import ERROR, WARNING, Finding, stems_of
 from training.data.image_set import ImageFacts, ImageSet
-from training.data.mask_rule import show_value
-from training.data.masks import IGNORE_LABEL
+from training.data.mask_rule import IGNORE_LABEL, show_value
 from training.study.words import pluralize, shorten
 
 MAX_CLASSES = 4  # values of masks: so few may be classes where the counts vary, too
