@@ -13,9 +13,10 @@ from training.data.run_lengths import KAGGLE, RunOrder
 AUTO = "auto"
 APPLY, IGNORE, IMAGES = "apply", "ignore", "images"
 ORIENTATIONS = (APPLY, IGNORE, IMAGES)
+ALL_BUT = "all-but-"  # before values that are background
 SHOWN_VALUES = 8
 FIRST_COLOUR = 1 << 16  # labels from here on are colours, 0xRRGGBB
-GREY = 0x010101  # times a level: its colour
+GREY, WHITE = 0x010101, 0xFFFFFF  # GREY times a level is its colour
 IGNORE_LABEL = 255  # of many tools: "does not count"
 IGNORE_LABELS = (IGNORE_LABEL, 65535)
 VOID = 0xE0E0C0  # Pascal VOC's
@@ -25,7 +26,8 @@ MOST, BESIDE = 0.9, 0.2  # share of the colours of a ramp that are not farther b
 
 @dataclass(frozen=True, kw_only=True)
 class MaskRule:
-    """Which values are foreground: those in `values`, or those above `threshold`; AUTO for neither: look.
+    """Which values are foreground: those in `values` (or, after ALL_BUT, the others), or those above `threshold`; AUTO
+    for neither: look.
 
     `ignore` are values that are neither foreground nor background, as written by a person; AUTO for none.
     """
@@ -51,11 +53,23 @@ class MaskRule:
 
     @property
     def chosen(self) -> list[int]:
-        return _numbers("mask_values", self.values)
+        """The values that a person named in `values`."""
+        return _numbers("mask_values", self.values.removeprefix(ALL_BUT))
 
     @property
     def ignored(self) -> list[int]:
         return _numbers("ignore_value", self.ignore)
+
+    def is_chosen(self, labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which labels are foreground by `values`."""
+        return np.isin(labels, _held(self.chosen, labels), invert=self.values.startswith(ALL_BUT))
+
+    def is_ignored(self, labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+        return np.isin(labels, _held(self.ignored, labels))
+
+    def named(self, labels: NDArray[np.int32]) -> tuple[int, ...]:
+        """Those of a mask's values that a person named."""
+        return tuple(n for n in _held([*self.chosen, *self.ignored], labels) if (labels == n).any())
 
     def is_above(self, labels: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Which labels lie above the threshold; above a colour, those that go farther its way."""
@@ -71,7 +85,7 @@ class MaskRule:
         """What is wrong about values that a person named and no mask holds; empty where there is none."""
         there = set(held)
         for name, text in (("mask_values", self.values), ("ignore_value", self.ignore)):
-            parts = [] if text == AUTO else text.split(",")
+            parts = [] if text == AUTO else text.removeprefix(ALL_BUT).split(",")
             lacking = [part.strip() for part in parts if not there & set(_numbers(name, part))]
             if lacking:
                 return f"{name}={text}: no mask holds {', '.join(lacking)}"
@@ -87,7 +101,8 @@ class MaskRule:
         """What a person said, in words; empty where nothing."""
         if self.threshold != AUTO:
             return f"foreground is every value above {self.threshold} (mask_threshold)"
-        return f"foreground is {self.values} (mask_values)" if self.values != AUTO else ""
+        values = self.values.replace(ALL_BUT, "all but ")
+        return f"foreground is {values} (mask_values)" if self.values != AUTO else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +148,7 @@ def suggest(values: NDArray[np.int32]) -> str:
             return ignore + f"mask_threshold={half:06x} (more than half of the colour; for smoothed masks and jpg)"
         colours = ",".join(show_value(value, colour=True) for value in others[others != 0][:2])
         rest = ", or mask_threshold=0 (all but black)" if 0 in others else ""
+        rest += f", or mask_values={ALL_BUT}ffffff (all but white)" if WHITE in others else ""
         return ignore + f"mask_values={colours} (which colours are foreground){rest}"
     if len(others) == 2:
         return ignore + f"mask_values={others[0]}, or mask_values={others[1]}"
@@ -165,6 +181,13 @@ def _looks_ignored(values: NDArray[np.int32]) -> int | None:
     if VOID in values:
         return VOID
     return int(values[-1]) if values[-1] in IGNORE_LABELS and values[-2] < values[-1] // 2 else None
+
+
+def _held(numbers: Sequence[int], labels: NDArray[np.int32]) -> list[int]:
+    """Without the levels of grey colours, in a mask that holds colours: there they are shades of blue."""
+    levels = {number // GREY for number in numbers if number >= FIRST_COLOUR and number % GREY == 0}
+    colours = labels.size > 0 and labels.max() >= FIRST_COLOUR
+    return [number for number in numbers if not (colours and number in levels)]
 
 
 def _numbers(name: str, text: str) -> list[int]:

@@ -83,13 +83,12 @@ def binarize(
 
     values, ignored: what the layout knows of this file (a label map); what a person said goes first.
     """
-    left_out = np.isin(labels, [*rule.ignored, *ignored]) if rule.ignored or ignored else None
+    left_out = rule.is_ignored(labels) | np.isin(labels, ignored) if rule.ignored or ignored else None
     found = _values(labels if left_out is None else labels[~left_out])
     mask, kind = _foreground(labels, found, rule, name, values, left_out)
     if left_out is not None:
         mask[left_out] = OUTSIDE
-    named = [value for value in (*rule.chosen, *rule.ignored) if (labels == value).any()]
-    return mask, replace(_facts(found, kind), named=tuple(named))
+    return mask, replace(_facts(found, kind), named=rule.named(labels))
 
 
 def _foreground(
@@ -104,7 +103,8 @@ def _foreground(
     if rule.threshold != AUTO:
         return rule.is_above(labels).astype(np.uint8), "above"
     if rule.values != AUTO or values:
-        return np.isin(labels, rule.chosen or values).astype(np.uint8), "chosen"
+        chosen = rule.is_chosen(labels) if rule.values != AUTO else np.isin(labels, values)
+        return chosen.astype(np.uint8), "chosen"
     mask = (labels != 0).astype(np.uint8)
     if len(found) == 0 or (len(found) == 1 and found[0] == 0):
         return mask, "empty"

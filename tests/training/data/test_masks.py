@@ -154,6 +154,27 @@ def test_many_colours_of_objects_are_no_ramp() -> None:
         binarize(labels, AUTO, "m")
 
 
+def test_all_but_a_colour_is_foreground_where_objects_have_colours_of_their_own() -> None:
+    labels = np.array([[0xFFFFFF, 0x12AB34, 0xC00020, 0x0000FF]], np.int32)
+    with pytest.raises(ValueError, match=r"or mask_values=all-but-ffffff \(all but white\)"):
+        binarize(labels, AUTO, "m")
+    rule = MaskRule(values="all-but-ffffff")
+    mask, facts = binarize(labels, rule, "m")
+    assert (mask.tolist(), facts.named) == ([[0, 1, 1, 1]], (0xFFFFFF,))
+    assert rule.text == "foreground is all but ffffff (mask_values)"
+    assert binarize(np.array([[255, 0]], np.int32), rule, "m")[0].tolist() == [[0, 1]], "white, of greys"
+    assert binarize(np.array([[1, 5, 7]], np.int32), MaskRule(values="all-but-1,7"), "m")[0].tolist() == [[0, 1, 0]]
+    assert rule.absent([5]) == "mask_values=all-but-ffffff: no mask holds ffffff"
+    with pytest.raises(ValueError, match="mask_values='' is no value of a mask"):
+        MaskRule(values="all-but-")
+
+
+def test_white_is_no_blue_in_a_mask_of_colours() -> None:
+    labels = np.array([[0, 0xFFFFFF, 0x0000FF]], np.int32)
+    assert binarize(labels, MaskRule(values="ffffff"), "m")[0].tolist() == [[0, 1, 0]]
+    assert binarize(labels, MaskRule(values="0", ignore="ffffff"), "m")[0].tolist() == [[1, 2, 0]]
+
+
 def test_options_that_contradict_or_mean_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="mask_threshold=1 and mask_values=2 both decide"):
         MaskRule(threshold="1", values="2")
