@@ -110,6 +110,6 @@ def _moved(images: ImageSet, known: list[int], pairs: SmallPairs) -> Finding | N
     return Finding(
         severity=WARNING,
         title=f"the masks would fit their images better about {' and '.join(where)}",
-        meaning="They were shifted against each other, perhaps by a margin that one of them lacks. Look at the contact "
-        "sheet, and save the masks where they belong.",
+        meaning="They were shifted against each other, perhaps by a margin that one of them lacks; or outlines were "
+        "drawn on pictures of another size. Look at the contact sheet, and save the masks where they belong.",
     )

@@ -187,8 +187,9 @@ def test_masks_that_all_lie_beside_what_they_outline_are_said_to(tmp_path: Path,
             cv2.circle(mask, (int(RNG.integers(8, 40)), int(RNG.integers(6, 26))), 4, 255, -1)
         image = (RNG.integers(0, 70, mask.shape) + 0.7 * mask).astype(np.uint8)
         write(tmp_path, stem, image, np.roll(mask, (-up, -left), (0, 1)))
-    titles = [one.title for one in findings(tmp_path)]
-    assert titles == ([f"the masks would fit their images better about {said}"] if said else [])
+    found = findings(tmp_path)
+    assert [one.title for one in found] == ([f"the masks would fit their images better about {said}"] if said else [])
+    assert all("drawn on pictures of another size" in one.meaning for one in found)
 
 
 def test_masks_of_other_images_are_an_error(tmp_path: Path) -> None:
