@@ -6,18 +6,12 @@ from pathlib import Path
 
 from training.data.image_set import ImageSet
 from training.data.layouts.groups import image_stem
+from training.data.layouts.listing import PART_WORDS, PARTS, TEST, TRAIN, parts_named
 from training.data.layouts.pairs import Pair
-from training.data.layouts.siblings import words_of
 from training.data.layouts.tables import NAME_COLUMNS, PART_COLUMNS, first_of, read_table
 from training.study.words import shorten
 
 FOLDERS = "folders"  # split: as the folders are called
-TRAIN, VAL, TEST = PARTS = ("train", "val", "test")
-WORDS = {
-    **dict.fromkeys(("train", "training", "tr"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), VAL),
-    **dict.fromkeys(("test", "testing", "ts"), TEST),
-}
 
 
 def given_parts(split: Path | None, images: ImageSet) -> tuple[str, ...]:
@@ -66,7 +60,7 @@ def read_parts(path: Path, stems: Sequence[str]) -> tuple[str, ...]:
             f"split={path}: it must be a csv with the columns stem and part, one row per image; it has "
             f"{', '.join(columns) or 'no rows'}"
         )
-    said = [(image_stem(row[name], name), WORDS.get(row[part].lower(), "")) for row in rows]
+    said = [(image_stem(row[name], name), PART_WORDS.get(row[part].lower(), "")) for row in rows]
     known = dict(said)
     for what, wrong in (
         (f"a part other than {', '.join(PARTS)}", [stem for stem, called in said if not called]),
@@ -93,6 +87,6 @@ def find_parts(data: Path, pairs: Sequence[Pair]) -> tuple[str, ...]:
 
 def _part_of(root: Path, image: Path) -> str:
     places = image.parent.relative_to(root).parts if image.is_relative_to(root) else ()
-    called = [{WORDS[word] for word in words_of(place) if word in WORDS} for place in places]
+    called = [parts_named([place]) for place in places]
     first = next(filter(None, called), {""})
     return first.pop() if len(first) == 1 else ""

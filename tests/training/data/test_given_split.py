@@ -91,6 +91,7 @@ def test_a_file_that_cannot_be_meant_is_refused(rows: list[str], header: str, sa
         ("data/Validation/images", "val"),
         ("images/test", "test"),
         ("imagesTr", "train"),
+        ("val2017", "val"),
         ("ISIC-2017_Test_v2_Data", "test"),
         ("train/test strip", "train"),
         ("train_test", ""),

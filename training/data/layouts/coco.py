@@ -11,7 +11,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from training.data.layouts.categories import Annotated, make_pairs
-from training.data.layouts.listing import ImageFiles, clean_path, list_below, list_images, same_name
+from training.data.layouts.listing import (
+    ImageFiles,
+    clean_path,
+    lies_as_written,
+    list_below,
+    list_images,
+    note_elsewhere,
+    same_name,
+)
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.tables import read_size
 from training.study.words import shorten
@@ -82,16 +90,17 @@ def _read(
 ) -> list[Annotated]:
     """The images of one json that are here, with their annotations."""
     entries: dict[str, Annotated] = {}
-    missing, known = list[str](), set[str]()
+    missing, known, elsewhere = list[str](), set[str](), 0
     words = set(re.split(r"[^a-z0-9]+", table.path.stem.lower()))
     split = [place for place in list_below(folder) if place.name.lower() in words]  # instances_val2017 and val2017/
-    near = (table.path.parent, folder, folder / "images", *split)
+    near = (table.path.parent, folder, *split, folder / "images")
     for image in table.content["images"]:
         key, name = _id(image["id"]), str(image["file_name"])
-        fits = files.find(name, near)
+        fits = files.find(name, near, table.path)
         if key in known:
             found.problems.append(f"{table.path}: two images have the id {key}; ids must be unique in a file")
         elif len(fits) == 1:
+            elsewhere += not lies_as_written(fits[0], name)
             size = (image.get("height"), image.get("width"))
             stem = PurePosixPath(same_name(clean_path(name))).stem
             entries[key] = Annotated(image=fits[0], stem=stem, table=table.path, size=read_size(*size))
@@ -107,7 +116,9 @@ def _read(
         )
     else:
         cure = f"is listed, but not in {folder} or its images/"
-        found.problems += [f"{table.path}: {name} {cure}" for name in missing]
+        found.problems += [f"{table.path}: {name} {cure}{files.say_foreign(name)}" for name in missing]
+    if elsewhere:
+        found.notes.append(note_elsewhere(elsewhere, table.path.name))
     unknown = []
     for annotation in table.content["annotations"]:
         key = _id(annotation["image_id"])

@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from training.data.layouts.categories import Annotated, annotate, make_pairs, name_images_without
-from training.data.layouts.listing import ImageFiles
+from training.data.layouts.listing import ImageFiles, lies_as_written
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.tables import read_size
+from training.study.words import pluralize
 
 CIRCLE_POINTS = 64
 NO_AREA = ("line", "linestrip", "point", "points")
@@ -32,13 +33,14 @@ def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], ca
     """Each json and its image: of the same stem beside it or elsewhere, else the one that imagePath names."""
     found, files = Findings(), ImageFiles(folder)
     images: dict[Path, Annotated] = {}
-    drawn = Counter[str]()
+    drawn, elsewhere = Counter[str](), 0
     for path, content in contents.items():
         fits = files.find_annotated(path, str(content["imagePath"]))
         unfit = f"{'' if fits else ' of its name'}, neither by its stem nor by its imagePath {content['imagePath']!r}"
         one = annotate(images, path, fits, unfit, found)
         if not one:
             continue
+        elsewhere += not lies_as_written(one.image, str(content["imagePath"]))
         one.size = read_size(content.get("imageHeight"), content.get("imageWidth"))
         for shape in content["shapes"]:
             try:
@@ -50,6 +52,8 @@ def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], ca
             one.outlines += [(label, json.dumps(outline))] if outline is not None else []
             one.bare += [] if outline is not None else [(label, kind if kind in NO_AREA else f"{kind} without area")]
     make_pairs(list(images.values()), category, found)
+    if elsewhere:
+        found.notes.append(f"{pluralize(elsewhere, 'image')} not where imagePath says, and found by the json's name")
     others = ", ".join(f"{kind}: {drawn[kind]}" for kind in ("rectangle", "circle") if drawn[kind])
     if others:
         found.notes.append(f"rectangles and circles are foreground as they were drawn ({others})")

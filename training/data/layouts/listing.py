@@ -5,9 +5,10 @@ Also finds the file that a table means by a name written on another machine. No 
 
 import functools
 import os
+import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -21,6 +22,12 @@ LITTER = (
 )
 LITTER_ENDINGS = ("@synoeastream", "@synoresource")
 HIDDEN = (".", "__", "~$")  # .DS_Store, ._a.png, .ipynb_checkpoints, __MACOSX, a document that is open
+TRAIN, VAL, TEST = PARTS = ("train", "val", "test")
+PART_WORDS = {
+    **dict.fromkeys(("train", "training", "tr"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), VAL),
+    **dict.fromkeys(("test", "testing", "ts"), TEST),
+}
 
 
 def is_litter(name: str) -> bool:
@@ -138,6 +145,18 @@ def same_name(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def words_of(name: str) -> list[str]:
+    """ISBI2016_Part1_GroundTruth -> isbi2016, part1, ground, truth."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", same_name(name))
+    return [word.lower() for word in re.split(r"[^\w]+|_+", apart) if word]
+
+
+def parts_named(names: Iterable[str]) -> set[str]:
+    """Which of train, val and test these names say; train2017 says train."""
+    words = (word.rstrip("0123456789") for name in names for word in words_of(name))
+    return {PART_WORDS[word] for word in words if word in PART_WORDS}
+
+
 def clean_path(text: str) -> str:
     """A path as written by any system or tool, with slashes: back slashes, addresses, Label Studio's ?d=."""
     text = text.strip().replace("\\", "/")
@@ -145,6 +164,18 @@ def clean_path(text: str) -> str:
         address = urlsplit(text)
         text = parse_qs(address.query).get("d", [unquote(address.path)])[0]
     return text
+
+
+def lies_as_written(path: Path, name: str) -> bool:
+    """Whether a file lies in the folders that a table writes before its name."""
+    parts = [part for part in clean_path(name).split("/") if part not in ("", ".", "..")]
+    return [same_name(part).casefold() for part in path.parts[-len(parts) :]] == [
+        same_name(part).casefold() for part in parts
+    ]
+
+
+def note_elsewhere(count: int, table: str) -> str:
+    return f"{count} paths of {table} are of another folder; the files were found by their names"
 
 
 class ImageFiles:
@@ -176,9 +207,10 @@ class ImageFiles:
             stems[same_name(path.stem)].append(path)
         return stems
 
-    def find(self, name: str, near: Sequence[Path]) -> list[Path]:
+    def find(self, name: str, near: Sequence[Path], table: Path | None = None) -> list[Path]:
         """The file of this name: relative to a folder of `near`, else by as many of its last parts as fit a file here.
 
+        A name in train/ means no file in val/, and so does a table in train/, or one that is called train.json.
         More than one: the name does not say which. None: there is no such file.
         """
         spellings = list(dict.fromkeys([name, clean_path(name), unquote(clean_path(name))]))
@@ -187,7 +219,9 @@ class ImageFiles:
                 path = Path(os.path.normpath(place / spelling))
                 if spelling and path.is_file():
                     return [path]
-        return next((fits for spelling in spellings if (fits := self._by_last_parts(spelling))), [])
+        fits = next((fits for spelling in spellings if (fits := self._by_last_parts(spelling))), [])
+        said = parts_named(clean_path(name).split("/")[:-1]) or (self._parts_of(table) if table else set())
+        return [path for path in fits if not said or said & (self._parts_of(path.parent) or said)]
 
     def find_annotated(self, table: Path, given: str) -> list[Path]:
         """The image that a file of annotations is about: of its stem beside it or elsewhere, else of the given name."""
@@ -197,6 +231,15 @@ class ImageFiles:
         if len(beside) == 1:
             return beside
         return named if len(named) == 1 or not same_stem else same_stem
+
+    def say_foreign(self, name: str) -> str:
+        """What to say of files of this name where `find` has none: they are of another part of a split; else empty."""
+        fits = self._by_last_parts(clean_path(name))
+        return f"; {fits[0].relative_to(self.root)} is of another part of the split" if fits else ""
+
+    def _parts_of(self, path: Path) -> set[str]:
+        """Those that its folders in the data set, and its own name, say."""
+        return parts_named(path.relative_to(self.root).parts) if path.is_relative_to(self.root) else set()
 
     def _by_last_parts(self, spelling: str) -> list[Path]:
         parts = [same_name(part).casefold() for part in spelling.split("/") if part not in ("", ".", "..")]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.data.layouts.listing import list_all_below, list_images, same_name
+from training.data.layouts.listing import list_all_below, list_images, same_name, words_of
 from training.data.layouts.pairs import Findings, Layout, ObjectFiles, Pair, mask_files
 from training.data.layouts.stems import (
     image_cores,
@@ -155,12 +155,6 @@ def is_mask_folder(place: Path) -> bool:
     """Whether a folder's name, or one above it in the data set, says that it holds masks."""
     parts = [words_of(part) for part in place.parts]
     return any(MASK_WORD.search("".join(words)) or MASK_TOKENS & set(words) for words in parts)
-
-
-def words_of(name: str) -> list[str]:
-    """ISBI2016_Part1_GroundTruth -> isbi2016, part1, ground, truth."""
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", same_name(name))
-    return [word.lower() for word in re.split(r"[^\w]+|_+", apart) if word]
 
 
 def _is_chosen(place: Path, data: Path, chosen: Sequence[str]) -> bool:

@@ -16,9 +16,11 @@ from typing import Any
 from training.data.layouts.listing import (
     ImageFiles,
     clean_path,
+    lies_as_written,
     list_below,
     list_images,
     list_tables,
+    note_elsewhere,
     same_name,
     take_first,
 )
@@ -172,12 +174,16 @@ def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
         if not row[sides[0]] or not row[sides[1]]:
             found.problems.append(f"{where}: {' and '.join(sides)} must both be given")
             continue
-        fits = [files.find(row[side], [table.parent, root]) for side in sides]
+        fits = [files.find(row[side], [table.parent, root], table) for side in sides]
         missing = [str(table.parent / row[side]) for side, fit in zip(sides, fits, strict=True) if not fit]
         unclear = [fit for fit in fits if len(fit) > 1]
         listed.update(path for fit in fits for path in fit)
         if missing:
-            found.problems.append(f"{where}: {', '.join(missing)} does not exist; paths start at the csv's folder")
+            foreign = next((row[side] for side, fit in zip(sides, fits, strict=True) if not fit), "")
+            found.problems.append(
+                f"{where}: {', '.join(missing)} does not exist; paths start at the csv's folder"
+                f"{files.say_foreign(foreign)}"
+            )
             continue
         if unclear:
             names = shorten([str(path.relative_to(root)) for path in unclear[0]])
@@ -185,7 +191,7 @@ def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
             continue
         (image,), (mask,) = fits
         given = row[sides[0]]
-        elsewhere += not same_name(str(image)).endswith(same_name(clean_path(given)).removeprefix("./"))
+        elsewhere += not (lies_as_written(image, given) and lies_as_written(mask, row[sides[1]]))
         seen[image] += 1
         if seen[image] > 1:
             found.problems.append(f"{where}: {image} is named a second time; an image has one mask")
@@ -193,9 +199,7 @@ def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
             stem = _stem(image, table.parent, given)
             found.pairs.append(Pair(stem=stem, image=image, mask=MaskFile(mask), group=row.get("group", "")))
     if elsewhere:
-        found.notes.append(
-            f"{elsewhere} paths of {table.name} are of another folder; the files were found by their names"
-        )
+        found.notes.append(note_elsewhere(elsewhere, table.name))
     if not found.pairs and not found.problems:
         raise ValueError(f"{table}: the csv has no rows; each must name an image and a mask")
     _note_unlisted(table, listed, found)

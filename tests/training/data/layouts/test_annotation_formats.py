@@ -64,7 +64,8 @@ def test_a_json_of_labelme_belongs_to_the_image_of_its_stem(tmp_path: Path, plac
     images(tmp_path, "images/a.png" if place else "a.png")
     labelme(tmp_path / f"{place}a.json", TRIANGLE, image_path=r"..\elsewhere\other.png")
     layout = find_layout(tmp_path)
-    assert (layout.name, layout.problems, layout.notes) == ("LabelMe: a json an image", (), ())
+    assert (layout.name, layout.problems) == ("LabelMe: a json an image", ())
+    assert layout.notes == ("1 image not where imagePath says, and found by the json's name",)
     assert outlines_of(layout) == {"a": [OUTLINE]}
     (pair,) = layout.pairs
     assert isinstance(pair.mask, Shapes)

@@ -166,6 +166,15 @@ def test_paths_of_windows_and_of_another_machine_lead_to_the_files(tmp_path: Pat
     assert layout.notes == ("1 paths of t.csv are of another folder; the files were found by their names",)
 
 
+def test_a_path_in_train_means_no_file_in_val(tmp_path: Path) -> None:
+    make(tmp_path, "val/a.png", "m/x.png")
+    layout = find_layout(table(tmp_path / "t.csv", "image,mask", "train/a.png,m/x.png"))
+    assert layout.problems == (
+        f"{tmp_path}/t.csv, line 2: {tmp_path}/train/a.png does not exist; paths start at the csv's folder; val/a.png "
+        "is of another part of the split",
+    )
+
+
 def test_an_option_that_says_nothing_about_a_csv_of_paths_is_refused(tmp_path: Path) -> None:
     path = table(make(tmp_path, "a.png", "m.png") / "t.csv", "image,mask", "a.png,m.png")
     with pytest.raises(ValueError, match=r"mask_suffix='_m': in paths in t\.csv masks are not found by the endings"):

@@ -250,6 +250,34 @@ def test_files_about_different_images_are_read_together_and_ids_are_each_file_s_
         find_layout(tmp_path, category="1")
 
 
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [("train.json", "train/a.png"), ("c.json", "train2017/a.png"), ("annotations/instances_train.json", "a.png")],
+)
+def test_a_name_of_another_part_of_the_split_leads_to_no_file(tmp_path: Path, table: str, name: str) -> None:
+    images(tmp_path, "val/a.png")
+    path = coco(tmp_path / table, [image(1, name)], [drawn(1)])
+    layout = find_layout(tmp_path)
+    assert layout.pairs == ()
+    assert layout.problems == (
+        f"{path}: {name} is listed, but not in {tmp_path} or its images/; val/a.png is of another part of the split",
+    )
+
+
+def test_a_table_s_own_part_goes_before_images(tmp_path: Path) -> None:
+    images(tmp_path, "images/a.png", "val/a.png")
+    coco(tmp_path / "instances_val.json", [image(1, "a.png")], [drawn(1)])
+    assert files_of(find_layout(tmp_path), tmp_path) == {"a": "val/a.png"}
+
+
+def test_files_found_by_their_names_alone_are_counted(tmp_path: Path) -> None:
+    images(tmp_path, "pics/a.png", "pics/b.png")
+    coco(tmp_path / "c.json", [image(1, r"D:\set\a.png"), image(2, "pics/b.png")], [drawn(1), drawn(2)])
+    assert find_layout(tmp_path).notes == (
+        "1 paths of c.json are of another folder; the files were found by their names",
+    )
+
+
 def test_two_files_that_annotate_an_image_differently_are_a_problem(tmp_path: Path) -> None:
     images(tmp_path, "a.png")
     coco(tmp_path / "one.json", [image(1, "a.png")], [drawn(1)])
