@@ -56,10 +56,11 @@ def pair_by_coco(folder: Path, contents: Mapping[Path, Mapping[str, Any]], categ
     listed, ids, spellings = list[str](), dict[str, str](), dict[str, str]()
     tables = _take([Table(path=path, content=content) for path, content in contents.items()], found)
     for table in tables:
+        homes = {other.path.parent for other in tables if other is not table}
         try:
             categories = table.content.get("categories") or []
             names = {_id(one["id"]): _name(str(one.get("name", one["id"])), spellings, found) for one in categories}
-            entries = _read(table, names, folder, files, found, alone=len(tables) == 1)
+            entries = _read(table, names, folder, files, found, homes)
         except KeyError as error:
             raise ValueError(f"{table.path}: this is not COCO's format; an entry lacks {error}") from None
         except (TypeError, AttributeError) as error:
@@ -86,17 +87,19 @@ def _take(tables: Sequence[Table], found: Findings) -> Sequence[Table]:
 
 
 def _read(
-    table: Table, names: Mapping[str, str], folder: Path, files: ImageFiles, found: Findings, alone: bool
+    table: Table, names: Mapping[str, str], folder: Path, files: ImageFiles, found: Findings, homes: set[Path]
 ) -> list[Annotated]:
-    """The images of one json that are here, with their annotations."""
+    """The images of one json that are here, with their annotations. homes: the folders of the other json."""
     entries: dict[str, Annotated] = {}
     missing, known, elsewhere = list[str](), set[str](), 0
     words = set(re.split(r"[^a-z0-9]+", table.path.stem.lower()))
     split = [place for place in list_below(folder) if place.name.lower() in words]  # instances_val2017 and val2017/
-    near = (table.path.parent, folder, *split, folder / "images")
+    near = (*split, table.path.parent, folder, folder / "images")
     for image in table.content["images"]:
         key, name = _id(image["id"]), str(image["file_name"])
         fits = files.find(name, near, table.path)
+        if len(fits) == 1 and fits[0].parent in (table.path.parent, folder):
+            fits += _namesakes(fits[0], name, table.path, files, homes)
         if key in known:
             found.problems.append(f"{table.path}: two images have the id {key}; ids must be unique in a file")
         elif len(fits) == 1:
@@ -110,7 +113,7 @@ def _read(
         else:
             missing.append(name)
         known.add(key)
-    if missing and not entries and not alone:
+    if missing and not entries and homes:
         found.notes.append(
             f"{table.path.name} left out: none of its {len(missing)} images is here ({shorten(missing)})"
         )
@@ -135,6 +138,20 @@ def _read(
             f"{table.path}: annotations of images that it does not list (image_id {shorten(unknown)})"
         )
     return list(entries.values())
+
+
+def _namesakes(image: Path, name: str, table: Path, files: ImageFiles, homes: set[Path]) -> list[Path]:
+    """Other files that a bare name may mean as well as the one beside the json or at the top, which may be a preview;
+    none of another part of the split, or with a json of their own.
+    """
+    if "/" in clean_path(name).removeprefix("./"):
+        return []
+    apart = [home for home in homes if not table.is_relative_to(home)]
+    return [
+        path
+        for path in files.find(name, [], table)
+        if path != image and not any(path.is_relative_to(home) for home in apart)
+    ]
 
 
 def _add(table: Table, entries: Sequence[Annotated], images: dict[Path, Annotated], found: Findings) -> None:

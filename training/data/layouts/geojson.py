@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from training.data.layouts.categories import Annotated, Ring, annotate, keyhole, make_pairs, name_images_without
+from training.data.layouts.categories import (
+    Annotated,
+    Ring,
+    annotate,
+    find_annotated,
+    keyhole,
+    make_pairs,
+    name_images_without,
+)
 from training.data.layouts.listing import ImageFiles
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.tables import read_size
@@ -25,7 +33,8 @@ def pair_by_geojson(folder: Path, contents: Mapping[Path, Any], category: str) -
     found, files = Findings(), ImageFiles(folder)
     images: dict[Path, Annotated] = {}
     for path, content in contents.items():
-        one = annotate(images, path, files.find_annotated(path, path.stem), " of its name", found)
+        fits = find_annotated(files, path)
+        one = annotate(images, path, fits, "" if fits else " of its name", found)
         if not one:
             continue
         whole = content if isinstance(content, dict) else {"features": content}

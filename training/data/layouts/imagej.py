@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from training.data.layouts.categories import Annotated, annotate, keyhole, make_pairs, name_images_without
+from training.data.layouts.categories import (
+    Annotated,
+    annotate,
+    find_annotated,
+    keyhole,
+    make_pairs,
+    name_images_without,
+)
 from training.data.layouts.listing import ImageFiles, list_below, list_tables, same_name
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.stems import count_pages
@@ -32,7 +39,7 @@ def find_by_rois(folder: Path, category: str) -> Layout | None:
         if len(fits) == 1 and count_pages(fits[0]) > 1:
             found.problems.append(f"{fits[0]}: selections in a stack are not read; save each slice with its own")
             continue
-        unfit = " of its name; call it as its image, as a_RoiSet.zip for a.tif"
+        unfit = "" if fits else " of its name; call it as its image, as a_RoiSet.zip for a.tif"
         one = annotate(images, path, fits, unfit, found)
         if not one:
             continue
@@ -74,7 +81,7 @@ def _find_sets(folder: Path) -> Mapping[Path, list[Any]]:
 
 def _images_of(path: Path, files: ImageFiles) -> list[Path]:
     name = SET.sub("", path.stem)
-    fits = files.find_annotated(path, name) or files.by_stem.get(same_name(name), [])
+    fits = find_annotated(files, path, name) or files.by_stem.get(same_name(name), [])
     place = path if path.is_dir() else path.parent
     beside = [image for image in files.paths if image.parent == place]
     return fits or (beside if len(beside) == 1 else [])

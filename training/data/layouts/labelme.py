@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training.data.layouts.categories import Annotated, annotate, make_pairs, name_images_without
+from training.data.layouts.categories import Annotated, annotate, find_annotated, make_pairs, name_images_without
 from training.data.layouts.listing import ImageFiles, lies_as_written
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.tables import read_size
@@ -30,13 +30,14 @@ def is_labelme(content: object) -> bool:
 
 
 def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], category: str) -> Layout:
-    """Each json and its image: of the same stem beside it or elsewhere, else the one that imagePath names."""
+    """Each json and its image: the one that imagePath leads to, else the one of its stem; where both differ, asked."""
     found, files = Findings(), ImageFiles(folder)
     images: dict[Path, Annotated] = {}
     drawn, elsewhere = Counter[str](), 0
     for path, content in contents.items():
-        fits = files.find_annotated(path, str(content["imagePath"]))
-        unfit = f"{'' if fits else ' of its name'}, neither by its stem nor by its imagePath {content['imagePath']!r}"
+        fits = find_annotated(files, path, str(content["imagePath"]))
+        stated = f"its imagePath {content['imagePath']!r}"
+        unfit = f", or correct {stated}" if fits else f" of its name, neither by its stem nor by {stated}"
         one = annotate(images, path, fits, unfit, found)
         if not one:
             continue

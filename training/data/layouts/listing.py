@@ -220,24 +220,15 @@ class ImageFiles:
                 if spelling and path.is_file():
                     return [path]
         fits = next((fits for spelling in spellings if (fits := self._by_last_parts(spelling))), [])
-        said = parts_named(clean_path(name).split("/")[:-1]) or (self._parts_of(table) if table else set())
-        return [path for path in fits if not said or said & (self._parts_of(path.parent) or said)]
-
-    def find_annotated(self, table: Path, given: str) -> list[Path]:
-        """The image that a file of annotations is about: of its stem beside it or elsewhere, else of the given name."""
-        same_stem = self.by_stem.get(same_name(table.stem), [])
-        beside = [path for path in same_stem if path.parent == table.parent]
-        named = self.find(given, [table.parent])
-        if len(beside) == 1:
-            return beside
-        return named if len(named) == 1 or not same_stem else same_stem
+        said = parts_named(clean_path(name).split("/")[:-1]) or (self.parts_of(table) if table else set())
+        return [path for path in fits if not said or said & (self.parts_of(path.parent) or said)]
 
     def say_foreign(self, name: str) -> str:
         """What to say of files of this name where `find` has none: they are of another part of a split; else empty."""
         fits = self._by_last_parts(clean_path(name))
         return f"; {fits[0].relative_to(self.root)} is of another part of the split" if fits else ""
 
-    def _parts_of(self, path: Path) -> set[str]:
+    def parts_of(self, path: Path) -> set[str]:
         """Those that its folders in the data set, and its own name, say."""
         return parts_named(path.relative_to(self.root).parts) if path.is_relative_to(self.root) else set()
 

@@ -79,6 +79,41 @@ def test_a_json_of_another_stem_says_its_image_by_image_path(tmp_path: Path, ima
     assert outlines_of(find_layout(tmp_path)) == {"b": [OUTLINE]}
 
 
+@pytest.mark.parametrize(
+    ("image_path", "image"),
+    [
+        ("../photos/a.png", "photos/a.png"),  # what lies beside is a preview
+        (r"D:\set\photos\a.png", "photos/a.png"),
+        ("a.png", "json/a.png"),
+    ],
+)
+def test_image_path_goes_before_what_lies_beside_the_json(tmp_path: Path, image_path: str, image: str) -> None:
+    images(tmp_path, "photos/a.png", "json/a.png")
+    labelme(tmp_path / "json/a.json", TRIANGLE, image_path=image_path)
+    (pair,) = find_layout(tmp_path).pairs
+    assert pair.image == tmp_path / image
+
+
+def test_where_image_path_and_the_json_s_name_contradict_each_other_both_are_named(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "b.png")
+    labelme(tmp_path / "a.json", TRIANGLE, image_path="b.png")
+    (problem,) = find_layout(tmp_path).problems
+    assert "a.json: several images fit (" in problem
+    assert problem.endswith("move those away that it is not about, or correct its imagePath 'b.png'")
+
+
+def test_each_json_has_the_image_beside_it_and_none_of_another_part(tmp_path: Path) -> None:
+    images(tmp_path, "x/a.png", "y/a.png", "images/train/b.png", "images/val/b.png")
+    for name in ("x/a", "y/a", "labels/train/b"):
+        labelme(tmp_path / f"{name}.json", TRIANGLE, image_path=r"D:\old\b.png")
+    layout = find_layout(tmp_path)
+    assert [str(pair.image.relative_to(tmp_path)) for pair in layout.pairs] == [
+        "images/train/b.png",
+        "x/a.png",
+        "y/a.png",
+    ]
+
+
 def test_rectangles_and_circles_are_drawn_and_lines_and_points_are_counted(tmp_path: Path) -> None:
     images(tmp_path, "a.png")
     shapes = [shape("rectangle", (1, 1), (5, 4)), shape("circle", (4, 3), (4, 1)), TRIANGLE]
@@ -221,6 +256,8 @@ def test_geojson_without_an_image_or_of_another_shape_is_refused(tmp_path: Path)
     problems = find_layout(tmp_path).problems
     assert any("c.geojson: there is no image of its name" in problem for problem in problems)
     assert any("b.geojson: several images fit" in problem for problem in problems)
+    images(tmp_path, "b.png")  # a preview, perhaps
+    assert any("b.geojson: several images fit" in problem for problem in find_layout(tmp_path).problems)
     geojson(tmp_path / "a.geojson", {"type": "Feature", "geometry": {"type": "Polygon"}})
     with pytest.raises(
         ValueError, match=r"a\.geojson: this is not GeoJSON \(RFC 7946\); a feature lacks 'coordinates'"

@@ -270,6 +270,26 @@ def test_a_table_s_own_part_goes_before_images(tmp_path: Path) -> None:
     assert files_of(find_layout(tmp_path), tmp_path) == {"a": "val/a.png"}
 
 
+def test_a_preview_at_the_top_is_not_taken_for_the_image_of_its_name(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "raw/a.png")
+    path = coco(tmp_path / "c.json", [image(1, "a.png")], [drawn(1)])
+    layout = find_layout(tmp_path)
+    assert layout.pairs == ()
+    assert layout.problems == (f"{path}: several files fit a.png (a.png, raw/a.png); write its folder before it",)
+    coco(path, [image(1, "raw/a.png")], [drawn(1)])
+    assert files_of(find_layout(tmp_path), tmp_path) == {"a": "raw/a.png"}
+
+
+@pytest.mark.parametrize(("places", "bare"), [(("x", "y"), ()), (("train",), ("test",))])
+def test_each_json_means_the_files_beside_it(tmp_path: Path, places: tuple[str, ...], bare: tuple[str, ...]) -> None:
+    images(tmp_path, *(f"{place}/a.png" for place in (*places, *bare)))
+    for place in places:
+        coco(tmp_path / place / "c.json", [image(1, "a.png")], [drawn(1)])
+    layout = find_layout(tmp_path)
+    assert [pair.image.parent.name for pair in layout.pairs] == list(places)
+    assert layout.problems == ()
+
+
 def test_files_found_by_their_names_alone_are_counted(tmp_path: Path) -> None:
     images(tmp_path, "pics/a.png", "pics/b.png")
     coco(tmp_path / "c.json", [image(1, r"D:\set\a.png"), image(2, "pics/b.png")], [drawn(1), drawn(2)])
