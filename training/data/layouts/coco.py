@@ -119,7 +119,7 @@ def _read(
         )
     else:
         cure = f"is listed, but not in {folder} or its images/"
-        found.problems += [f"{table.path}: {name} {cure}{files.say_foreign(name)}" for name in missing]
+        found.problems += [f"{table.path}: {name} {cure}{files.say_foreign(name, table.path)}" for name in missing]
     if elsewhere:
         found.notes.append(note_elsewhere(elsewhere, table.path.name))
     unknown = []

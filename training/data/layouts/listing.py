@@ -223,9 +223,9 @@ class ImageFiles:
         said = parts_named(clean_path(name).split("/")[:-1]) or (self.parts_of(table) if table else set())
         return [path for path in fits if not said or said & (self.parts_of(path.parent) or said)]
 
-    def say_foreign(self, name: str) -> str:
+    def say_foreign(self, name: str, table: Path) -> str:
         """What to say of files of this name where `find` has none: they are of another part of a split; else empty."""
-        fits = self._by_last_parts(clean_path(name))
+        fits = [] if self.find(name, [], table) else self._by_last_parts(clean_path(name))
         return f"; {fits[0].relative_to(self.root)} is of another part of the split" if fits else ""
 
     def parts_of(self, path: Path) -> set[str]:

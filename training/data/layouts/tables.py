@@ -175,6 +175,11 @@ def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
             found.problems.append(f"{where}: {' and '.join(sides)} must both be given")
             continue
         fits = [files.find(row[side], [table.parent, root], table) for side in sides]
+        if fits[0] and fits[0] == fits[1]:  # one of them is not there, and was found by its name alone
+            if row[sides[0]] == row[sides[1]]:
+                found.problems.append(f"{where}: {row[sides[0]]} is named as image and as mask; name the mask's file")
+                continue
+            fits[not lies_as_written(fits[0][0], row[sides[1]])] = []
         missing = [str(table.parent / row[side]) for side, fit in zip(sides, fits, strict=True) if not fit]
         unclear = [fit for fit in fits if len(fit) > 1]
         listed.update(path for fit in fits for path in fit)
@@ -182,7 +187,7 @@ def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
             foreign = next((row[side] for side, fit in zip(sides, fits, strict=True) if not fit), "")
             found.problems.append(
                 f"{where}: {', '.join(missing)} does not exist; paths start at the csv's folder"
-                f"{files.say_foreign(foreign)}"
+                f"{files.say_foreign(foreign, table)}"
             )
             continue
         if unclear:

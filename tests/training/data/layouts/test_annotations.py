@@ -166,6 +166,19 @@ def test_paths_of_windows_and_of_another_machine_lead_to_the_files(tmp_path: Pat
     assert layout.notes == ("1 paths of t.csv are of another folder; the files were found by their names",)
 
 
+def test_a_mask_that_is_not_there_is_not_its_image(tmp_path: Path) -> None:
+    make(tmp_path, "i/a.png", "i/b.png", "i/c.png")
+    layout = find_layout(
+        table(tmp_path / "t.csv", "image,mask", "i/a.png,m/a.png", "i/b.png,i/b.png", "j/c.png,i/c.png")
+    )
+    assert layout.pairs == ()
+    assert layout.problems == (
+        f"{tmp_path}/t.csv, line 2: {tmp_path}/m/a.png does not exist; paths start at the csv's folder",
+        f"{tmp_path}/t.csv, line 3: i/b.png is named as image and as mask; name the mask's file",
+        f"{tmp_path}/t.csv, line 4: {tmp_path}/j/c.png does not exist; paths start at the csv's folder",
+    )
+
+
 def test_a_path_in_train_means_no_file_in_val(tmp_path: Path) -> None:
     make(tmp_path, "val/a.png", "m/x.png")
     layout = find_layout(table(tmp_path / "t.csv", "image,mask", "train/a.png,m/x.png"))
