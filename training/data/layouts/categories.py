@@ -4,6 +4,7 @@ Whatever states classes comes here, COCO first. One class is taken; of several o
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from training.study.words import pluralize, shorten
 
 Ring = list[list[float]]  # points (x, y) of an outline or of a hole in it
 
+OBJECT_NAME = re.compile(
+    r"(?:\d*[\W_]+|\d+)?([^\W\d_]+(?:[\W_]+[^\W\d_]+)*)[\W_]*\d*"
+)  # an object's word, and its number
 ALL = "all"
 MAX_BARE = 0.5  # of the annotations may lack an outline before the masks count as incomplete
 
@@ -114,6 +118,39 @@ def keyhole(rings: Sequence[Ring]) -> list[float]:
     start = rings[0][0]
     points = [point for ring in rings for point in (*ring, ring[0], start)]
     return [number for point in points for number in point]
+
+
+def choose_objects(
+    folders: Mapping[str, Sequence[Path]], category: str, found: Findings
+) -> dict[str, tuple[Path, ...]]:
+    """The files of each folder (by its image's name) that count: all of them, unless their names say classes.
+
+    They do where two words or more, as nucleus and vessel, come back in folders and are most of the names: numbers and
+    codes name objects. Then one class is chosen, as of annotations.
+    """
+    words = {name: [_word_of(path, Path(name).name) for path in paths] for name, paths in folders.items()}
+    returning = {word for word, count in Counter(w for mine in words.values() for w in set(mine)).items() if count > 1}
+    counts = Counter(word for mine in words.values() for word in mine)
+    classes = returning - {""}
+    if len(classes) < 2 or 2 * sum(counts[word] for word in classes) <= counts.total():
+        if category:
+            raise ValueError(f"category={category!r}: the files of objects here state no classes; leave category out")
+        return {name: tuple(paths) for name, paths in folders.items()}
+    chosen = choose_labels(dict(counts.most_common()), category, found)
+    picked = {
+        name: tuple(path for path, word in zip(paths, words[name], strict=True) if word in chosen)
+        for name, paths in folders.items()
+    }
+    empty = [name for name, paths in picked.items() if not paths]
+    if empty:
+        found.notes.append(f"{len(empty)} images have no file of the chosen category: empty masks ({shorten(empty)})")
+    return picked
+
+
+def _word_of(path: Path, image: str) -> str:
+    """nucleus of nucleus_1.png or of a_nucleus.png, an image called a; empty for numbers and codes."""
+    match = OBJECT_NAME.fullmatch(same_name(path.stem).removeprefix(image))
+    return match[1].casefold() if match else ""
 
 
 def find_annotated(files: ImageFiles, table: Path, given: str = "") -> list[Path]:

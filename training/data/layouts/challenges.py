@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+from training.data.layouts.categories import choose_objects
 from training.data.layouts.listing import list_folders, list_images, list_tables
 from training.data.layouts.pairs import Findings, Layout, MaskFile, ObjectFiles, Pair, Shapes
 from training.data.layouts.run_tables import choose_runs, find_run_table, note_unused_runs, pick_runs, read_runs
@@ -25,20 +26,22 @@ def find_by_ids(data: Path, category: str) -> Layout | None:
     if not table and not any((path / "masks").is_dir() for path in ids):
         return None
     runs = read_runs(table) if table else {}
-    labels = choose_runs(runs, category, found)
+    labels = choose_runs(runs, category, found) if table else frozenset()
     written, with_masks = 0, {path.parent for path in ids if (path / "masks").is_dir() or path.name in runs}
     bare = Counter(path.parent.name for path in ids if path.parent not in with_masks)
     if bare:
         shown = ", ".join(f"{name}/: {count}" for name, count in bare.items())
         found.notes.append(f"{pluralize(bare.total(), 'image')} without masks left out ({shown})")
+    objects = {str(path): list_images(path / "masks") for path in ids if (path / "masks").is_dir()}
+    chosen = choose_objects(objects, "" if table else category, found)
     for folder in (path for path in ids if path.parent in with_masks):
         images = list_images(folder / "images")
-        masks = list_images(folder / "masks") if (folder / "masks").is_dir() else []
+        masks = objects.get(str(folder))
         if len(images) != 1:
             found.problems.append(f"{folder}/images: it holds {len(images)} images; it must hold one")
         elif masks:
             runs.pop(folder.name, None)
-            found.pairs.append(Pair(stem=images[0].stem, image=images[0], mask=ObjectFiles(tuple(masks))))
+            found.pairs.append(Pair(stem=images[0].stem, image=images[0], mask=ObjectFiles(chosen[str(folder)])))
         elif table and folder.name in runs:
             mask = pick_runs(table, [runs.pop(folder.name)], labels)
             found.pairs.append(Pair(stem=images[0].stem, image=images[0], mask=mask))

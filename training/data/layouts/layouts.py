@@ -26,6 +26,7 @@ from training.data.layouts.siblings import find_siblings
 from training.data.layouts.sides import (
     IMAGE_FOLDERS,
     find_folder_each,
+    find_object_folders,
     find_side_by_side,
     find_sides,
     find_two_folders,
@@ -79,6 +80,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "", mask_fold
     finders: tuple[tuple[Finder, str], ...] = (  # and the option that it heeds
         (find_by_paths, ""),
         (lambda folder: find_by_voc(folder, category), "category"),
+        (lambda folder: find_object_folders(folder, category), "category"),
         (lambda folder: find_two_folders(folder, mask_suffix), "mask_suffix"),
         (lambda folder: find_sides(folder, mask_suffix), "mask_suffix"),
         (lambda folder: find_by_ids(folder, category), "category"),

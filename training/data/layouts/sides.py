@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from training.data.layouts.categories import choose_objects
 from training.data.layouts.listing import (
     list_below,
     list_folder,
@@ -47,29 +48,37 @@ def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
         for place in (Path(), *sorted(below))
     ]
     if not any(left and right for left, right in places):
-        return _find_object_folders(images, masks)
+        return None
     for left, right in places:
         endings |= pair_by_stem(true_images(left, found), right, mask_suffix, found)
     _say_rivals(data, images, masks, mask_suffix, found)
     return found.layout(f"{images.name}/ and {masks.name}/, {name_endings(endings)}")
 
 
-def _find_object_folders(images: Path, masks: Path) -> Layout | None:
-    """images/a.png and masks/a/, one file per object. None unless each folder is called after an image."""
+def find_object_folders(data: Path, category: str) -> Layout | None:
+    """images/a.png and masks/a/, one file per object or per class; in one place, or one level lower as in train/."""
+    found, shown = Findings(), list[str]()
+    for place in (data, *list_folders(data)):
+        images, masks = folder_named(place, IMAGE_FOLDERS), folder_named(place, MASK_FOLDERS)
+        if images and masks and _pair_objects(images, masks, category, found):
+            shown.append(f"{images.name}/ and {masks.name}/")
+    return found.layout(f"{shown[0]}, a folder per image, one file per object") if shown else None
+
+
+def _pair_objects(images: Path, masks: Path, category: str, found: Findings) -> bool:
+    """Whether each folder is called after an image, and holds masks; then these are paired."""
     objects = {same_name(path.name): list_images(path) for path in list_folders(masks)}
-    found = Findings()
     files = {same_name(path.stem): path for path in true_images(list_images(images), found)}
-    if not objects or not objects.keys() <= files.keys() or not all(objects.values()):
-        return None
-    found.pairs += [
-        Pair(stem=stem, image=files[stem], mask=ObjectFiles(tuple(paths))) for stem, paths in objects.items()
-    ]
+    if list_images(masks) or not objects or not objects.keys() <= files.keys() or not all(objects.values()):
+        return False
+    chosen = choose_objects(objects, category, found)
+    found.pairs += [Pair(stem=stem, image=files[stem], mask=ObjectFiles(paths)) for stem, paths in chosen.items()]
     found.problems += [
         f"{path}: there is no folder {masks.name}/{stem}/ of its objects; add it, or take the image out"
         for stem, path in files.items()
         if stem not in objects
     ]
-    return found.layout(f"{images.name}/ and {masks.name}/, a folder per image, one file per object")
+    return True
 
 
 def _say_rivals(data: Path, images: Path, masks: Path, mask_suffix: str, found: Findings) -> None:

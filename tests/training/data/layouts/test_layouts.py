@@ -314,6 +314,47 @@ def test_masks_may_be_a_folder_per_image_with_a_file_per_object(tmp_path: Path) 
     assert problem_of(find_layout(tmp_path)).startswith(f"{tmp_path}/images/c.png: there is no folder masks/c/ of its")
 
 
+CLASSES = {
+    "masks/<id>/": ("images/{0}.png", "masks/{0}/nucleus_1.png", "masks/{0}/nucleus_2.png", "masks/{0}/{0}_vessel.png"),
+    "<id>/masks/": (
+        "{0}/images/{0}.png",
+        *(f"{{0}}/masks/{name}.png" for name in ("nucleus 1", "nucleus 2", "Vessel")),
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", CLASSES)
+def test_files_of_an_image_that_are_called_alike_in_all_folders_are_classes(tmp_path: Path, layout: str) -> None:
+    make(tmp_path, *(name.format(stem) for stem in "ab" for name in CLASSES[layout]))
+    assert problem_of(find_layout(tmp_path)) == (
+        "annotations are of 2 categories (nucleus: 4, vessel: 2); say which is foreground: category=nucleus, or "
+        "category=all for any of them"
+    )
+    for category, count in (("nucleus", 2), ("vessel", 1), ("all", 3)):
+        chosen = find_layout(tmp_path, category=category)
+        assert chosen.problems == ()
+        assert [len(pair.mask.paths) for pair in chosen.pairs if isinstance(pair.mask, ObjectFiles)] == [count] * 2
+
+
+def test_an_image_without_a_file_of_the_chosen_class_has_an_empty_mask_and_is_named(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        *(CLASSES["masks/<id>/"][k].format(stem) for stem in "abc" for k in ((0, 1) if stem == "c" else (0, 1, 3))),
+    )
+    layout = find_layout(tmp_path, category="vessel")
+    assert layout.pairs[2].mask == ObjectFiles(())
+    assert "1 images have no file of the chosen category: empty masks (c)" in layout.notes
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("cell_1", "cell_2"), ("3f0a1c", "77be02"), ("a1_mask", "a2_mask")])
+def test_numbers_and_codes_are_objects_and_no_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    make(tmp_path, *(f"images/{stem}.png" for stem in "xy"), *(f"masks/{s}/{n}.png" for s in "xy" for n in names))
+    layout = find_layout(tmp_path)
+    assert (len(layout.pairs), layout.problems) == (2, ())
+    with pytest.raises(ValueError, match="category='cell': the files of objects here state no classes; leave category"):
+        find_layout(tmp_path, category="cell")
+
+
 def test_ids_without_masks_take_them_from_a_csv_of_run_lengths(tmp_path: Path) -> None:
     make(tmp_path, "train/id1/images/id1.png", "train/id1/masks/p.png", "test/id2/images/id2.png")
     table = tmp_path / "solution.csv"
