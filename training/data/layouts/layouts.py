@@ -12,15 +12,21 @@ from pathlib import Path
 
 from training.data.layouts.challenges import find_by_aperio, find_by_ids, find_by_tracking, find_slides
 from training.data.layouts.coco import is_coco, pair_by_coco
-from training.data.layouts.geojson import SUFFIX as GEOJSON
-from training.data.layouts.geojson import is_geojson, pair_by_geojson
 from training.data.layouts.groups import find_groups, find_subject_columns, group_copies
+from training.data.layouts.image_json import (
+    GEOJSON,
+    HEAVY,
+    is_geojson,
+    is_labelme,
+    pair_by_geojson,
+    pair_by_labelme,
+)
 from training.data.layouts.imagej import find_by_rois
 from training.data.layouts.label_maps import find_by_voc
-from training.data.layouts.labelme import HEAVY, is_labelme, pair_by_labelme
 from training.data.layouts.left_out import name_left_out, say_why_nothing
 from training.data.layouts.listing import list_below, list_tables, lone_folders
 from training.data.layouts.pairs import Layout, Pair
+from training.data.layouts.path_tables import find_by_lower_paths, find_by_paths
 from training.data.layouts.run_tables import find_by_runs
 from training.data.layouts.siblings import find_siblings
 from training.data.layouts.sides import (
@@ -32,7 +38,7 @@ from training.data.layouts.sides import (
     find_two_folders,
     find_two_stacks,
 )
-from training.data.layouts.tables import find_by_lower_paths, find_by_paths, read_json
+from training.data.layouts.tables import read_json
 from training.data.layouts.yolo import find_by_yolo
 from training.study.words import pluralize, shorten
 

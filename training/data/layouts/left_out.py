@@ -10,11 +10,12 @@ from training.data.layouts.archive import is_archive
 from training.data.layouts.imagej import ROI, ZIP, holds_selections
 from training.data.layouts.listing import ImageFiles, count_litter, list_below, list_folder, list_images, list_tables
 from training.data.layouts.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles
+from training.data.layouts.path_tables import path_columns
 from training.data.layouts.run_tables import NO_TRUTH, is_run_table
 from training.data.layouts.siblings import find_unnamed_sides
 from training.data.layouts.sides import IMAGE_FOLDERS, MASK_FOLDERS, folder_named
 from training.data.layouts.stems import is_unread
-from training.data.layouts.tables import columns_of, path_columns
+from training.data.layouts.tables import columns_of
 from training.study.words import SHOWN_NAMES, shorten
 
 
