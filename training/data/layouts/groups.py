@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.data.layouts.listing import clean_path, list_tables, same_name
+from training.data.layouts.listing import clean_path, list_csv, same_name
 from training.data.layouts.pairs import SUFFIXES, Layout, Pair
-from training.data.layouts.tables import CLASSED_IDS, NAME_COLUMNS, columns_of, first_of, read_table
+from training.data.layouts.tables import CLASSED_IDS, NAME_COLUMNS, column_name, columns_of, first_of, read_table
 from training.study.words import shorten
 
 SUBJECTS = re.compile(
-    r"(patient|subject|case|slide|animal|mouse|rat|fish|embryo|donor|plate|well|person|participant|child|individual"
+    r"(pid|patient|subject|case|slide|animal|mouse|rat|fish|embryo|donor|plate|well|person|participant|child|individual"
     r"|specimen|biopsy|wsi|volume|scan|series|sequence|video|experiment|study)s?(id|no|nr|num|number|name|code)?"
 )
 ROBOFLOW = ".rf."  # between the name of a source and the code of its copy
@@ -53,7 +53,8 @@ def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...
 
 def _group_column(data: Path, name: str) -> dict[str, str]:
     """stem, or path without suffix -> value of a column of the csv of paths, or of index.csv; empty without it."""
-    tables = [table for table in _tables(data) if name.lower() in columns_of(table)]
+    wanted = column_name(name) if re.fullmatch(r"[\w -]+", name) else name  # not of an expression
+    tables = [table for table in _tables(data) if wanted in columns_of(table)]
     if not tables:
         return {}
     keys = [first_of(columns_of(table), NAME_COLUMNS) for table in tables]
@@ -63,7 +64,7 @@ def _group_column(data: Path, name: str) -> dict[str, str]:
     column: dict[str, str] = {}
     names: dict[str, set[str]] = defaultdict(set)
     for row in read_table(table):
-        stem, value = image_stem(row[key], key), row[name.lower()]
+        stem, value = image_stem(row[key], key), row[wanted]
         if column.setdefault(stem, value) != value:
             raise ValueError(f"{table}: {row[key]} is {name} {column[stem]} and {value}; name an image once")
         column[same_name(str(table.parent / stem))] = value
@@ -106,11 +107,11 @@ def group_copies(layout: Layout) -> Layout:
 
 
 def _is_subject(column: str) -> bool:
-    return any(SUBJECTS.fullmatch(word) for word in re.split(r"[\W_]+", column))
+    return column in ("group", "group_id") or any(map(SUBJECTS.fullmatch, column.split("_")))
 
 
 def _tables(data: Path) -> list[Path]:
-    return [data] if data.is_file() else list_tables(data, ".csv", ".tsv")
+    return [data] if data.is_file() else list_csv(data)
 
 
 def image_stem(name: str, column: str) -> str:

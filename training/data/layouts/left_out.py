@@ -8,7 +8,15 @@ from pathlib import Path
 
 from training.data.layouts.archive import is_archive
 from training.data.layouts.imagej import ROI, ZIP, holds_selections
-from training.data.layouts.listing import ImageFiles, count_litter, list_below, list_folder, list_images, list_tables
+from training.data.layouts.listing import (
+    ImageFiles,
+    count_litter,
+    list_below,
+    list_csv,
+    list_folder,
+    list_images,
+    list_tables,
+)
 from training.data.layouts.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles
 from training.data.layouts.path_tables import path_columns
 from training.data.layouts.run_tables import NO_TRUTH, is_run_table
@@ -43,6 +51,19 @@ def name_left_out(data: Path, layout: Layout) -> list[str]:
     unused = [path.name for path in tables if _holds_masks(path)]
     if unused:
         notes.append(f"{shorten(unused)} left out: masks are taken from elsewhere in the folder")
+    bare = {
+        path: columns_of(path)
+        for path in list_csv(data)
+        if path not in used and path.name not in unused and path.name not in said and NO_TRUTH not in path.name.lower()
+    }
+    tables_without = [
+        f"{path.relative_to(data)}: {', '.join(columns)}"
+        for path, columns in bare.items()
+        if "stem" not in columns  # a table that was made for `group` or `split`
+    ]
+    if tables_without:
+        shown = shorten(tables_without)
+        notes.append(f"no masks are taken from {shown}; group= may name a column beside one of images' names")
     others = [path for path in ImageFiles(data).paths if path.parent not in folders]
     named = {path.parent for path in others if path.name in said}
     named |= {path.parent for path in others if any(f"{part}/" in said for part in path.relative_to(data).parts[:-1])}
@@ -61,7 +82,7 @@ def _holds_masks(table: Path) -> bool:
     if table.suffix.lower() in (ROI, ZIP):
         return holds_selections(table)
     if table.suffix.lower() != ".json":
-        return is_run_table(table) or path_columns(columns_of(table)) is not None
+        return is_run_table(table) or path_columns(table) is not None
     with table.open("rb") as file:
         head = file.read(1 << 20).replace(b"\0", b"")
     return b'"annotations"' in head or b'"shapes"' in head or b'"images"' in head

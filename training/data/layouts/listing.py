@@ -133,6 +133,11 @@ def list_tables(folder: Path, *suffixes: str) -> list[Path]:
     )
 
 
+def list_csv(folder: Path) -> list[Path]:
+    """Tables in it, and in the folders in it, as meta/."""
+    return [table for place in (folder, *list_folders(folder)) for table in list_tables(place, ".csv", ".tsv")]
+
+
 def take_first(tables: list[Path], found: Findings) -> Path | None:
     """The first of several tables that would do; a note names the others."""
     if len(tables) > 1:

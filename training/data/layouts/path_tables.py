@@ -1,7 +1,6 @@
 """The csv that pairs images with masks by their paths, as people and programs write it."""
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from training.data.layouts.listing import (
@@ -15,27 +14,44 @@ from training.data.layouts.listing import (
     same_name,
     take_first,
 )
-from training.data.layouts.pairs import Findings, Layout, MaskFile, Pair
-from training.data.layouts.tables import IMAGE_COLUMNS, PART_COLUMNS, columns_of, first_of, note_encoding, read_table
+from training.data.layouts.pairs import SUFFIXES, Findings, Layout, MaskFile, Pair
+from training.data.layouts.tables import (
+    IMAGE_COLUMNS,
+    PART_COLUMNS,
+    columns_of,
+    first_of,
+    first_row,
+    note_encoding,
+    read_table,
+)
 from training.study.words import shorten
 
 MASK_COLUMNS = (
-    *("mask", "mask_path", "mask_file", "mask_filename", "mask_file_name", "mask_name"),
-    *("label_path", "segmentation_path", "annotation_path"),
+    *("mask", "mask_path", "mask_file", "mask_filename", "mask_file_name", "mask_name", "masks", "mask_url"),
+    *("label_path", "label_file", "segmentation_path", "annotation_path", "target_path", "seg_path", "gt_path"),
 )
+LABEL_COLUMNS = ("label", "labels", "target", "gt", "ground_truth", "truth", "segmentation", "annotation", "seg")
+# which may hold names of classes as well, or run lengths
 
 
-def path_columns(columns: Sequence[str]) -> tuple[str, str] | None:
+def path_columns(table: Path) -> tuple[str, str] | None:
     """Those of a csv that name an image and its mask; None where one is missing."""
+    columns = columns_of(table)
     image, mask = first_of(columns, IMAGE_COLUMNS), first_of(columns, MASK_COLUMNS)
+    if image and not mask:
+        mask = first_of([name for name, text in first_row(table).items() if is_image_name(text)], LABEL_COLUMNS)
     return (image, mask) if image and mask else None
+
+
+def is_image_name(text: str) -> bool:
+    return text.strip().lower().endswith(SUFFIXES)
 
 
 def find_by_paths(data: Path) -> Layout | None:
     """A csv of paths, columns image and mask (and group); the csv itself, or the one in a folder."""
     found = Findings()
     tables = [data] if data.is_file() else list_tables(data, ".csv", ".tsv")
-    table = take_first([path for path in tables if path_columns(columns_of(path))], found)
+    table = take_first([path for path in tables if path_columns(path)], found)
     if table is None and data.is_file():
         raise ValueError(f"data={data}: {_why_no_paths(data)}")
     return _read_paths(table, table.parent, found) if table else None
@@ -45,14 +61,14 @@ def find_by_lower_paths(data: Path) -> Layout | None:
     """The same, of a csv one or two levels lower, as metadata.csv beside the images of train/."""
     found = Findings()
     tables = [path for place in list_below(data) for path in list_tables(place, ".csv", ".tsv")]
-    table = take_first([path for path in tables if path_columns(columns_of(path))], found)
+    table = take_first([path for path in tables if path_columns(path)], found)
     return _read_paths(table, data, found) if table else None
 
 
 def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
     """root: the folder whose files may be meant."""
     columns = columns_of(table)
-    sides = path_columns(columns)
+    sides = path_columns(table)
     assert sides
     note_encoding(table, found)
     files, elsewhere, listed, seen = ImageFiles(root), 0, set[Path](), Counter[Path]()

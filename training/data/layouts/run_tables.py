@@ -13,9 +13,8 @@ from training.data.layouts.listing import (
     ImageFiles,
     clean_path,
     list_below,
-    list_folders,
+    list_csv,
     list_images,
-    list_tables,
     same_name,
     take_first,
 )
@@ -54,8 +53,7 @@ class Runs:
 
 def find_run_table(folder: Path, found: Findings) -> Path | None:
     """A csv of run lengths in a folder, or one level lower."""
-    tables = [path for place in (folder, *list_folders(folder)) for path in list_tables(place, ".csv", ".tsv")]
-    runs = [path for path in tables if is_run_table(path) and NO_TRUTH not in path.name.lower()]
+    runs = [path for path in list_csv(folder) if is_run_table(path) and NO_TRUTH not in path.name.lower()]
     return take_first(runs, found)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training.data.layouts.listing import words_of
 from training.data.layouts.pairs import Findings
 
 MARKS = (
@@ -27,10 +28,11 @@ csv.field_size_limit(CSV_BYTES)  # a mask is one field, and Python takes 128 kB 
 
 IMAGE_COLUMNS = (
     *("image", "image_path", "image_file", "image_filename", "image_file_name", "img", "img_path", "image_name"),
-    *("filename", "file_name", "file_path"),
+    *("filename", "file_name", "file_path", "images", "imgs", "image_url", "input", "input_path", "picture", "photo"),
+    *("path", "filepath", "file"),
 )
 CLASSED_IDS = ("imageid_classid", "image_id_class_id", "image_label", "image_class")  # 0002cc93b.jpg_1
-NAME_COLUMNS = ("stem", *IMAGE_COLUMNS, "file", "imageid", "image_id", "img_id", *CLASSED_IDS, "id", "name")
+NAME_COLUMNS = ("stem", *IMAGE_COLUMNS, "imageid", "image_id", "img_id", *CLASSED_IDS, "id", "name")
 PART_COLUMNS = ("part", "split", "subset", "partition")  # train, val or test
 
 
@@ -76,38 +78,73 @@ def read_size(height: object, width: object) -> tuple[int, int] | None:
     return size if min(size) > 0 else None
 
 
+def column_name(text: str) -> str:
+    """As columns compare: File Name, fileName and file-name are file_name."""
+    return "_".join(words_of(text))
+
+
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a csv with commas, semicolons or tabs, column names in lower case. Raises ValueError."""
+    """Rows of a csv (commas, semicolons, tabs or bars) by column_name, but for empty ones. Raises ValueError."""
     try:
         header, separator, body = _split(read_text(path))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: this is no csv that can be read ({error})") from None
-    rows = csv.DictReader(io.StringIO(body, newline=""), delimiter=separator)
+    rows = []
     try:
-        return [{(key or "").strip().lower(): (value or "").strip() for key, value in row.items()} for row in rows]
-    except (csv.Error, AttributeError) as error:  # a row with more fields than columns holds a list
+        for row in csv.DictReader(io.StringIO(body, newline=""), delimiter=separator):
+            if any(row.pop(None, ())):
+                raise csv.Error("it has more fields")
+            cells = {column_name(key): (value or "").strip() for key, value in row.items()}
+            rows += [cells] if any(cells.values()) else []
+    except csv.Error as error:
         raise ValueError(f"{path}: a row does not fit the columns {header!r} ({error})") from None
+    return rows
 
 
 def columns_of(path: Path) -> list[str]:
-    """The column names of a csv, in lower case; none where it is no text."""
+    """The columns of a csv by column_name; none where it is no text."""
+    return [column_name(name) for name in next(iter(_first_lines(path)), [])]
+
+
+def first_row(path: Path) -> dict[str, str]:
+    """What the first row of a csv holds, as far as it is short; empty without one."""
+    header, *rows = _first_lines(path) or [[]]
+    return dict(zip(map(column_name, header), rows[0] if rows else [], strict=False))
+
+
+def _first_lines(path: Path) -> list[list[str]]:
     try:
         with path.open("rb") as file:
             data = file.read(HEADER_BYTES)
         text = codecs.getincrementaldecoder(find_encoding(data))("replace").decode(data)
-        header, separator, _ = _split(text)
-        fields = next(csv.reader([header], delimiter=separator), [])
+        _, separator, body = _split(text)
+        return (
+            [] if "\0" in text else list(csv.reader(re.split(r"\r?\n|\r", body, maxsplit=2)[:2], delimiter=separator))
+        )
     except (OSError, csv.Error):
         return []
-    return [] if "\0" in text else [name.strip().lower() for name in fields]
 
 
 def _split(text: str) -> tuple[str, str, str]:
-    """Header, separator, and all lines from the header on. Excel may write sep=; into a line before it."""
+    """Header, separator, and all lines from the header on. Excel may write sep=; into a line before it, others
+    remarks after #; numpy writes # before the header itself.
+    """
     stated = re.match(r'"?sep=(.)"?\r?\n', text, re.IGNORECASE)
     body = text[stated.end() :] if stated else text
-    header = re.split(r"\r?\n|\r", body, maxsplit=1)[0]
-    return header, stated[1] if stated else max(",;\t", key=header.count), body
+    while body.startswith("#"):
+        header, rest = [*re.split(r"\r?\n|\r", body, maxsplit=1), ""][:2]
+        separator = _separator_of(rest)
+        is_header = separator in header and header.count(separator) == _line_of(rest).count(separator)
+        body = body[1:].lstrip() if is_header or not rest else rest
+    return _line_of(body), stated[1] if stated else _separator_of(body), body
+
+
+def _line_of(text: str) -> str:
+    return re.split(r"\r?\n|\r", text, maxsplit=1)[0]
+
+
+def _separator_of(text: str) -> str:
+    return max(",;\t|", key=_line_of(text).count)
 
 
 def note_encoding(path: Path, found: Findings) -> None:

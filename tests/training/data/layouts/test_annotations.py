@@ -33,7 +33,7 @@ def table(path: Path, *lines: str) -> Path:
 # a csv of paths
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("given", ["csv", "folder"])
 def test_a_csv_of_paths_says_which_mask_and_group(tmp_path: Path, separator: str, given: str) -> None:
     make(tmp_path, "i/a.png", "m/x.png", "i/b.png", "m/y.png")
@@ -49,7 +49,10 @@ def test_a_csv_of_paths_says_which_mask_and_group(tmp_path: Path, separator: str
 
 @pytest.mark.parametrize(
     "columns",
-    ["image_path,mask_path", "file_name,mask_file_name", "filename,mask", "Image,Mask", "img_path,label_path"],
+    [
+        *("image_path,mask_path", "file_name,mask_file_name", "filename,mask", "Image,Mask", "img_path,label_path"),
+        *("img,label", "imagePath,maskPath", "images,masks", "input,target", "Image Path,Mask Path", "File,GT"),
+    ],
 )
 def test_columns_of_paths_have_several_usual_names(tmp_path: Path, columns: str) -> None:
     make(tmp_path, "i/a.png", "m/x.png")
@@ -226,6 +229,22 @@ def test_excel_s_line_about_the_separator_is_no_header(tmp_path: Path) -> None:
     assert [
         pair.stem for pair in find_layout(table(tmp_path / "t.csv", "sep=;", "image;mask", "a.png;m.png")).pairs
     ] == ["a"]
+
+
+@pytest.mark.parametrize("header", ["# made by hand, in May\n#\nimage,mask", "# image,mask", "#image,mask"])
+def test_remarks_before_the_header_are_passed_over(tmp_path: Path, header: str) -> None:
+    make(tmp_path, "a.png", "m.png")
+    assert [pair.stem for pair in find_layout(table(tmp_path / "t.csv", header, "a.png,m.png")).pairs] == ["a"]
+
+
+def test_labels_that_are_no_files_are_no_masks(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "masks/a.png")
+    table(tmp_path / "kinds.csv", "image,label", "a.png,benign")
+    layout = find_layout(tmp_path)
+    assert layout.name == "images/ and masks/, equal stems"
+    assert layout.notes == (
+        "no masks are taken from kinds.csv: image, label; group= may name a column beside one of images' names",
+    )
 
 
 # run lengths
@@ -536,6 +555,16 @@ def test_a_group_is_a_column_of_index_csv(tmp_path: Path, key: str, ending: str)
     assert groups_of(make_patients(tmp_path, f"{key},Patient", *rows), "patient") == ("p1", "p1", "p2")
 
 
+@pytest.mark.parametrize("place", ["meta/patients.csv", "images/list.csv"])
+@pytest.mark.parametrize("group", ["patient_id", "Patient ID", "patientID"])
+def test_a_csv_in_a_folder_states_groups_whatever_its_columns_are_spelled_like(
+    tmp_path: Path, place: str, group: str
+) -> None:
+    make_patients(tmp_path)
+    table(tmp_path / place, "File Name,Patient ID", *(f"{stem}.png,{stem[:2]}" for stem in STEMS))
+    assert groups_of(tmp_path, group) == ("p1", "p1", "p2")
+
+
 def test_index_csv_may_name_paths_and_other_csvs_do_not_disturb(tmp_path: Path) -> None:
     make_patients(tmp_path, "image,patient", *(f"images/{stem}.png,{stem[:2]}" for stem in STEMS))
     table(tmp_path / "a.csv", "note", "one,two,three")
@@ -601,6 +630,10 @@ def test_groups_that_do_not_hold_are_refused(tmp_path: Path, group: str, message
     ("header", "rows", "columns"),
     [
         ("stem,Patient_ID", ("p1_a,1", "p1_b,1", "p2_a,2"), ("patient_id",)),
+        ("image,group", ("p1_a.png,x", "p1_b.png,x", "p2_a.png,y"), ("group",)),
+        ("File Name,PID", ("p1_a.png,x", "p1_b.png,x", "p2_a.png,y"), ("pid",)),
+        ("fileName,patientId", ("p1_a.png,x", "p1_b.png,x", "p2_a.png,y"), ("patient_id",)),
+        ("stem,age group", ("p1_a,1", "p1_b,1", "p2_a,2"), ()),
         ("file,case,area", ("p1_a.png,x,1", "p1_b.png,x,1", "p2_a.png,y,1"), ("case",)),
         ("stem,case_id", ("p1_a,1", "p1_b,2", "p2_a,3"), ()),
         ("stem,patient", ("p1_a,1", "p1_b,1", "p2_a,1"), ()),

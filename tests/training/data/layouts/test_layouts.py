@@ -195,6 +195,7 @@ def test_what_systems_hide_and_what_is_no_image_is_passed_over(tmp_path: Path) -
     layout = find_layout(tmp_path)
     assert (names_of(layout), layout.problems) == ({"a": "a.png"}, ())
     assert layout.notes == (
+        "no masks are taken from notes.csv: no_image; group= may name a column beside one of images' names",
         "5 files that systems left or hide are passed over "
         "(.DS_Store: 1, ._*: 1, .b.png: 1, Thumbs.db: 1, __MACOSX: 1)",
     )
