@@ -74,6 +74,7 @@ class ImageSet:
     groups: tuple[str, ...]  # images of one group never lie on two sides of a split
     subject_columns: tuple[str, ...]  # of a csv, that could say so and is not used
     grouped: bool  # the layout or a person said which belong together; else only identical images do
+    paths: tuple[str, ...]  # of each image, from the folder on, without its suffix
     folder_parts: tuple[str, ...]  # of each image, as given_split.py tells: train, val, test or ""
     copies: tuple[Copies, ...]  # images that show the same, found by their pixels
     crops_searched: bool  # so are parts of one another; not in very large sets

@@ -12,7 +12,7 @@ from training.data.run_lengths import RUN_ORDERS
 class ReadOptions:
     """As a person writes it, AUTO for: look. Raises ValueError for what cannot be used."""
 
-    group: str = AUTO  # a column of the csv, or a regular expression on the stem
+    group: str = AUTO  # a column of the csv, or a regular expression on the stem, else on the path
     mask_folder: str = AUTO  # whose masks count, where several hold some; of several with commas the union
     mask_suffix: str = AUTO  # which of several masks of an image counts
     mask_threshold: str = AUTO  # foreground is above it

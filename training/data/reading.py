@@ -23,7 +23,8 @@ from training.data.given_split import find_parts
 from training.data.image_set import ImageFacts, ImageSet, UnusableError, data_name
 from training.data.images import Header, Pixels, to_channels
 from training.data.layouts.archive import open_archive
-from training.data.layouts.layouts import find_folder, find_groups
+from training.data.layouts.groups import find_groups, paths_of
+from training.data.layouts.layouts import find_folder
 from training.data.layouts.pairs import Layout, Pair, mask_files
 from training.data.mask_rule import AUTO, show_values
 from training.data.prepared import (
@@ -131,6 +132,7 @@ def load_detected(
         else join_copies(join_identical(groups, [image.image_hash for image in facts]), together),
         subject_columns=layout.subject_columns,
         grouped=groups != stems,
+        paths=paths_of(found.folder, layout.pairs),
         folder_parts=find_parts(found.folder, layout.pairs),
         copies=copies,
         crops_searched=kept["crops_searched"],

@@ -4,7 +4,6 @@ An error would make training wrong, and stops it; a warning is for a person to j
 out.
 """
 
-import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -14,19 +13,14 @@ from training.data.checks.fit_checks import fit_problems
 from training.data.checks.foreground import check_foreground
 from training.data.checks.mask_checks import mask_problems
 from training.data.checks.pairing import pairing_problems
+from training.data.checks.subjects import find_subjects
 from training.data.image_set import ImageSet
 from training.data.split import Split, find_leaks
 from training.study.words import pluralize
 
 DARK = 64  # of 255: no pixel of any image is brighter
 COPY_WORDS = {"copy": "saved anew", "turned": "flipped or turned", "crop": "cropped or overlapping"}
-MAX_SUBJECTS = 0.7  # subjects an image; above it names say little about who belongs together
 SAME_MASK = 0.5  # of the images: above it the mask says nothing of a picture
-NAME_RULES = (  # who belongs together, by name; each fits every name, so that it can be given as group
-    r"^(\D*\d+|.+?)(?:[\W_].*)?$",  # up to the first number: patient01_slice2, sub-01_ses-02, slide3_x192_y0
-    r"^(.+?)(?:[\W_][A-Za-z]*\d+)?$",  # without the last one: A_2, 2020-01-05_mouse3_1
-    r"^(.+?)(?:(?<=\d)[A-Za-z])?$",  # without a letter after a number: the eyes 12L and 12R
-)
 
 
 def find_problems(images: ImageSet, split: Split | None) -> list[Finding]:
@@ -180,29 +174,19 @@ def _unused_subjects(images: ImageSet) -> Finding | None:
 
 
 def _unstated_groups(images: ImageSet) -> Finding | None:
-    """Stems that begin alike with a number of their own, such as slices of a patient, or a left and a right eye."""
-    if images.grouped:
+    """Names that say who belongs together, such as slices of a patient, or a left and a right eye."""
+    found = None if images.grouped else find_subjects(images.stems, images.paths)
+    if found is None:
         return None
-    for rule in NAME_RULES:
-        subjects = [match[1] if (match := re.search(rule, stem)) else stem for stem in images.stems]
-        members = Counter(subjects)
-        if 3 <= len(members) <= MAX_SUBJECTS * images.num_images and all(map(_is_id, members)):
-            break
-    else:
-        return None
+    members = Counter(found.subjects)
     largest = members.most_common(1)[0][0]
     return Finding(
         severity=WARNING,
         title=f"the names look like {len(members)} subjects, but every image is its own group",
         meaning="Images of one patient, slide or animal on two sides of a split make scores too good. If such as these "
-        f"belong together, say so: group='{rule}', or the name of a column of a csv.",
-        stems=tuple(stem for stem, subject in zip(images.stems, subjects, strict=True) if subject == largest),
+        f"belong together, say so: group='{found.rule}', or the name of a column of a csv.",
+        stems=tuple(stem for stem, subject in zip(images.stems, found.subjects, strict=True) if subject == largest),
     )
-
-
-def _is_id(subject: str) -> bool:
-    """Whether it may name a patient or slide; words such as benign or train name kinds of images."""
-    return any(map(str.isdigit, subject)) or len(subject) <= 2
 
 
 def _repeated(labels: Sequence[str], groups: Sequence[str]) -> list[int]:

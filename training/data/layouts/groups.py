@@ -22,7 +22,7 @@ ROBOFLOW = ".rf."  # between the name of a source and the code of its copy
 
 
 def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...]:
-    """The group of each pair: a column of the csv, or what a regular expression finds in the stem.
+    """The group of each pair: a column of the csv, or what a regular expression finds in the stem, or in the path.
 
     group: "" for what the layout states, else each image is its own. Raises ValueError, with the cure.
     """
@@ -35,13 +35,12 @@ def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...
         rule = f"column {group} of the csv"
     else:
         try:
-            matches = [re.search(group, pair.stem) for pair in pairs]
+            groups = match_names(group, [pair.stem for pair in pairs], paths_of(data, pairs))
         except re.error as error:
             raise ValueError(
                 f"group={group!r} is neither a column of the csv nor a regular expression ({error}); give one such as "
                 r"group='Image_(\d+)'"
             ) from None
-        groups = [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in matches]
         rule = "expression"
     without = [pair.stem for pair, found in zip(pairs, groups, strict=True) if not found]
     if without:
@@ -49,6 +48,28 @@ def find_groups(data: Path, pairs: Sequence[Pair], group: str) -> tuple[str, ...
     if len(set(groups)) == 1:
         raise ValueError(f"group={group!r}: all {len(pairs)} images fall into one group, so none can be held out")
     return tuple(groups)
+
+
+def match_names(rule: str, stems: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """What an expression finds in each stem; in each path where some stem says nothing. Empty where it finds nothing.
+    Raises re.error.
+    """
+    groups = [_match(rule, stem) for stem in stems]
+    return groups if all(groups) else [_match(rule, path) for path in paths]
+
+
+def _match(rule: str, name: str) -> str:
+    match = re.search(rule, name)
+    return (match[1] if match.re.groups else match[0]) or "" if match else ""
+
+
+def paths_of(data: Path, pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Of each image, from the folder on, without its suffix; of a page with its number."""
+    root = data if data.is_dir() else data.parent
+    places = [pair.image.parent for pair in pairs]
+    folders = [place.relative_to(root).parts if place.is_relative_to(root) else place.parts[1:] for place in places]
+    names = [pair.stem.rpartition("/")[2] for pair in pairs]
+    return tuple("/".join([*parts, name]) for parts, name in zip(folders, names, strict=True))
 
 
 def _group_column(data: Path, name: str) -> dict[str, str]:

@@ -476,6 +476,22 @@ def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(tmp_path:
     assert not [one for one in find_problems(images, split_of(images)) if "subjects" in one.title]
 
 
+@pytest.mark.parametrize("place", ["{0}/patient{1}/{2}", "patient{1}/{0}/{2}", "patient{1}/{0}/{1}_{2}"])
+def test_folders_of_patients_ask_for_groups_and_the_suggested_rule_works(tmp_path: Path, place: str) -> None:
+    healthy(tmp_path / "flat", STEMS)
+    for k, stem in enumerate(STEMS):
+        for side in ("images", "masks"):
+            path = tmp_path / "set" / f"{place.format(side, k // 2, stem)}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tmp_path / "flat" / side / f"{stem}.png", path)
+    (found,) = (one for one in findings(tmp_path / "set") if "subjects" in one.title)
+    assert found.title == "the names look like 12 subjects, but every image is its own group"
+    (rule,) = re.findall(r"group='(.*?)', or", found.meaning)
+    for group in (rule, r"(patient\d+)"):
+        images = load_folder(tmp_path / "set", 32, reading=ReadOptions(group=group))
+        assert sorted(images.groups) == sorted(f"patient{k // 2}" for k in range(24))
+
+
 @pytest.mark.parametrize(
     "stems",
     [
@@ -485,6 +501,7 @@ def test_names_of_patients_ask_for_groups_and_the_suggested_rule_works(tmp_path:
         [f"{kind}_{k}" for kind in ("benign", "malignant", "normal") for k in range(8)],
         [f"{k * 7919:08x}{k * 104729:08x}" for k in range(24)],
         [f"{part}/{k}" for part in ("train", "val", "test") for k in range(8)],
+        [f"fold{part}/{k}" for part in range(3) for k in range(8)],
     ],
 )
 def test_names_of_kinds_and_numbers_are_no_subjects(tmp_path: Path, stems: list[str]) -> None:
