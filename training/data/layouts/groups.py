@@ -12,7 +12,7 @@ from pathlib import Path
 from training.data.layouts.listing import clean_path, list_csv, same_name
 from training.data.layouts.pairs import SUFFIXES, Layout, Pair
 from training.data.layouts.tables import CLASSED_IDS, NAME_COLUMNS, column_name, columns_of, first_of, read_table
-from training.study.words import shorten
+from training.study.words import pluralize, shorten
 
 SUBJECTS = re.compile(
     r"(pid|patient|subject|case|slide|animal|mouse|rat|fish|embryo|donor|plate|well|person|participant|child|individual"
@@ -100,7 +100,7 @@ def find_subject_columns(data: Path) -> tuple[str, ...]:
     for table in _tables(data):
         columns = columns_of(table)
         key = first_of(columns, NAME_COLUMNS)
-        subjects = [name for name in columns if name != key and _is_subject(name)]
+        subjects = [name for name in columns if name != key and is_subject(name)]
         rows = read_table(table) if key and subjects else []
         for name in subjects:
             values = Counter({image_stem(row[key], key): row[name] for row in rows}.values())
@@ -127,7 +127,24 @@ def group_copies(layout: Layout) -> Layout:
     return replace(layout, pairs=tuple(pairs), notes=(*layout.notes, note))
 
 
-def _is_subject(column: str) -> bool:
+def group_stacks(layout: Layout) -> Layout:
+    """The pages of a stack become a group where there are other images, and a note says so."""
+    pages = Counter(pair.image for pair in layout.pairs)
+    stacks = [image for image, count in pages.items() if count > 1]
+    if not stacks or len(pages) == 1 or any(pair.group for pair in layout.pairs):
+        return layout
+    pairs = [
+        replace(pair, group=pair.stem.rpartition("_")[0]) if pages[pair.image] > 1 else pair for pair in layout.pairs
+    ]
+    note = (
+        f"the pages of a stack stay together ({pluralize(len(stacks), 'stack')}); group='(.+)' takes each for itself, "
+        "though neighbours look alike"
+    )
+    return replace(layout, pairs=tuple(pairs), notes=(*layout.notes, note))
+
+
+def is_subject(column: str) -> bool:
+    """Whether a name, of words joined by _, says patients, slides and the like."""
     return column in ("group", "group_id") or any(map(SUBJECTS.fullmatch, column.split("_")))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from training.data.layouts.challenges import find_by_aperio, find_by_ids, find_by_tracking, find_slides
 from training.data.layouts.coco import is_coco, pair_by_coco
-from training.data.layouts.groups import find_groups, find_subject_columns, group_copies
+from training.data.layouts.groups import find_groups, find_subject_columns, group_copies, group_stacks
 from training.data.layouts.image_json import (
     GEOJSON,
     HEAVY,
@@ -112,7 +112,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "", mask_fold
         raise UnknownLayoutError(f"data={data}: {say_why_nothing(data)}; the layouts known here are {KNOWN}")
     if layout.pairs:
         _require_heeded(layout, heeded, mask_suffix, category)
-    layout = group_copies(_with_unique_stems(layout, data if data.is_dir() else data.parent))
+    layout = group_copies(group_stacks(_with_unique_stems(layout, data if data.is_dir() else data.parent)))
     notes = (*layout.notes, *name_left_out(data, layout)) if data.is_dir() else layout.notes
     return replace(layout, notes=notes, subject_columns=find_subject_columns(data))
 

@@ -214,6 +214,17 @@ def test_every_page_of_a_stack_is_a_pair(tmp_path: Path, image: str, mask: str) 
     assert [pair.mask for pair in layout.pairs] == [MaskFile(tmp_path / mask, page) for page in range(3)]
 
 
+def test_the_pages_of_a_stack_are_a_group_where_there_are_other_images(tmp_path: Path) -> None:
+    write(*(tmp_path / f"{side}/{name}.tif" for side in ("images", "masks") for name in "ab"), pages=2)
+    layout = find_layout(make(tmp_path, "images/c.png", "masks/c.png"))
+    assert find_groups(tmp_path, layout.pairs, "") == ("a", "a", "b", "b", "c")
+    assert layout.notes == (
+        "the pages of a stack stay together (2 stacks); group='(.+)' takes each for itself, though neighbours look "
+        "alike",
+    )
+    assert find_groups(tmp_path, layout.pairs, "(.+)") == ("a_000", "a_001", "b_000", "b_001", "c")
+
+
 @pytest.mark.parametrize("kind", ["ome", "imagej"])
 def test_channels_that_are_stored_as_pages_are_one_image(tmp_path: Path, kind: str) -> None:
     make(tmp_path, "masks/a.png").joinpath("images").mkdir()
