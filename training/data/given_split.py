@@ -29,11 +29,12 @@ def describe_origin(split: Path | None, protocol: str, fold: int, images: ImageS
 
 
 def hint(images: ImageSet) -> str:
-    """What a person would want to know whose folders are called after the parts of a split; else empty."""
+    """What a person would want to know whose folders or tables are called after the parts of a split; else empty."""
     parts = set(images.folder_parts)
     if not {TRAIN, TEST} <= parts <= set(PARTS):
         return ""
-    return f"; the folders' own {', '.join(part for part in PARTS if part in parts)} are kept by split={FOLDERS}"
+    names = ", ".join(part for part in PARTS if part in parts)
+    return f"; split={FOLDERS} keeps {names}, as folders or tables are called"
 
 
 def check_folders(parts: Sequence[str], stems: Sequence[str]) -> tuple[str, ...]:
@@ -80,9 +81,9 @@ def _require_both(parts: Sequence[str], split: str) -> tuple[str, ...]:
 
 
 def find_parts(data: Path, pairs: Sequence[Pair]) -> tuple[str, ...]:
-    """train, val or test of each pair, by the folders of its image; "" where none, or more than one, is called so."""
+    """train, val or test of each pair, by its table or its image's folders; "" where none, or several, is called so."""
     root = data if data.is_dir() else data.parent
-    return tuple(_part_of(root, pair.image) for pair in pairs)
+    return tuple(pair.part or _part_of(root, pair.image) for pair in pairs)
 
 
 def _part_of(root: Path, image: Path) -> str:

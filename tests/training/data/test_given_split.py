@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from training.data.given_split import check_folders, find_parts, given_parts, hint, read_parts
+from training.data.layouts.layouts import find_layout
 from training.data.layouts.pairs import MaskFile, Pair
 from training.data.reading import load_folder
 from training.data.split import find_leaks, make_split, shares
@@ -123,11 +124,20 @@ def make_parts(folder: Path, *parts: str) -> Path:
 def test_folders_are_kept_as_they_are_called_where_a_person_says_so(tmp_path: Path) -> None:
     images = load_folder(make_parts(tmp_path / "set", "train", "valid", "test"), 32)
     assert given_parts(None, images) == ()
-    assert hint(images) == "; the folders' own train, val, test are kept by split=folders"
+    assert hint(images) == "; split=folders keeps train, val, test, as folders or tables are called"
     parts = given_parts(Path("folders"), images)
     assert [parts.count(name) for name in ("train", "val", "test")] == [6, 3, 3]
     split = make_split(images.groups, EVEN[:12], "fixed", 50, 0, *shares(parts, 10), parts)
     assert {images.stems[index] for index in split.train} == {str(k) for k in range(6)}
+
+
+def test_tables_called_train_and_test_say_the_parts_of_their_images(tmp_path: Path) -> None:
+    make_parts(tmp_path, "pics", "more")
+    for name, rows in {"test": range(3), "train": range(2, 6), "all": range(6)}.items():
+        lines = [f"pics/images/{k}.png,pics/masks/{k}.png" for k in rows]
+        write(tmp_path / f"{name}.csv", lines, "image,mask")
+    pairs = find_layout(tmp_path).pairs
+    assert find_parts(tmp_path, pairs) == ("test", "test", "", "train", "train", "train")
 
 
 def test_folders_that_do_not_say_what_tests_are_not_hinted_at_and_refused(tmp_path: Path) -> None:

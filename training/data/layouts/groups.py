@@ -73,25 +73,30 @@ def paths_of(data: Path, pairs: Sequence[Pair]) -> tuple[str, ...]:
 
 
 def _group_column(data: Path, name: str) -> dict[str, str]:
-    """stem, or path without suffix -> value of a column of the csv of paths, or of index.csv; empty without it."""
+    """stem, or path without suffix -> value of a column of the csv of paths, or of others; empty without it."""
     wanted = column_name(name) if re.fullmatch(r"[\w -]+", name) else name  # not of an expression
     tables = [table for table in _tables(data) if wanted in columns_of(table)]
     if not tables:
         return {}
-    keys = [first_of(columns_of(table), NAME_COLUMNS) for table in tables]
-    table, key = next((pair for pair in zip(tables, keys, strict=True) if pair[1]), (tables[0], ""))
-    if not key:
-        raise ValueError(f"{table}: it has a column {name}, but none that names the images; call that stem or image")
+    keys = {table: key for table in tables if (key := first_of(columns_of(table), NAME_COLUMNS))}
+    if not keys:
+        raise ValueError(
+            f"{tables[0]}: it has a column {name}, but none that names the images; call that stem or image"
+        )
     column: dict[str, str] = {}
-    names: dict[str, set[str]] = defaultdict(set)
-    for row in read_table(table):
-        stem, value = image_stem(row[key], key), row[wanted]
-        if column.setdefault(stem, value) != value:
-            raise ValueError(f"{table}: {row[key]} is {name} {column[stem]} and {value}; name an image once")
-        column[same_name(str(table.parent / stem))] = value
-        names[stem.rpartition("/")[2]].add(value)
-    alone = {stem: values.pop() for stem, values in names.items() if len(values) == 1}
-    return alone | column  # a file name alone, where it says enough: paths may be another machine's
+    stems, names = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for table, key in keys.items():
+        own: dict[str, str] = {}
+        for row in read_table(table):
+            stem, value = image_stem(row[key], key), row[wanted]
+            if own.setdefault(stem, value) != value:
+                raise ValueError(f"{table}: {row[key]} is {name} {own[stem]} and {value}; name an image once")
+            column[same_name(str(table.parent / stem))] = value
+            stems[stem].add(value)
+            names[stem.rpartition("/")[2]].add(value)
+    # a file name alone, where it says enough: paths may be another machine's
+    clear = [{stem: min(values) for stem, values in found.items() if len(values) == 1} for found in (names, stems)]
+    return clear[0] | clear[1] | column
 
 
 def find_subject_columns(data: Path) -> tuple[str, ...]:

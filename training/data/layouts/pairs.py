@@ -62,6 +62,7 @@ class Pair:
     image: Path
     mask: MaskSource
     page: int = 0  # of the image's file
+    part: str = ""  # train, val or test, where the name of a table says so
     group: str = ""  # what it must stay together with, where the layout or a csv says so
 
 

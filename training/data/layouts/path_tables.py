@@ -1,6 +1,7 @@
 """The csv that pairs images with masks by their paths, as people and programs write it."""
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from training.data.layouts.listing import (
@@ -11,8 +12,8 @@ from training.data.layouts.listing import (
     list_images,
     list_tables,
     note_elsewhere,
+    parts_named,
     same_name,
-    take_first,
 )
 from training.data.layouts.pairs import SUFFIXES, Findings, Layout, MaskFile, Pair
 from training.data.layouts.tables import (
@@ -48,82 +49,117 @@ def is_image_name(text: str) -> bool:
 
 
 def find_by_paths(data: Path) -> Layout | None:
-    """A csv of paths, columns image and mask (and group); the csv itself, or the one in a folder."""
-    found = Findings()
+    """A csv of paths, columns image and mask (and group); the csv itself, or those in a folder."""
     tables = [data] if data.is_file() else list_tables(data, ".csv", ".tsv")
-    table = take_first([path for path in tables if path_columns(path)], found)
-    if table is None and data.is_file():
+    usable = [path for path in tables if path_columns(path)]
+    if not usable and data.is_file():
         raise ValueError(f"data={data}: {_why_no_paths(data)}")
-    return _read_paths(table, table.parent, found) if table else None
+    return _read_tables(usable, data.parent if data.is_file() else data)
 
 
 def find_by_lower_paths(data: Path) -> Layout | None:
-    """The same, of a csv one or two levels lower, as metadata.csv beside the images of train/."""
-    found = Findings()
+    """The same, of csv files one or two levels lower, as metadata.csv beside the images of train/."""
     tables = [path for place in list_below(data) for path in list_tables(place, ".csv", ".tsv")]
-    table = take_first([path for path in tables if path_columns(path)], found)
-    return _read_paths(table, data, found) if table else None
+    return _read_tables([path for path in tables if path_columns(path)], data)
 
 
-def _read_paths(table: Path, root: Path, found: Findings) -> Layout:
-    """root: the folder whose files may be meant."""
-    columns = columns_of(table)
+def _read_tables(tables: Sequence[Path], root: Path) -> Layout | None:
+    """All of them together; None where there is none. root: the folder whose files may be meant."""
+    found, files, listed = Findings(), ImageFiles(root), set[Path]()
+    pairs: dict[Path, Pair] = {}
+    for table in tables:
+        _read_rows(table, files, pairs, listed, found, alone=len(tables) == 1)
+    found.pairs += pairs.values()
+    if tables and not found.pairs and not found.problems:
+        raise ValueError(f"{tables[0]}: the csv has no rows; each must name an image and a mask")
+    names = shorten([str(table.relative_to(root)) if len(tables) > 1 else table.name for table in tables])
+    _note_unlisted(names, listed, found)
+    for table in tables:
+        if part := first_of(columns_of(table), PART_COLUMNS):
+            found.notes.append(
+                f"column {part} of {table.name} is not used; split={table.name} (with its path) keeps it"
+            )
+    return found.layout(f"paths in {names}") if tables else None
+
+
+def _read_rows(
+    table: Path, files: ImageFiles, pairs: dict[Path, Pair], listed: set[Path], found: Findings, alone: bool
+) -> None:
+    """Add the pairs of one csv, and the files that it lists; an image that is there already must have the same mask."""
     sides = path_columns(table)
     assert sides
     note_encoding(table, found)
-    files, elsewhere, listed, seen = ImageFiles(root), 0, set[Path](), Counter[Path]()
+    part = _one_of(parts_named(table.relative_to(files.root).parts))
+    problems, elsewhere, repeated, before = list[str](), 0, 0, len(listed)
     for number, row in enumerate(read_table(table), start=2):
-        where = f"{table}, line {number}"
-        if not row[sides[0]] or not row[sides[1]]:
-            found.problems.append(f"{where}: {' and '.join(sides)} must both be given")
-            continue
-        fits = [files.find(row[side], [table.parent, root], table) for side in sides]
-        if fits[0] and fits[0] == fits[1]:  # one of them is not there, and was found by its name alone
-            if row[sides[0]] == row[sides[1]]:
-                found.problems.append(f"{where}: {row[sides[0]]} is named as image and as mask; name the mask's file")
-                continue
-            fits[not lies_as_written(fits[0][0], row[sides[1]])] = []
-        missing = [str(table.parent / row[side]) for side, fit in zip(sides, fits, strict=True) if not fit]
-        unclear = [fit for fit in fits if len(fit) > 1]
+        fits, problem = _find_files(row, sides, table, files)
         listed.update(path for fit in fits for path in fit)
-        if missing:
-            foreign = next((row[side] for side, fit in zip(sides, fits, strict=True) if not fit), "")
-            found.problems.append(
-                f"{where}: {', '.join(missing)} does not exist; paths start at the csv's folder"
-                f"{files.say_foreign(foreign, table)}"
-            )
-            continue
-        if unclear:
-            names = shorten([str(path.relative_to(root)) for path in unclear[0]])
-            found.problems.append(f"{where}: several files fit ({names}); write the path from the csv's folder")
+        if problem:
+            problems.append(f"{table}, line {number}: {problem}")
             continue
         (image,), (mask,) = fits
         given = row[sides[0]]
         elsewhere += not (lies_as_written(image, given) and lies_as_written(mask, row[sides[1]]))
-        seen[image] += 1
-        if seen[image] > 1:
-            found.problems.append(f"{where}: {image} is named a second time; an image has one mask")
-        else:
-            stem = _stem(image, table.parent, given)
-            found.pairs.append(Pair(stem=stem, image=image, mask=MaskFile(mask), group=row.get("group", "")))
+        pair = Pair(
+            stem=_stem(image, table.parent, given),
+            image=image,
+            mask=MaskFile(mask),
+            group=row.get("group", ""),
+            part=part,
+        )
+        first = pairs.setdefault(image, pair)
+        if first.mask != pair.mask or first.group != pair.group:
+            other = "mask" if first.mask != pair.mask else "group"
+            problems.append(
+                f"{table}, line {number}: {image} is named a second time, with another {other}; keep one of the rows"
+            )
+        elif first is not pair:
+            repeated += 1
+            pairs[image] = replace(first, part=_one_of({first.part, part} - {""}))
+    if problems and len(listed) == before and not alone:
+        found.notes.append(f"{table.name} left out: none of its {len(problems)} images is here with a mask")
+    else:
+        found.problems += problems
+    if repeated:
+        found.notes.append(f"{table.name} repeats {repeated} images, with the same masks; they are taken once")
     if elsewhere:
         found.notes.append(note_elsewhere(elsewhere, table.name))
-    if not found.pairs and not found.problems:
-        raise ValueError(f"{table}: the csv has no rows; each must name an image and a mask")
-    _note_unlisted(table, listed, found)
-    part = first_of(columns, PART_COLUMNS)
-    if part:
-        found.notes.append(f"column {part} of {table.name} is not used; split={table.name} (with its path) keeps it")
-    return found.layout(f"paths in {table.name}")
 
 
-def _note_unlisted(table: Path, listed: set[Path], found: Findings) -> None:
+def _one_of(parts: set[str]) -> str:
+    return parts.pop() if len(parts) == 1 else ""
+
+
+def _find_files(
+    row: Mapping[str, str], sides: tuple[str, str], table: Path, files: ImageFiles
+) -> tuple[list[list[Path]], str]:
+    """The files that may be the image and the mask of a row, and what is wrong where not one alone may be each."""
+    image, mask = (row[side] for side in sides)
+    if not image or not mask:
+        return [], f"{' and '.join(sides)} must both be given"
+    fits = [files.find(name, [table.parent, files.root], table) for name in (image, mask)]
+    if fits[0] and fits[0] == fits[1]:  # one of them is not there, and was found by its name alone
+        if image == mask:
+            return fits, f"{image} is named as image and as mask; name the mask's file"
+        fits[not lies_as_written(fits[0][0], mask)] = []
+    missing = [name for name, fit in zip((image, mask), fits, strict=True) if not fit]
+    if missing:
+        shown = ", ".join(str(table.parent / name) for name in missing)
+        return fits, f"{shown} does not exist; paths start at the csv's folder{files.say_foreign(missing[0], table)}"
+    unclear = [fit for fit in fits if len(fit) > 1]
+    if unclear:
+        names = shorten([str(path.relative_to(files.root)) for path in unclear[0]])
+        return fits, f"several files fit ({names}); write the path from the csv's folder"
+    return fits, ""
+
+
+def _note_unlisted(tables: str, listed: set[Path], found: Findings) -> None:
     known = {path.resolve() for path in listed}
     places = sorted({pair.image.parent.resolve() for pair in found.pairs})
     names = [path.name for place in places for path in list_images(place) if path.resolve() not in known]
     if names:
         found.notes.append(
-            f"{table.name} does not list {len(names)} of the image files in the folders of its images; they are left "
+            f"{tables} does not list {len(names)} of the image files in the folders of its images; they are left "
             f"out ({shorten(names)})"
         )
 

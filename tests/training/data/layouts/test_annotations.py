@@ -105,16 +105,34 @@ def test_a_data_frame_s_csv_with_its_index_is_read(tmp_path: Path) -> None:
     assert find_layout(tmp_path).name == "paths in T.CSV"
 
 
-def test_of_two_tables_that_would_do_a_note_names_the_one_left_out(tmp_path: Path) -> None:
-    make(tmp_path, "a.png", "b.png", "m.png")
-    for name in "ab":
+def test_tables_of_paths_are_read_together(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png", "c.png", "m.png", "n.png")
+    for name in "abc":
         table(tmp_path / f"{name}.csv", "image,mask", f"{name}.png,m.png")
+    table(tmp_path / "b.csv", "image,mask", "b.png,m.png", "a.png,m.png")
+    path = table(tmp_path / "d.csv", "image,mask", "c.png,n.png")
+    table(tmp_path / "old.csv", "image,mask", "x.png,m.png")
     layout = find_layout(tmp_path)
-    assert [pair.stem for pair in layout.pairs] == ["a"]
-    assert layout.notes == (
-        "only a.csv is read; b.csv left out",
-        "a.csv does not list 1 of the image files in the folders of its images; they are left out (b.png)",
+    assert (layout.name, [pair.stem for pair in layout.pairs]) == (
+        "paths in a.csv, b.csv, c.csv, d.csv, old.csv",
+        ["a", "b", "c"],
     )
+    assert layout.problems == (
+        f"{path}, line 2: {tmp_path}/c.png is named a second time, with another mask; keep one of the rows",
+    )
+    assert layout.notes == (
+        "b.csv repeats 1 images, with the same masks; they are taken once",
+        "old.csv left out: none of its 1 images is here with a mask",
+    )
+
+
+@pytest.mark.parametrize("place", ["", "train/"])
+def test_the_tables_of_a_split_are_all_read(tmp_path: Path, place: str) -> None:
+    make(tmp_path, *(f"{place}pics/{name}.png" for name in "abcm"))
+    for name, image in (("train", "a"), ("val", "b"), ("test", "c")):
+        table(tmp_path / f"{place}{name}.csv", "image,mask", f"pics/{image}.png,pics/m.png")
+    layout = find_layout(tmp_path)
+    assert ([pair.image.stem for pair in layout.pairs], layout.problems, layout.notes) == (["a", "b", "c"], (), ())
 
 
 def test_equal_stems_of_absolute_paths_get_their_folders(tmp_path: Path) -> None:
@@ -126,15 +144,18 @@ def test_equal_stems_of_absolute_paths_get_their_folders(tmp_path: Path) -> None
 
 def test_a_row_that_does_not_hold_is_a_problem_with_its_line(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "b.png", "m.png")
-    path = table(tmp_path / "t.csv", "image,mask", "a.png,m.png", "b.png,", ",m.png", "c.png,n.png", "a.png,m.png")
+    path = table(
+        tmp_path / "t.csv", "image,mask", "a.png,m.png", "b.png,", ",m.png", "c.png,n.png", "a.png,m.png", "a.png,b.png"
+    )
     layout = find_layout(path)
     assert [pair.stem for pair in layout.pairs] == ["a"]
     assert layout.problems == (
         f"{path}, line 3: image and mask must both be given",
         f"{path}, line 4: image and mask must both be given",
         f"{path}, line 5: {tmp_path}/c.png, {tmp_path}/n.png does not exist; paths start at the csv's folder",
-        f"{path}, line 6: {tmp_path}/a.png is named a second time; an image has one mask",
+        f"{path}, line 7: {tmp_path}/a.png is named a second time, with another mask; keep one of the rows",
     )
+    assert layout.notes == ("t.csv repeats 1 images, with the same masks; they are taken once",)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +171,11 @@ def test_a_csv_that_is_none_of_paths_is_refused(tmp_path: Path, text: str, messa
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         find_layout(tmp_path / "t.csv")
+
+
+def test_rows_that_hold_nothing_are_passed_over(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", "image;mask", "a.png;m.png;;", ";;", ";")
+    assert read_table(path) == [{"image": "a.png", "mask": "m.png"}]
 
 
 def test_bytes_that_are_no_text_are_no_csv(tmp_path: Path) -> None:
@@ -563,6 +589,13 @@ def test_a_csv_in_a_folder_states_groups_whatever_its_columns_are_spelled_like(
     make_patients(tmp_path)
     table(tmp_path / place, "File Name,Patient ID", *(f"{stem}.png,{stem[:2]}" for stem in STEMS))
     assert groups_of(tmp_path, group) == ("p1", "p1", "p2")
+
+
+def test_a_column_of_several_csvs_states_groups(tmp_path: Path) -> None:
+    make_patients(tmp_path)
+    for name, stem in (("train", "p1_a"), ("val", "p1_b"), ("test", "p2_a")):
+        table(tmp_path / f"{name}.csv", "image,mask,patient", f"images/{stem}.png,masks/{stem}.png,{stem[:2]}")
+    assert groups_of(tmp_path, "patient") == ("p1", "p1", "p2")
 
 
 def test_index_csv_may_name_paths_and_other_csvs_do_not_disturb(tmp_path: Path) -> None:
