@@ -50,10 +50,18 @@ def count_litter(folder: Path) -> str:
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, by name, without litter. Raises ValueError for a link that loops."""
+    """What lies in a folder, by name, without litter. Raises ValueError for a link that loops, and for names of images
+    and folders that are no text.
+    """
     try:
         with os.scandir(folder) as entries:
-            return sorted((one for one in entries if not is_litter(one.name)), key=lambda one: one.name)
+            found = sorted((one for one in entries if not is_litter(one.name)), key=lambda one: one.name)
+        names = [name for one in found if (name := one.name).lower().endswith(SUFFIXES) or "." not in name]
+        foreign = [name for name in names if name.encode(errors="ignore").decode() != name]
+        if foreign:
+            shown = shorten([os.fsencode(name).decode(errors="backslashreplace") for name in foreign])
+            raise ValueError(f"{folder}: names are not UTF-8 ({shown}); rename them")
+        return found
     except NotADirectoryError:
         raise ValueError(f"{folder}: this is a file where a folder is meant") from None
     except OSError as error:

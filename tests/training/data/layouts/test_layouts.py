@@ -1,5 +1,6 @@
 """Which image belongs to which mask is seen by their names; what is in doubt is said with the names of the files."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,13 @@ def test_the_two_folders_have_several_usual_names(tmp_path: Path, images: str, m
     layout = find_layout(make(tmp_path, f"{images}/a.png", f"{masks}/a.png"))
     assert names_of(layout) == {"a": "a.png"}
     assert layout.name.startswith(f"{images}/ and {masks}/")
+
+
+def test_a_name_that_is_not_utf_8_is_refused_with_the_cure(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "masks/a.png")
+    (tmp_path / "images" / os.fsdecode(b"Zelle_\xe4.png")).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"images: names are not UTF-8 \(Zelle_\\xe4\.png\); rename them"):
+        find_layout(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
