@@ -30,6 +30,10 @@ NO_IMAGES = ("_superpixels", "_viz")  # ISIC's beside the images, labelme's besi
 MASK_PREFIX = re.compile(r"(?:masks?|gt|seg|segmentation|labels?|annotation|truth|groundtruth)[ _.-]?", re.IGNORECASE)
 IMAGE_PREFIX = re.compile(r"(?:images?|imgs?|pic|picture|photo|frame|input|raw)[ _.-]?", re.IGNORECASE)
 NUMBERED = re.compile(r"(.+)([_. -]mask)[_-]?(\d+)", re.IGNORECASE)  # BUSI's a_mask_1, beside a_mask
+CHANNELS_CURE = (
+    "give a mask for each page; or, where pages are channels, save them as such (ImageJ: as a composite; tifffile: "
+    "axes CYX, or YXC), and channels=0 takes the first"
+)
 COMPANIONS = (  # suffixes of files that are meant to lie beside images
     *(".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml", ".md", ".log", ".html", ".pdf", ".zip", ".cache"),
     *(".xlsx", ".names", ".data", ".py", ".sh", ".mat", ".roi"),
@@ -198,7 +202,8 @@ def pair_pages(image: Path, mask: Path, further: Sequence[Path], found: Findings
         found.problems.append(f"{image}: a stack has one mask, but there is {further[0].name} too; keep one of them")
         return []
     if pages != mask_pages:
-        found.problems.append(f"{image}: the stack has {pages} pages, but {mask.name} has {mask_pages}")
+        cure = CHANNELS_CURE if mask_pages == 1 else "they must have as many"
+        found.problems.append(f"{image}: the stack has {pages} pages, but {mask.name} has {mask_pages}; {cure}")
         return []
     return [Pair(stem=f"{stem}_{page:03d}", image=image, mask=MaskFile(mask, page), page=page) for page in range(pages)]
 

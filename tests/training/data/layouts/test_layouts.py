@@ -244,13 +244,20 @@ def test_channels_that_are_stored_as_pages_are_one_image(tmp_path: Path, kind: s
     assert (names_of(layout), layout.problems) == ({"a": "a.png"}, ())
 
 
+def test_a_stack_with_one_mask_may_be_channels_and_the_cure_says_how(tmp_path: Path) -> None:
+    write(tmp_path / "images/s.tif", pages=2)
+    problem = problem_of(find_layout(make(tmp_path, "masks/s.png")))
+    assert "images/s.tif: the stack has 2 pages, but s.png has 1; give a mask for each page; or, where pages" in problem
+    assert problem.endswith("axes CYX, or YXC), and channels=0 takes the first")
+
+
 def test_stacks_of_unequal_length_are_a_problem_and_a_broken_one_counts_as_one_page(tmp_path: Path) -> None:
     write(tmp_path / "images/s.tif", pages=3)
     write(tmp_path / "masks/s.tif", pages=2)
     for part in ("images", "masks"):
         (tmp_path / part / "t.tif").write_text("no tiff")
     layout = find_layout(tmp_path)
-    assert problem_of(layout).endswith("images/s.tif: the stack has 3 pages, but s.tif has 2")
+    assert problem_of(layout).endswith("images/s.tif: the stack has 3 pages, but s.tif has 2; they must have as many")
     assert names_of(layout) == {"t": "t.tif"}
 
 
