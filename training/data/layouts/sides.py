@@ -123,7 +123,9 @@ def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
     known = (mask_suffix,) if mask_suffix else KNOWN_ENDINGS
     for folder in (data, *list_folders(data)):
         files = true_images(list_images(folder), found)
-        masks = [path for path in files if path.stem.endswith(known)]
+        masks = [
+            path for path in files if path.stem.endswith(known) or (not mask_suffix and NUMBERED.fullmatch(path.stem))
+        ]
         left_out = [path for path in files if path.stem.endswith(KNOWN_ENDINGS)]
         if not masks and not mask_suffix:
             masks = left_out = [path for path in files if re.search(r"[ _.-]$", mask_prefix(path.stem))]

@@ -30,6 +30,10 @@ NO_IMAGES = ("_superpixels", "_viz")  # ISIC's beside the images, labelme's besi
 MASK_PREFIX = re.compile(r"(?:masks?|gt|seg|segmentation|labels?|annotation|truth|groundtruth)[ _.-]?", re.IGNORECASE)
 IMAGE_PREFIX = re.compile(r"(?:images?|imgs?|pic|picture|photo|frame|input|raw)[ _.-]?", re.IGNORECASE)
 NUMBERED = re.compile(r"(.+)([_. -]mask)[_-]?(\d+)", re.IGNORECASE)  # BUSI's a_mask_1, beside a_mask
+OBJECT = re.compile(
+    r"(.+?)(?:[_. -]mask[_-]?|[_. -])(\d+)", re.IGNORECASE
+)  # a_mask_1 and a_1, without a_mask or a beside
+OBJECTS = "_1, _2, ..."  # for people
 CHANNELS_CURE = (
     "give a mask for each page; or, where pages are channels, save them as such (ImageJ: as a composite; tifffile: "
     "axes CYX, or YXC), and channels=0 takes the first"
@@ -71,12 +75,16 @@ def image_cores(image: Path) -> tuple[set[str], set[str]]:
 
 def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str, found: Findings) -> set[str]:
     """Pair by stem. Returns the endings that the masks had; says what does not fit."""
-    further = further_masks(images, masks)
+    objects = {} if mask_suffix else object_masks(images, masks)
+    further = further_masks(images, masks) | objects
     masks = sorted({*masks}.difference(*further.values()))
     by_core: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     by_bare: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     for path in masks:
         stem = same_name(path.stem)
+        if path in objects and (match := OBJECT.fullmatch(stem)):
+            by_core[match[1]].append((OBJECTS, path))
+            continue
         for ending in mask_endings(stem, mask_suffix):
             by_core[stem.removesuffix(ending)].append((ending, path))
         if not mask_suffix and (prefix := mask_prefix(stem)):
@@ -108,7 +116,10 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
             rule = f"that ends in {mask_suffix} (mask_suffix)" if mask_suffix else cure
             found.problems.append(f"{image}: there is no mask {rule}{unread.get(stem, '')}")
     noted = further if mask_suffix else used
-    _note_further([path for mask in noted for path in further.get(mask, [])], mask_suffix, found)
+    _note_further([path for mask in noted if mask not in objects for path in further.get(mask, [])], mask_suffix, found)
+    if objects:
+        shown = shorten([path.name for mask, rest in objects.items() for path in (mask, *rest)])
+        found.notes.append(f"numbered masks are one file per object of an image, and their union counts ({shown})")
     rest = [path for path in masks if path not in used]
     known = KNOWN_ENDINGS if mask_suffix else SECOND_ENDINGS
     others = [
@@ -151,6 +162,23 @@ def further_masks(images: Sequence[Path], masks: Sequence[Path]) -> dict[Path, l
         if match and mask and not {match[0], f"{match[1]}_{match[3]}", f"{match[1]}{match[3]}"} & stems:
             further[mask].append(path)
     return further
+
+
+def object_masks(images: Sequence[Path], masks: Sequence[Path]) -> dict[Path, list[Path]]:
+    """a_1.png -> a_2.png, ...: one file per object of an image a, where no mask is called a or a_mask, and no image so;
+    empty where each image has as many.
+    """
+    stems, others = {same_name(path.stem) for path in images}, {same_name(path.stem) for path in masks}
+    objects: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for path in masks:
+        match = OBJECT.fullmatch(same_name(path.stem))
+        core = match[1] if match else ""
+        taken = {core, *(core + ending for ending in OWN_ENDINGS)} & others
+        if match and core in stems and not taken and not {match[0], f"{core}_{match[2]}", core + match[2]} & stems:
+            objects[path.parent, core].append(path)
+    counts = {len(paths) for paths in objects.values()}
+    alike = counts <= {1} or (len(counts) == 1 < len(objects))  # as many for each image: readers, perhaps, or classes
+    return {} if alike else {first: rest for first, *rest in objects.values()}
 
 
 def _note_further(paths: Sequence[Path], mask_suffix: str, found: Findings) -> None:

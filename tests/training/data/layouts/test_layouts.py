@@ -288,6 +288,41 @@ def test_numbered_further_masks_of_an_image_are_joined(tmp_path: Path, images: s
     assert first.notes == (left_out,)
 
 
+@pytest.mark.parametrize("name", ["masks/{}_mask_{}.png", "masks/{}_{}.png", "images/{}_mask_{}.png", "{}_mask{}.png"])
+def test_numbered_masks_without_a_first_one_are_objects_and_joined(tmp_path: Path, name: str) -> None:
+    files = [name.format(stem, k) for stem, k in (("a", 0), ("a", 1), ("b", 0))]
+    images = "" if "/" not in name else "images/"
+    make(tmp_path, f"{images}a.png", f"{images}b.png", *files)
+    layout = find_layout(tmp_path)
+    assert [pair.mask for pair in layout.pairs] == [
+        ObjectFiles((tmp_path / files[0], tmp_path / files[1])),
+        MaskFile(tmp_path / files[2]),
+    ]
+    assert layout.problems == ()
+    shown = ", ".join(Path(name).name for name in files)
+    assert layout.notes == (f"numbered masks are one file per object of an image, and their union counts ({shown})",)
+
+
+def test_a_numbered_file_is_no_object_where_an_image_has_its_name_or_a_whole_mask_is_there(tmp_path: Path) -> None:
+    make(tmp_path, "images/a.png", "images/a_2.png", "masks/a_1.png", "masks/a_2.png", "masks/a_3.png")
+    make(tmp_path, "images/b.png", "masks/b.png", "masks/b_1.png", "masks/b_2.png")
+    layout = find_layout(tmp_path)
+    assert names_of(layout) == {"a_2": "a_2.png", "b": "b.png"}
+    assert [pair.mask for pair in layout.pairs if isinstance(pair.mask, ObjectFiles)] == [
+        ObjectFiles((tmp_path / "masks/a_1.png", tmp_path / "masks/a_3.png"))
+    ]
+    assert len(layout.problems) == 2
+
+
+def test_as_many_numbered_masks_for_each_image_are_not_joined(tmp_path: Path) -> None:
+    """They may be two readers' of the same objects."""
+    make(
+        tmp_path, *(f"images/{stem}.png" for stem in "ab"), *(f"masks/{stem}_{k}.png" for stem in "ab" for k in (1, 2))
+    )
+    layout = find_layout(tmp_path)
+    assert (layout.pairs, len(layout.problems)) == ((), 6)
+
+
 NUMBERED = ("a_mask", "a_mask_1", "a_mask_2")
 
 
