@@ -39,6 +39,21 @@ class Annotated:
 def choose_labels(
     counts: Mapping[str, int | None], category: str, found: Findings, ids: Mapping[str, str] | None = None
 ) -> frozenset[str]:
+    """Which labels are foreground; cell and Cell are one, and it is said. counts, category and ids: as in _choose."""
+    first: dict[str, str] = {}
+    merged: dict[str, int | None] = {}
+    for label, count in counts.items():
+        name = first.setdefault(label.casefold(), label)
+        before = merged.get(name, 0)
+        merged[name] = None if before is None or count is None else before + count
+        if name != label:
+            found.notes.append(f"categories {name} and {label} are taken as one")
+    known = {key: first.get(label.casefold(), label) for key, label in (ids or {}).items()}
+    chosen = _choose(merged, category, found, known)
+    return frozenset(label for label in counts if first[label.casefold()] in chosen)
+
+
+def _choose(counts: Mapping[str, int | None], category: str, found: Findings, ids: Mapping[str, str]) -> frozenset[str]:
     """Which labels are foreground. counts: annotations of each label, 0 for one that is only listed, None where
     pixels would have to tell; ids: id -> label.
 
@@ -56,7 +71,7 @@ def choose_labels(
         return frozenset(used)
     if not set(counts) - {""}:
         raise ValueError(f"category={category!r}: the annotations here state no classes; leave category out")
-    chosen = _match(counts, category, ids or {})
+    chosen = _match(counts, category, ids)
     if not chosen and category.casefold() == ALL:
         found.notes.append(f"foreground is any of {len(used)} categories ({there}), as category={ALL} says")
         return frozenset(used)

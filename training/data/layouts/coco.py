@@ -53,20 +53,20 @@ def pair_by_coco(folder: Path, contents: Mapping[Path, Mapping[str, Any]], categ
     """The images of one json, or of several. Raises ValueError for a file that is not COCO's format."""
     found, files = Findings(), ImageFiles(folder)
     images: dict[Path, Annotated] = {}
-    listed, ids, spellings = list[str](), dict[str, str](), dict[str, str]()
+    listed, ids = list[str](), dict[str, str]()
     tables = _take([Table(path=path, content=content) for path, content in contents.items()], found)
     for table in tables:
         homes = {other.path.parent for other in tables if other is not table}
         try:
             categories = table.content.get("categories") or []
-            names = {_id(one["id"]): _name(str(one.get("name", one["id"])), spellings, found) for one in categories}
+            names = {_id(one["id"]): str(one.get("name", one["id"])).strip() for one in categories}
             entries = _read(table, names, folder, files, found, homes)
         except KeyError as error:
             raise ValueError(f"{table.path}: this is not COCO's format; an entry lacks {error}") from None
         except (TypeError, AttributeError) as error:
             raise ValueError(f"{table.path}: this is not COCO's format; an entry is malformed ({error})") from None
         listed += names.values()
-        clash = [key for key, name in names.items() if ids.get(key, name) != name]
+        clash = [key for key, name in names.items() if ids.get(key, name).casefold() != name.casefold()]
         ids = {key: name for key, name in (ids | names).items() if key not in clash}  # ids are each file's own
         _add(table, entries, images, found)
     make_pairs(list(images.values()), category, found, listed, ids)
@@ -193,16 +193,6 @@ def _outline(annotation: Mapping[str, Any]) -> tuple[str, str]:
         return json.dumps(shape), ""
     kinds = {"keypoints": "keypoints", "caption": "captions", "segments_info": "panoptic", "bbox": "boxes"}
     return "", next((kind for key, kind in kinds.items() if annotation.get(key)), "nothing")
-
-
-def _name(name: str, spellings: dict[str, str], found: Findings) -> str:
-    """A category as it was first spelled; case and space around it make no other. spellings: casefolded -> first."""
-    name = name.strip()
-    first = spellings.setdefault(name.casefold(), name)
-    note = f"categories {first} and {name} are taken as one"
-    if name != first and note not in found.notes:
-        found.notes.append(note)
-    return first
 
 
 def _id(value: object) -> str:

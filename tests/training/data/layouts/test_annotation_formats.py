@@ -166,6 +166,15 @@ def test_labels_of_labelme_are_categories(tmp_path: Path) -> None:
     assert outlines_of(find_layout(tmp_path, category="Cell")) == {"a": [OUTLINE]}
 
 
+@pytest.mark.parametrize("category", ["", "cell", "Cell"])
+def test_labels_that_differ_in_case_are_one_category(tmp_path: Path, category: str) -> None:
+    images(tmp_path, "a.png")
+    labelme(tmp_path / "a.json", TRIANGLE, TRIANGLE | {"label": "Cell"})
+    layout = find_layout(tmp_path, category=category)
+    assert (len(outlines_of(layout)["a"]), layout.problems) == (2, ())
+    assert layout.notes[0] == "categories cell and Cell are taken as one"
+
+
 def test_a_json_of_labelme_without_an_image_is_a_problem(tmp_path: Path) -> None:
     images(tmp_path, "a.png")
     labelme(tmp_path / "a.json", TRIANGLE)
