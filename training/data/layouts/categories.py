@@ -3,23 +3,25 @@
 Whatever states classes comes here, COCO first. One class is taken; of several one must be chosen, or all confirmed.
 """
 
+import json
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
+from training.data.images import read_header
 from training.data.layouts.listing import ImageFiles, clean_path, lies_as_written, list_images, same_name
-from training.data.layouts.pairs import Findings, Pair, Shapes
+from training.data.layouts.pairs import FRACTIONS, Findings, Pair, Shapes
 from training.study.words import pluralize, shorten
 
 Ring = list[list[float]]  # points (x, y) of an outline or of a hole in it
 
-OBJECT_NAME = re.compile(
-    r"(?:\d*[\W_]+|\d+)?([^\W\d_]+(?:[\W_]+[^\W\d_]+)*)[\W_]*\d*"
-)  # an object's word, and its number
 ALL = "all"
+MIN_RECTANGLES = 5  # outlines; fewer may happen to be rectangles
+RIGHT = 0.05  # cosine of an angle that counts as right: within 3 degrees
 MAX_BARE = 0.5  # of the annotations may lack an outline before the masks count as incomplete
 
 
@@ -123,9 +125,41 @@ def make_pairs(
         mask = Shapes(image.table, mine, image.size, image.corners)
         found.pairs.append(Pair(stem=image.stem, image=image.image, mask=mask))
     _say_bare(images, chosen, unknown, partly, found)
+    drawn = [replace(image, outlines=[one for one in image.outlines if one[0] in chosen]) for image in images]
+    if sum(len(image.outlines) for image in drawn) >= MIN_RECTANGLES and all(map(_only_rectangles, drawn)):
+        found.problems.append(
+            "every outline of the set is a rectangle, as of boxes (of YOLO-OBB, too); outline the objects, or give "
+            "masks where rectangles are meant"
+        )
     if empty:
         what = "no annotation of the chosen category" if category else "no annotation"
         found.notes.append(f"{len(empty)} images have {what}, so their masks are empty ({shorten(empty)})")
+
+
+def _only_rectangles(one: Annotated) -> bool:
+    """Whether each outline has four corners, all of them right angles in pixels of the image, which RIGHT tells."""
+    shapes = [json.loads(text) for _, text in one.outlines]
+    if any(not isinstance(shape, list) or len(shape) != 1 for shape in shapes):
+        return False
+    size = (1, 1)
+    if shapes and one.size == FRACTIONS:
+        header = read_header(one.image.read_bytes(), str(one.image))
+        size = header.width, header.height
+    return all(_is_rectangle(numbers, size) for (numbers,) in shapes)
+
+
+def _is_rectangle(numbers: Sequence[float], size: tuple[int, int]) -> bool:
+    try:
+        points = np.reshape(numbers, (-1, 2)).astype(float) * size
+    except ValueError:  # no numbers, of which drawing will tell
+        return False
+    points = points[:-1] if len(points) == 5 and (points[0] == points[-1]).all() else points
+    sides = np.roll(points, -1, axis=0) - points
+    lengths = np.hypot(*sides.T)
+    if len(points) != 4 or not lengths.all():
+        return False
+    cosines = (sides * np.roll(sides, -1, axis=0)).sum(axis=1) / (lengths * np.roll(lengths, -1))
+    return bool((np.abs(cosines) < RIGHT).all())
 
 
 def keyhole(rings: Sequence[Ring]) -> list[float]:
@@ -133,39 +167,6 @@ def keyhole(rings: Sequence[Ring]) -> list[float]:
     start = rings[0][0]
     points = [point for ring in rings for point in (*ring, ring[0], start)]
     return [number for point in points for number in point]
-
-
-def choose_objects(
-    folders: Mapping[str, Sequence[Path]], category: str, found: Findings
-) -> dict[str, tuple[Path, ...]]:
-    """The files of each folder (by its image's name) that count: all of them, unless their names say classes.
-
-    They do where two words or more, as nucleus and vessel, come back in folders and are most of the names: numbers and
-    codes name objects. Then one class is chosen, as of annotations.
-    """
-    words = {name: [_word_of(path, Path(name).name) for path in paths] for name, paths in folders.items()}
-    returning = {word for word, count in Counter(w for mine in words.values() for w in set(mine)).items() if count > 1}
-    counts = Counter(word for mine in words.values() for word in mine)
-    classes = returning - {""}
-    if len(classes) < 2 or 2 * sum(counts[word] for word in classes) <= counts.total():
-        if category:
-            raise ValueError(f"category={category!r}: the files of objects here state no classes; leave category out")
-        return {name: tuple(paths) for name, paths in folders.items()}
-    chosen = choose_labels(dict(counts.most_common()), category, found)
-    picked = {
-        name: tuple(path for path, word in zip(paths, words[name], strict=True) if word in chosen)
-        for name, paths in folders.items()
-    }
-    empty = [name for name, paths in picked.items() if not paths]
-    if empty:
-        found.notes.append(f"{len(empty)} images have no file of the chosen category: empty masks ({shorten(empty)})")
-    return picked
-
-
-def _word_of(path: Path, image: str) -> str:
-    """nucleus of nucleus_1.png or of a_nucleus.png, an image called a; empty for numbers and codes."""
-    match = OBJECT_NAME.fullmatch(same_name(path.stem).removeprefix(image))
-    return match[1].casefold() if match else ""
 
 
 def find_annotated(files: ImageFiles, table: Path, given: str = "") -> list[Path]:

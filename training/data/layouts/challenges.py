@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from training.data.layouts.categories import choose_objects
 from training.data.layouts.listing import list_folders, list_images, list_tables
 from training.data.layouts.pairs import Findings, Layout, MaskFile, ObjectFiles, Pair, Shapes
 from training.data.layouts.run_tables import choose_runs, find_run_table, note_unused_runs, pick_runs, read_runs
+from training.data.layouts.sides import choose_objects
 from training.data.layouts.stems import pair_by_stem, pair_pages
 from training.study.words import pluralize
 

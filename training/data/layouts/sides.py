@@ -1,11 +1,12 @@
 """images/ and masks/, in one place or in several; image and mask in one folder, told apart by the mask's ending."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.data.layouts.categories import choose_objects
+from training.data.layouts.categories import choose_labels
 from training.data.layouts.listing import (
     list_below,
     list_folder,
@@ -33,6 +34,10 @@ IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 BY_HAND = ("1st_manual", "manual1", "manual")  # DRIVE's and HRF's, whose mask/ is the field of view
 MASK_FOLDERS = (*BY_HAND, "masks", "mask", "labels", "label")
 
+OBJECT_NAME = re.compile(
+    r"(?:\d*[\W_]+|\d+)?([^\W\d_]+(?:[\W_]+[^\W\d_]+)*)[\W_]*\d*"
+)  # an object's word, and its number
+
 
 def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
     """images/ and masks/, paired by stem; below them, the same folders on both sides. None where none of these holds
@@ -53,6 +58,39 @@ def find_two_folders(data: Path, mask_suffix: str) -> Layout | None:
         endings |= pair_by_stem(true_images(left, found), right, mask_suffix, found)
     _say_rivals(data, images, masks, mask_suffix, found)
     return found.layout(f"{images.name}/ and {masks.name}/, {name_endings(endings)}")
+
+
+def choose_objects(
+    folders: Mapping[str, Sequence[Path]], category: str, found: Findings
+) -> dict[str, tuple[Path, ...]]:
+    """The files of each folder (by its image's name) that count: all of them, unless their names say classes.
+
+    They do where two words or more, as nucleus and vessel, come back in folders and are most of the names: numbers and
+    codes name objects. Then one class is chosen, as of annotations.
+    """
+    words = {name: [_word_of(path, Path(name).name) for path in paths] for name, paths in folders.items()}
+    returning = {word for word, count in Counter(w for mine in words.values() for w in set(mine)).items() if count > 1}
+    counts = Counter(word for mine in words.values() for word in mine)
+    classes = returning - {""}
+    if len(classes) < 2 or 2 * sum(counts[word] for word in classes) <= counts.total():
+        if category:
+            raise ValueError(f"category={category!r}: the files of objects here state no classes; leave category out")
+        return {name: tuple(paths) for name, paths in folders.items()}
+    chosen = choose_labels(dict(counts.most_common()), category, found)
+    picked = {
+        name: tuple(path for path, word in zip(paths, words[name], strict=True) if word in chosen)
+        for name, paths in folders.items()
+    }
+    empty = [name for name, paths in picked.items() if not paths]
+    if empty:
+        found.notes.append(f"{len(empty)} images have no file of the chosen category: empty masks ({shorten(empty)})")
+    return picked
+
+
+def _word_of(path: Path, image: str) -> str:
+    """nucleus of nucleus_1.png or of a_nucleus.png, an image called a; empty for numbers and codes."""
+    match = OBJECT_NAME.fullmatch(same_name(path.stem).removeprefix(image))
+    return match[1].casefold() if match else ""
 
 
 def find_object_folders(data: Path, category: str) -> Layout | None:

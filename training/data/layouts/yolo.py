@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
-from training.data.images import read_header
 from training.data.layouts.categories import Annotated, make_pairs
 from training.data.layouts.listing import list_all_below, list_images, list_tables, same_name
 from training.data.layouts.pairs import FRACTIONS, Findings, Layout
@@ -24,7 +22,6 @@ NAME_FILES = ("classes.txt", "obj.names", "predefined_classes.txt", "_darknet.la
 BOX_NUMBERS = (4, 5)  # centre and size, and a detector's confidence
 MIN_NUMBERS = 6  # three points
 MAX_FRACTION = 1.5  # outlines may leave the image a little; numbers beyond this are no fractions
-RIGHT = 0.05  # cosine of an angle that counts as right: within 3 degrees
 LINE = re.compile(r"\d+(\.0+)?(\s+-?[\d.]+(e[+-]?\d+)?){4,}\s*", re.IGNORECASE)
 
 
@@ -58,11 +55,6 @@ def find_by_yolo(folder: Path, category: str) -> Layout | None:
         found.problems.append(
             f"{folder}: data.yaml states keypoints (kpt_shape: {content['kpt_shape']}), so its rows are boxes and "
             "points, no outlines; export the outlines as YOLO segmentation, or as COCO"
-        )
-    if any(one.outlines for one in images) and all(map(_only_rectangles, images)):
-        found.problems.append(
-            f"{folder}: every outline of the set is a rectangle, as of oriented boxes (YOLO-OBB); outline the objects, "
-            "or give masks where rectangles are meant"
         )
     for one in images:
         one.outlines = [(names.get(label, label), text) for label, text in one.outlines]
@@ -129,24 +121,6 @@ def _read(one: Annotated, found: Findings) -> None:
 
 def _label(text: str) -> str:
     return str(int(float(text)))
-
-
-def _only_rectangles(one: Annotated) -> bool:
-    """Whether each outline has four corners, all of them right angles in pixels of the image, which RIGHT tells."""
-    if not one.outlines:
-        return True
-    header = read_header(one.image.read_bytes(), str(one.image))
-    return all(_is_rectangle(json.loads(text)[0], (header.width, header.height)) for _, text in one.outlines)
-
-
-def _is_rectangle(numbers: Sequence[float], size: tuple[int, int]) -> bool:
-    points = np.reshape(numbers, (-1, 2)) * size
-    sides = np.roll(points, -1, axis=0) - points
-    lengths = np.hypot(*sides.T)
-    if len(points) != 4 or not lengths.all():
-        return False
-    cosines = (sides * np.roll(sides, -1, axis=0)).sum(axis=1) / (lengths * np.roll(lengths, -1))
-    return bool((np.abs(cosines) < RIGHT).all())
 
 
 def _read_yaml(places: Sequence[Path]) -> dict[str, Any]:

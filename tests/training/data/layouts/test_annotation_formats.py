@@ -367,7 +367,7 @@ def test_keypoints_of_yolo_are_no_outlines(tmp_path: Path) -> None:
 def test_oriented_boxes_of_yolo_are_no_outlines_and_one_other_outline_tells(tmp_path: Path) -> None:
     images(tmp_path, "images/a.png", "images/b.png")  # 8 pixels wide and 6 high
     upright, turned = "0 0.1 0.1 0.5 0.1 0.5 0.4 0.1 0.4", "0 0.375 0.16667 0.625 0.33333 0.5 0.66667 0.25 0.5"
-    text(tmp_path / "labels/a.txt", upright, turned)
+    text(tmp_path / "labels/a.txt", *[upright, turned] * 3)
     text(tmp_path / "labels/b.txt")
     assert "every outline of the set is a rectangle" in find_layout(tmp_path).problems[0]
     text(tmp_path / "labels/b.txt", "0 0.1 0.1 0.5 0.1 0.6 0.4 0.1 0.4")

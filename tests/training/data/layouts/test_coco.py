@@ -187,6 +187,18 @@ def test_boxes_of_a_category_that_is_not_chosen_do_not_count_against_the_chosen(
     assert (outlines_of(layout), layout.problems) == ({"a": 1}, ())
 
 
+def test_outlines_that_are_all_rectangles_are_boxes_and_one_other_tells_that_they_are_not(tmp_path: Path) -> None:
+    images(tmp_path, "a.png")
+    closed, turned = [*SQUARE[0], 1, 1], [3, 1, 5, 3, 3, 5, 1, 3]
+    shapes = [drawn(1), drawn(1), drawn(1), drawn(1, segmentation=[closed]), drawn(1, segmentation=[turned])]
+    box_like = [drawn(1, 2, segmentation=[[0, 0, 2, 0, 2, 2, 1, 1]])]
+    path = coco(tmp_path / "c.json", [image(1, "a.png")], [*shapes, *box_like], "cell", "debris")
+    (problem,) = find_layout(tmp_path, category="cell").problems
+    assert problem.startswith("every outline of the set is a rectangle, as of boxes")
+    coco(path, [image(1, "a.png")], [*shapes, drawn(1, segmentation=[[1, 1, 5, 1, 5, 4]])])
+    assert find_layout(tmp_path).problems == ()
+
+
 def test_runs_crowds_and_flat_polygons_are_outlines(tmp_path: Path) -> None:
     images(tmp_path, "a.png")
     shapes = [drawn(1), drawn(1, segmentation=RUNS, iscrowd=1), drawn(1, segmentation=SQUARE[0])]
