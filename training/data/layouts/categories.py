@@ -4,7 +4,6 @@ Whatever states classes comes here, COCO first. One class is taken; of several o
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from training.data.images import read_header
-from training.data.layouts.listing import ImageFiles, clean_path, lies_as_written, list_images, same_name
+from training.data.layouts.listing import list_images, same_name
 from training.data.layouts.pairs import FRACTIONS, Findings, Pair, Shapes
 from training.study.words import pluralize, shorten
 
@@ -167,40 +166,6 @@ def keyhole(rings: Sequence[Ring]) -> list[float]:
     start = rings[0][0]
     points = [point for ring in rings for point in (*ring, ring[0], start)]
     return [number for point in points for number in point]
-
-
-def find_annotated(files: ImageFiles, table: Path, given: str = "") -> list[Path]:
-    """The image that a file of annotations is about: where its own words (`given`) lead, else the one of its stem.
-
-    Of its stem are those that have no such file of their own, and are of no other part of the split. More than one: it
-    is not clear which.
-    """
-    said = files.parts_of(table)
-    stem = same_name(table.stem)
-    same = [
-        path
-        for path in [*files.by_stem.get(stem, []), *files.by_name.get(stem.casefold(), [])]  # a.png.geojson, too
-        if not said or said & (files.parts_of(path.parent) or said)
-        if path.parent == table.parent or not _has_own(path, table.suffix)
-    ]
-    named = files.find(given, [table.parent], table) if given else []
-    if len(named) == 1 and named != same and _leads_to(table, given, named[0]):
-        return named if named[0] in same else [*named, *(path for path in same if path.parent == table.parent)]
-    return named if len(named) == 1 < len(same) else same or named
-
-
-def _has_own(image: Path, suffix: str) -> bool:
-    """Whether a file of annotations lies beside an image, as a.json or a.png.json."""
-    return bool(suffix) and any(path.is_file() for path in (image.with_suffix(suffix), Path(f"{image}{suffix}")))
-
-
-def _leads_to(table: Path, given: str, image: Path) -> bool:
-    """Whether a path leads from its file to the image, or names the image's folder at least."""
-    path = clean_path(given)
-    folder = [part for part in path.split("/")[:-1] if part not in ("", ".", "..")][-1:]
-    return image == Path(os.path.normpath(table.parent / path)) or (
-        bool(folder) and lies_as_written(image, f"{folder[0]}/{image.name}")
-    )
 
 
 def annotate(

@@ -21,6 +21,7 @@ from training.data.layouts.listing import (
     same_name,
 )
 from training.data.layouts.pairs import Findings, Layout
+from training.data.layouts.siblings import likely_images
 from training.data.layouts.tables import read_size
 from training.study.words import shorten
 
@@ -109,7 +110,9 @@ def _read(
             entries[key] = Annotated(image=fits[0], stem=stem, table=table.path, size=read_size(*size))
         elif fits:
             some_files = shorten([str(path.relative_to(folder)) for path in fits])
-            found.problems.append(f"{table.path}: several files fit {name} ({some_files}); write its folder before it")
+            found.problems.append(
+                f"{table.path}: several files fit {name} ({some_files}); write its folder before it (./ for the json's)"
+            )
         else:
             missing.append(name)
         known.add(key)
@@ -144,14 +147,11 @@ def _namesakes(image: Path, name: str, table: Path, files: ImageFiles, homes: se
     """Other files that a bare name may mean as well as the one beside the json or at the top, which may be a preview;
     none of another part of the split, or with a json of their own.
     """
-    if "/" in clean_path(name).removeprefix("./"):
+    if "/" in clean_path(name):
         return []
     apart = [home for home in homes if not table.is_relative_to(home)]
-    return [
-        path
-        for path in files.find(name, [], table)
-        if path != image and not any(path.is_relative_to(home) for home in apart)
-    ]
+    fits = [path for path in files.find(name, [], table) if not any(path.is_relative_to(home) for home in apart)]
+    return [path for path in likely_images(fits, files.root) if path != image]
 
 
 def _add(table: Table, entries: Sequence[Annotated], images: dict[Path, Annotated], found: Findings) -> None:

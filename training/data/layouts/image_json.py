@@ -7,6 +7,7 @@ import binascii
 import io
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,13 +20,13 @@ from training.data.layouts.categories import (
     Annotated,
     Ring,
     annotate,
-    find_annotated,
     keyhole,
     make_pairs,
     name_images_without,
 )
-from training.data.layouts.listing import ImageFiles, lies_as_written
+from training.data.layouts.listing import ImageFiles, clean_path, lies_as_written, same_name
 from training.data.layouts.pairs import Findings, Layout
+from training.data.layouts.siblings import likely_images
 from training.data.layouts.tables import read_size
 from training.study.words import pluralize
 
@@ -38,6 +39,37 @@ GEOJSON = ".geojson"
 def is_labelme(content: object) -> bool:
     """Whether it has shapes, and says of which image."""
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+
+
+def find_annotated(files: ImageFiles, table: Path, given: str = "") -> list[Path]:
+    """The image that a file of annotations is about: where its own words (`given`) lead, else the one of its stem.
+
+    Of its stem are those that have no such file of their own, and lie in no folder of masks, of previews, or of another
+    part of the split. More than one: it is not clear which.
+    """
+    stem, said = same_name(table.stem), files.parts_of(table)
+    called = [*files.by_stem.get(stem, []), *files.by_name.get(stem.casefold(), [])]  # a.png.geojson, too
+    called = [path for path in called if not said or said & (files.parts_of(path.parent) or said)]
+    free = [path for path in called if path.parent == table.parent or not _has_own(path, table.suffix)]
+    same = likely_images(free or called, files.root)
+    named = files.find(given, [table.parent], table) if given else []
+    if len(named) == 1 and named != same and _leads_to(table, given, named[0]):
+        return named if named[0] in same else [*named, *(path for path in same if path.parent == table.parent)]
+    return named if len(named) == 1 < len(same) else same or named
+
+
+def _has_own(image: Path, suffix: str) -> bool:
+    """Whether a file of annotations lies beside an image, as a.json or a.png.json."""
+    return bool(suffix) and any(path.is_file() for path in (image.with_suffix(suffix), Path(f"{image}{suffix}")))
+
+
+def _leads_to(table: Path, given: str, image: Path) -> bool:
+    """Whether a path leads from its file to the image, or names the image's folder at least."""
+    path = clean_path(given)
+    folder = [part for part in path.split("/")[:-1] if part not in ("", ".", "..")][-1:]
+    return image == Path(os.path.normpath(table.parent / path)) or (
+        bool(folder) and lies_as_written(image, f"{folder[0]}/{image.name}")
+    )
 
 
 def pair_by_labelme(folder: Path, contents: Mapping[Path, Mapping[str, Any]], category: str) -> Layout:

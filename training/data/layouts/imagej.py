@@ -10,11 +10,11 @@ from typing import Any
 from training.data.layouts.categories import (
     Annotated,
     annotate,
-    find_annotated,
     keyhole,
     make_pairs,
     name_images_without,
 )
+from training.data.layouts.image_json import find_annotated
 from training.data.layouts.listing import ImageFiles, list_below, list_tables, same_name
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.stems import count_pages

@@ -233,7 +233,9 @@ class ImageFiles:
                 if spelling and path.is_file():
                     return [path]
         fits = next((fits for spelling in spellings if (fits := self._by_last_parts(spelling))), [])
-        said = parts_named(clean_path(name).split("/")[:-1]) or (self.parts_of(table) if table else set())
+        folders = clean_path(name).split("/")[:-1]
+        foreign = folders[:1] == [""] or ":" in "".join(folders[:1])  # another machine's: its first folders say nothing
+        said = parts_named(folders[-2:] if foreign else folders) or (self.parts_of(table) if table else set())
         return [path for path in fits if not said or said & (self.parts_of(path.parent) or said)]
 
     def say_foreign(self, name: str, table: Path) -> str:

@@ -90,10 +90,11 @@ def _read_rows(
     assert sides
     note_encoding(table, found)
     part = _one_of(parts_named(table.relative_to(files.root).parts))
-    problems, elsewhere, repeated, before = list[str](), 0, 0, len(listed)
+    problems, elsewhere, repeated, here = list[str](), 0, 0, False
     for number, row in enumerate(read_table(table), start=2):
         fits, problem = _find_files(row, sides, table, files)
         listed.update(path for fit in fits for path in fit)
+        here |= any(fits[:1])
         if problem:
             problems.append(f"{table}, line {number}: {problem}")
             continue
@@ -116,8 +117,8 @@ def _read_rows(
         elif first is not pair:
             repeated += 1
             pairs[image] = replace(first, part=_one_of({first.part, part} - {""}))
-    if problems and len(listed) == before and not alone:
-        found.notes.append(f"{table.name} left out: none of its {len(problems)} images is here with a mask")
+    if problems and not here and not alone:
+        found.notes.append(f"{table.name} left out: none of its {len(problems)} images is here")
     else:
         found.problems += problems
     if repeated:

@@ -157,6 +157,18 @@ def is_mask_folder(place: Path) -> bool:
     return any(MASK_WORD.search("".join(words)) or MASK_TOKENS & set(words) for words in parts)
 
 
+def likely_images(paths: Sequence[Path], root: Path) -> list[Path]:
+    """Without those in folders that are called after masks or previews, unless there are no others."""
+    folders = [path.parent.relative_to(root) for path in paths]
+    likely = [
+        path
+        for path, place in zip(paths, folders, strict=True)
+        if not is_mask_folder(place)
+        and not any(NO_TRUTH.fullmatch(word) for part in place.parts for word in words_of(part))
+    ]
+    return likely or list(paths)
+
+
 def _is_chosen(place: Path, data: Path, chosen: Sequence[str]) -> bool:
     """Whether it, or a folder above it, is one of these, whatever its case."""
     parts = [same_name(part).casefold() for part in place.relative_to(data).parts]

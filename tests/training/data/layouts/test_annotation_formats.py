@@ -259,13 +259,14 @@ def test_classes_of_qupath_are_categories_and_objects_without_one_go_by_their_ty
 
 
 def test_geojson_without_an_image_or_of_another_shape_is_refused(tmp_path: Path) -> None:
-    images(tmp_path, "a.png", "x/b.png", "y/b.png")
+    images(tmp_path, "a.png", "u/b.png", "v/b.png")
     geojson(tmp_path / "c.geojson", feature([RING]))
     geojson(tmp_path / "b.geojson", feature([RING]))
     problems = find_layout(tmp_path).problems
     assert any("c.geojson: there is no image of its name" in problem for problem in problems)
     assert any("b.geojson: several images fit" in problem for problem in problems)
-    images(tmp_path, "b.png")  # a preview, perhaps
+    images(tmp_path, "b.png", "masks/a.png")  # the first a preview, perhaps
+    assert not any("a.geojson" in problem for problem in find_layout(tmp_path).problems)
     assert any("b.geojson: several images fit" in problem for problem in find_layout(tmp_path).problems)
     geojson(tmp_path / "a.geojson", {"type": "Feature", "geometry": {"type": "Polygon"}})
     with pytest.raises(

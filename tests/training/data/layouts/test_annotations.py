@@ -122,7 +122,7 @@ def test_tables_of_paths_are_read_together(tmp_path: Path) -> None:
     )
     assert layout.notes == (
         "b.csv repeats 1 images, with the same masks; they are taken once",
-        "old.csv left out: none of its 1 images is here with a mask",
+        "old.csv left out: none of its 1 images is here",
     )
 
 

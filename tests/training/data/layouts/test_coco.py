@@ -91,7 +91,8 @@ def test_a_name_that_fits_two_files_is_a_problem_and_its_folder_decides(tmp_path
     images(tmp_path, "x/a.png", "y/a.png")
     path = coco(tmp_path / "c.json", [image(1, r"D:\set\a.png")], [drawn(1)])
     (problem,) = find_layout(tmp_path).problems
-    assert problem == f"{path}: several files fit D:\\set\\a.png (x/a.png, y/a.png); write its folder before it"
+    fitting = f"{path}: several files fit D:\\set\\a.png (x/a.png, y/a.png)"
+    assert problem == f"{fitting}; write its folder before it (./ for the json's)"
     coco(path, [image(1, r"D:\set\y\a.png")], [drawn(1)])
     assert files_of(find_layout(tmp_path), tmp_path) == {"a": "y/a.png"}
 
@@ -276,6 +277,13 @@ def test_a_name_of_another_part_of_the_split_leads_to_no_file(tmp_path: Path, ta
     )
 
 
+@pytest.mark.parametrize("name", ["/home/dev/cells/pics/a.png", r"D:\test\cells\pics\a.png"])
+def test_the_first_folders_of_another_machine_say_no_part(tmp_path: Path, name: str) -> None:
+    images(tmp_path, "train/a.png")
+    coco(tmp_path / "c.json", [image(1, name)], [drawn(1)])
+    assert files_of(find_layout(tmp_path), tmp_path) == {"a": "train/a.png"}
+
+
 def test_a_table_s_own_part_goes_before_images(tmp_path: Path) -> None:
     images(tmp_path, "images/a.png", "val/a.png")
     coco(tmp_path / "instances_val.json", [image(1, "a.png")], [drawn(1)])
@@ -287,9 +295,19 @@ def test_a_preview_at_the_top_is_not_taken_for_the_image_of_its_name(tmp_path: P
     path = coco(tmp_path / "c.json", [image(1, "a.png")], [drawn(1)])
     layout = find_layout(tmp_path)
     assert layout.pairs == ()
-    assert layout.problems == (f"{path}: several files fit a.png (a.png, raw/a.png); write its folder before it",)
-    coco(path, [image(1, "raw/a.png")], [drawn(1)])
-    assert files_of(find_layout(tmp_path), tmp_path) == {"a": "raw/a.png"}
+    assert layout.problems == (
+        f"{path}: several files fit a.png (a.png, raw/a.png); write its folder before it (./ for the json's)",
+    )
+    for name in ("raw/a.png", "./a.png"):
+        coco(path, [image(1, name)], [drawn(1)])
+        assert files_of(find_layout(tmp_path), tmp_path) == {"a": name.removeprefix("./")}
+
+
+@pytest.mark.parametrize("folder", ["masks", "overlays", "x/thumbs"])
+def test_masks_and_previews_in_folders_called_so_are_not_meant(tmp_path: Path, folder: str) -> None:
+    images(tmp_path, "a.png", f"{folder}/a.png")
+    coco(tmp_path / "c.json", [image(1, "a.png")], [drawn(1)])
+    assert files_of(find_layout(tmp_path), tmp_path) == {"a": "a.png"}
 
 
 @pytest.mark.parametrize(("places", "bare"), [(("x", "y"), ()), (("train",), ("test",))])
