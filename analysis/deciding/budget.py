@@ -44,6 +44,6 @@ class Budget:
     def count(self, kept_runs: pd.DataFrame) -> None:
         """Look at what the store holds."""
         seconds = sum(json.loads(metrics).get("seconds", 0.0) for metrics in kept_runs["metrics"])
-        if self.waited and self.there and seconds > self.seconds:
+        if self.waited and 0 < self.there < len(kept_runs) and seconds > self.seconds:  # reused ones took none
             self.at_once = (seconds - self.seconds) / self.waited
         self.there, self.seconds, self.waited = len(kept_runs), seconds, 0.0

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from analysis.claims.verdicts import Assessments, Claim
+from analysis.claims.verdicts import Assessment, Assessments, Claim
 from analysis.deciding.budget import Budget
 from analysis.deciding.outlook import MAX_SEEDS
 from analysis.deciding.rounds import Round, Wish
@@ -35,14 +35,16 @@ def _describe_wish(one: Wish) -> str:
 
 def describe_end(claims: Sequence[Claim], found: Assessments, wishes: Sequence[Wish], budget: Budget) -> list[str]:
     """What was decided, and what each claim that is left would take."""
-    left = [f"  {one.claim.code}: {_describe_need(one)}" for one in wishes]
+    left = [f"  {one.claim.code}: left: {_describe_need(one, found[one.claim.code])}" for one in wishes]
     head = f"{count_decided(claims, found)}; {budget.words} used"
     return [f"{head}; no more seeds within the budget would decide one of the others:" if left else head, *left]
 
 
-def _describe_need(one: Wish) -> str:
+def _describe_need(one: Wish, found: Assessment) -> str:
     needed = one.outlook.needed
+    if hindrances := dict.fromkeys(why for finding in found.findings for why in finding.contrast.hindrances):
+        return f"no seeds would decide it: {'; '.join(hindrances)}"
     if needed is None:
-        return f"left: more than {MAX_SEEDS} seeds would be needed to decide it in 4 of 5 cases"
+        return f"more than {MAX_SEEDS} seeds would be needed to decide it in 4 of 5 cases"
     cost = dict(zip(one.outlook.seeds, one.missing, strict=True))[needed]
-    return f"left: about {needed} seeds would decide it in 4 of 5 cases, {pluralize(len(cost), 'trial')} more"
+    return f"about {needed} seeds would decide it in 4 of 5 cases, {pluralize(len(cost), 'trial')} more"

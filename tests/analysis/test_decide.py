@@ -20,7 +20,7 @@ from analysis.evidence import runs
 from training.study.further import Further, write
 from training.study.trial import Trial
 
-TINY = ("--preset", "demo", "--image-size", "32", "--epochs", "2", "--workers", "2", "--baseline", "report")
+TINY = ("--preset", "demo", "--image-size", "32", "--epochs", "4", "--workers", "2", "--baseline", "report")
 CLAIM = "augmentation.1"
 DECIDE = (  # in a process of its own: so few seeds of so short trials decide nothing, and get more all the same
     "import sys; from analysis import decide; from analysis.deciding import rounds; rounds.MIN_CHANCE = 0.0; "

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.claims.verdicts import ERROR, assess, assess_all
+from analysis.deciding.budget import Budget
 from analysis.deciding.outlook import foresee
 from analysis.deciding.rounds import Round, Wish, next_round, number_cells, open_claims, share_decided, wish
 from benchmarks import adaptive_seeds
@@ -34,6 +35,20 @@ def test_a_chance_grows_with_the_seeds_and_needs_those_that_are_named(wishes: li
         needed = one.outlook.needed
         likely = [seeds for seeds, chance in zip(one.outlook.seeds, one.outlook.chances, strict=True) if chance >= 0.8]
         assert needed == (likely[0] if likely else None)
+
+
+def test_a_round_that_trained_nothing_says_nothing_of_the_pace() -> None:
+    budget, kept = (
+        Budget(hours=8, trials=0),
+        pd.DataFrame({"metrics": [f'{{"seconds": {s}}}' for s in (0.1, 0.2, 0.3)]}),
+    )
+    budget.count(kept)
+    before, budget.waited = budget.at_once, 100.0
+    budget.count(kept.iloc[::-1])  # whose sum is another one, by a rounding
+    assert budget.at_once == before
+    budget.waited = 10.0
+    budget.count(pd.concat([kept, pd.DataFrame({"metrics": ['{"seconds": 40}']})]))
+    assert budget.at_once == pytest.approx(4)
 
 
 @pytest.mark.slow

@@ -180,7 +180,7 @@ def test_a_broken_setting_is_flagged_wherever_it_is_shown() -> None:
     (row,) = (row for row in chapter.rows if row.cells == ("training only",))
     assert (row.n, row.note) == ("1", "1 collapsed, 1 diverged")
     (judged,) = chapter.claims
-    assert "1 of 4 runs diverged, and counts as Dice 0" in judged.measured.caveats
+    assert "1 of 4 runs diverged: as Dice it counts 0" in judged.measured.caveats
     assert "1 run collapsed: no better than a mask that is all foreground or none" in judged.measured.caveats
     assert all("training only" not in choice["trial"] for choice in content["choices"]["Measured"])
 

@@ -277,7 +277,7 @@ def test_a_name_of_another_part_of_the_split_leads_to_no_file(tmp_path: Path, ta
     )
 
 
-@pytest.mark.parametrize("name", ["/home/dev/cells/pics/a.png", r"D:\test\cells\pics\a.png"])
+@pytest.mark.parametrize("name", ["/mnt/dev/cells/pics/a.png", r"D:\test\cells\pics\a.png"])
 def test_the_first_folders_of_another_machine_say_no_part(tmp_path: Path, name: str) -> None:
     images(tmp_path, "train/a.png")
     coco(tmp_path / "c.json", [image(1, name)], [drawn(1)])
