@@ -36,6 +36,7 @@ from training.data.image_set import ImageSet, UnusableError
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
 from training.data.split import Split, make_split, shares
+from training.study.settings import PRESETS
 from training.study.words import pluralize
 
 MODULE = "training.check_data"
@@ -106,6 +107,9 @@ def examine(options: argparse.Namespace) -> Examination:
         lines = describe_data(shown, reading.rule.text) if shown else []
         return Examination(data=options.data, lines=lines, findings=wrong, images=shown, split=None)
     lines = describe_data(images, reading.rule.text)
+    if options.image_size == IMAGE_SIZE:
+        usual = ", ".join(f"{name} {preset.image_size}" for name, preset in PRESETS.items())
+        lines.append(f"looked at with image_size={IMAGE_SIZE}; a study has that of its preset ({usual}), or its own")
     parts = given_parts(options.split, images)
     val_percent, test_percent = options.val_percent, options.test_percent
     if parts:
