@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import optimize, special, stats
 
 from analysis.claims.labels import value_label
-from training.study.intervals import LEVEL, MIN_UNITS, mean_interval
+from training.study.intervals import LEVEL, MIN_UNITS, mean_interval, t_value
 from training.study.words import pluralize, shorten
 
 UNIT = ("data_digest", "fold", "seed")
@@ -121,8 +121,7 @@ def detectable(spread: float, units: int) -> float:
 
 def power(effect: float, spread: float, units: int) -> float:
     """The chance that a two-sided t test at 5 % finds a true mean of `effect`, on its side (noncentral t)."""
-    critical = stats.t.ppf((1 + LEVEL) / 2, units - 1)
-    return float(stats.nct.sf(critical, units - 1, abs(effect) / spread * math.sqrt(units)))
+    return float(stats.nct.sf(t_value(units), units - 1, abs(effect) / spread * math.sqrt(units)))
 
 
 def by_unit(rows: pd.DataFrame, settings: Sequence[str], score: str = "val_dice") -> pd.DataFrame:

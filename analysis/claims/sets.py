@@ -5,7 +5,7 @@ with its own runs only. Together are all their units, so each set weighs by its 
 claim.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,8 +41,12 @@ def merge(by_set: Sequence[Sequence[Contrast]]) -> list[Contrast]:
 
 
 def _gaps(one: Contrast, other: Contrast) -> dict[str, Any]:
-    hindrances = tuple(dict.fromkeys([*one.hindrances, *other.hindrances]))
-    return {"dropped": one.dropped + other.dropped, "hindrances": hindrances}
+    return {"dropped": one.dropped + other.dropped, "hindrances": hindrances_of([one, other])}
+
+
+def hindrances_of(contrasts: Iterable[Contrast]) -> tuple[str, ...]:
+    """What hinders any of them from deciding, each said once."""
+    return tuple(dict.fromkeys(hindrance for one in contrasts for hindrance in one.hindrances))
 
 
 def merge_notes(notes: Mapping[str, Sequence[str]]) -> list[str]:

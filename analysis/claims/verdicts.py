@@ -19,7 +19,16 @@ from analysis.claims.findings import describe
 from analysis.claims.looks import count_looks, first_look, has_looks, look, share_of
 from analysis.claims.rows import ALL_DATA, NOT_READ, describe_rows, edge_caveats
 from analysis.claims.rules import Judge, all_of_them
-from analysis.claims.sets import count_units, disagreements, merge, merge_notes, names_by_digest, split_sets, unit_words
+from analysis.claims.sets import (
+    count_units,
+    disagreements,
+    hindrances_of,
+    merge,
+    merge_notes,
+    names_by_digest,
+    split_sets,
+    unit_words,
+)
 
 Verdict = Literal["supported", "contradicted", "undecided", "untested"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "undecided", "untested")
@@ -136,7 +145,7 @@ def _look_at(claim: Claim, table: pd.DataFrame, number: int = 0) -> Assessment:
     findings, unit = [examine(contrast, share) for contrast in read.contrasts], unit_words(read.contrasts)
     units = min(finding.units for finding in findings)
     judged = claim.judge(findings)
-    hindrances = list(dict.fromkeys(one for contrast in read.contrasts for one in contrast.hindrances))
+    hindrances = hindrances_of(read.contrasts)
     p_for, p_against = (1.0 if hindrances else min(1.0, 2 * p / share) for p in (judged.p_for, judged.p_against))
     p = p_against if p_against <= ERROR else min(p_for, p_against)
     shown = judged.depends_on

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from analysis.claims.sets import hindrances_of
 from analysis.claims.verdicts import Assessment, Assessments, Claim
 from analysis.deciding.budget import Budget
 from analysis.deciding.outlook import MAX_SEEDS
@@ -42,7 +43,7 @@ def describe_end(claims: Sequence[Claim], found: Assessments, wishes: Sequence[W
 
 def _describe_need(one: Wish, found: Assessment) -> str:
     needed = one.outlook.needed
-    if hindrances := dict.fromkeys(why for finding in found.findings for why in finding.contrast.hindrances):
+    if hindrances := hindrances_of(finding.contrast for finding in found.findings):
         return f"no seeds would decide it: {'; '.join(hindrances)}"
     if needed is None:
         return f"more than {MAX_SEEDS} seeds would be needed to decide it in 4 of 5 cases"
