@@ -15,14 +15,25 @@ from analysis.claims.claims import check_claims
 from analysis.claims.verdicts import Assessments, Claim
 from analysis.deciding.budget import Budget
 from analysis.deciding.decision_run import Describe
-from analysis.deciding.rounds import NUMBER, Round, Wish, next_round, number_cells, open_claims, share_decided, wish
+from analysis.deciding.rounds import (
+    NUMBER,
+    Round,
+    Wish,
+    find_restored,
+    next_round,
+    number_cells,
+    open_claims,
+    share_decided,
+    wish,
+)
 from analysis.deciding.runner import call_runner
 from analysis.deciding.words import describe_end, describe_round
+from analysis.evidence import runs
 from analysis.evidence.evidence import from_store
-from analysis.evidence.runs import newest_data_digest
 from training.study.further import Further
 from training.study.further import write as write_further
 from training.study.trial import Trial
+from training.study.words import pluralize
 
 ROUNDS = Path("mlruns/rounds")
 FIELDS: dict[str, Any] = {name: one.type for name, one in Trial.__dataclass_fields__.items()}
@@ -45,13 +56,15 @@ class Decision:
 
     def run(self) -> int:
         """Round after round, until none is worth it or the budget is used up. The exit status."""
-        self.digest = newest_data_digest(self.data)
+        self.digest = runs.newest_data_digest(self.data)
         if not self.digest:
             raise ValueError(f"data={self.data}: no study run of these images is in the store")
         if any(self.round_of(fold).is_file() for fold in self.folds):
             self.say("a round that was stopped is finished first")
             if status := self.train():
                 return status
+        if status := self.reuse_restored():
+            return status
         while True:
             table, found = self.look()
             chosen, wishes = self.choose(table, found)
@@ -63,6 +76,17 @@ class Decision:
             if status := self.train():
                 return status
             self.asked |= {(one.claim.code, one.outlook.seeds[0]) for one in chosen.wishes}
+
+    def reuse_restored(self) -> int:
+        """Seeds that an earlier run added and `-e restore` brought come first: they need no training."""
+        table = self.load()
+        restored = runs.tabulate(runs.load_waiting(runs.load_pool([self.digest]), [self.digest]))
+        rows = find_restored(table, restored, self.seeds)
+        if rows.empty:
+            return 0
+        self.say(f"{pluralize(len(rows), 'restored trial')} of these studies come first: they need no training")
+        self.keep(to_further(rows, table))
+        return self.train()
 
     def look(self) -> tuple[pd.DataFrame, Assessments]:
         """What is there, and what it decides, among all claims as on the page."""

@@ -94,6 +94,18 @@ def next_round(wishes: Iterable[Wish], budget_left: float, budget: float, cost: 
     return Round(rows=rows, wishes=tuple(chosen)) if chosen else None
 
 
+def find_restored(table: pd.DataFrame, restored: pd.DataFrame, first: int) -> pd.DataFrame:
+    """Further seeds of the table's numbered cells that were restored from files and are in no study yet, as NUMBER and
+    seed: they cost nothing. Two studies that have a cell in common both ask for it.
+    """
+    same = [name for name in CELL if name != "study"]
+    cells = table[[NUMBER, *same]].drop_duplicates()
+    further = restored.loc[restored["seed"] >= first, [*same, "seed"]].drop_duplicates()
+    found = cells.merge(further, on=same)[[NUMBER, "seed"]].astype("int64")
+    there = pd.MultiIndex.from_frame(table[[NUMBER, "seed"]].astype("int64"))
+    return found[~pd.MultiIndex.from_frame(found).isin(there)].reset_index(drop=True)
+
+
 def open_claims(claims: Sequence[Claim], found: Assessments) -> list[Claim]:
     return [claim for claim in claims if found[claim.code].verdict == "undecided"]
 

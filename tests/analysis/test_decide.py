@@ -17,8 +17,11 @@ from analysis.claims.verdicts import assess
 from analysis.decide import find_claims, find_studies, main
 from analysis.deciding import rounds
 from analysis.evidence import runs
+from analysis.report import main as report
+from training.restore import main as restore
 from training.study.further import Further, write
 from training.study.trial import Trial
+from training.tracking.kept_runs import RESTORED
 
 TINY = ("--preset", "demo", "--image-size", "32", "--epochs", "4", "--workers", "2", "--baseline", "report")
 CLAIM = "augmentation.1"
@@ -114,6 +117,26 @@ def test_started_again_it_trains_nothing_and_a_stopped_round_is_finished_first(
     assert "a round that was stopped is finished first" in capfd.readouterr().out
     assert not kept.exists()
     assert len({run.info.run_id for run in decided.trained()} - before) == 1
+
+
+@pytest.mark.slow
+def test_seeds_that_were_restored_come_first_and_cost_nothing(
+    decided: Studies,
+    discs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    elsewhere = Studies(tmp_path, discs)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", decided.uri)
+    assert report(["--out", str(tmp_path / "page"), "--snapshot", str(tmp_path / "kept")]) == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", elsewhere.uri)
+    monkeypatch.chdir(tmp_path)
+    assert restore(["--tables", str(tmp_path / "kept")]) == 0
+    assert main(["--data", str(discs), "--trials", "15", "--claims", CLAIM, *TINY]) == 0
+    assert "6 restored trials of these studies come first: they need no training" in capfd.readouterr().out
+    assert not [run for run in elsewhere.trained() if RESTORED not in run.data.tags]
+    assert _assess(elsewhere) == _assess(decided)
 
 
 @pytest.mark.slow

@@ -7,7 +7,16 @@ import pytest
 from analysis.claims.verdicts import ERROR, assess, assess_all
 from analysis.deciding.budget import Budget
 from analysis.deciding.outlook import foresee
-from analysis.deciding.rounds import Round, Wish, next_round, number_cells, open_claims, share_decided, wish
+from analysis.deciding.rounds import (
+    Round,
+    Wish,
+    find_restored,
+    next_round,
+    number_cells,
+    open_claims,
+    share_decided,
+    wish,
+)
 from benchmarks import adaptive_seeds
 from benchmarks.adaptive_seeds import FIRST_SEEDS, UNIFORM_SEEDS, World, make_world, play
 
@@ -106,6 +115,18 @@ def test_seeds_that_are_there_are_not_asked_for_again(world: World) -> None:
     fewer = wish(claim, found, pd.concat([table, more]), FIRST_SEEDS, 1.0, len)
     whole = wish(claim, found, table, FIRST_SEEDS, 1.0, len)
     assert len(whole.missing[0]) - len(fewer.missing[0]) == len(more) > 0
+
+
+def test_restored_seeds_are_those_of_cells_that_are_there_and_were_not_reused(world: World) -> None:
+    table = world.table[world.table["seed"] < FIRST_SEEDS]
+    cell = world.table["cell"] == world.table["cell"].iloc[0]
+    more = world.table[cell & (world.table["seed"] <= FIRST_SEEDS + 1)].assign(study="another one that has this cell")
+    other = more.assign(sgd_momentum=0.123)
+    found = find_restored(table, pd.concat([more, other]), FIRST_SEEDS)
+    assert set(found["seed"]) == {FIRST_SEEDS, FIRST_SEEDS + 1}
+    assert set(found["cell"]) == {world.table["cell"].iloc[0]}
+    reused = pd.concat([table, world.table[cell & (world.table["seed"] == FIRST_SEEDS)]])
+    assert list(find_restored(reused, more, FIRST_SEEDS)["seed"]) == [FIRST_SEEDS + 1]
 
 
 def test_on_two_folds_every_seed_is_asked_for_on_both_and_counts_twice(world: World) -> None:
