@@ -159,15 +159,17 @@ def _name(settings: Sequence[Any], column: Any) -> str:
     )
 
 
-def _hindrances(sides: Sequence[pd.DataFrame], score: str) -> tuple[str, ...]:
-    """What the runs themselves say: these diverged and have no such score, or neither side learned."""
-    found = []
-    diverged = sum(int(rows["diverged"].sum()) for rows in sides)
-    if diverged and score.endswith(NO_FLOOR):
-        found.append(f"{pluralize(diverged, 'run')} diverged and {'have' if diverged > 1 else 'has'} no such score")
-    if all((rows["diverged"] | rows["collapsed"]).mean() > MOST for rows in sides):
-        found.append("most runs collapsed or diverged on both sides")
-    return tuple(found)
+def _without_score(sides: Sequence[pd.DataFrame], score: str) -> tuple[str, ...]:
+    """Runs that diverged and have no such score hinder a contrast of it."""
+    diverged = sum(int(rows["diverged"].sum()) for rows in sides) if score.endswith(NO_FLOOR) else 0
+    has = "have" if diverged > 1 else "has"
+    return (f"{pluralize(diverged, 'run')} diverged and {has} no such score",) if diverged else ()
+
+
+def _did_not_learn(left: pd.DataFrame, right: pd.DataFrame) -> tuple[str, ...]:
+    """So does that neither side learned."""
+    failed = all((rows["diverged"] | rows["collapsed"]).mean() > MOST for rows in (left, right))
+    return ("most runs collapsed or diverged on both sides",) if failed else ()
 
 
 def difference(
@@ -182,7 +184,7 @@ def difference(
     sides = by_unit(left, settings, score), by_unit(right, settings, score)
     shared = sides[0].columns.intersection(sides[1].columns)  # one side may have been tried in more settings
     values, gaps = complete(sides[0][shared] - sides[1][shared])
-    failures = _hindrances([left, right], score)
+    failures = _without_score([left, right], score) + _did_not_learn(left, right)
     gaps["hindrances"] += failures
     per_unit = values.mean(axis="columns")
     return [Contrast(words=words, per_unit=per_unit, **gaps, **known)] if failures or values.size else []
@@ -213,10 +215,11 @@ def level(
     if rows.empty:
         return []
     values, gaps = complete(by_unit(rows, settings, score))
-    if score.endswith(NO_FLOOR):
-        gaps["hindrances"] += _hindrances([rows], score)
+    failures = _without_score([rows], score)
+    gaps["hindrances"] += failures
     known = {"smallest": 0.0, "is_difference": False, **gaps, **known}
-    return contrast(words, values.mean(axis="columns"), **known) if values.size else []
+    per_unit = values.mean(axis="columns")
+    return [Contrast(words=words, per_unit=per_unit, **known)] if failures or values.size else []
 
 
 def level_of_each(

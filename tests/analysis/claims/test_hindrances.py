@@ -82,6 +82,17 @@ def test_where_neither_side_learned_their_difference_says_nothing() -> None:
     assert found("schedulers.2", schedules({})).verdict == "contradicted", "alike, and both learned"
 
 
+def test_an_optimizer_that_learned_nothing_takes_all_its_epochs_and_that_is_what_is_asked() -> None:
+    def rows(**failed: Any) -> Rows:
+        good = [row("optimizers", 0.7, optimizer=name, epochs=1000, epochs_to_target=90.0) for name in ("adam", "sgd")]
+        bad = row("optimizers", 0.0, optimizer="adadelta", epochs=1000, epochs_to_target=1000.0) | failed
+        return [one | {"epochs_to_target": one["epochs_to_target"] - one["seed"]} for one in six([*good, bad])]
+
+    assert found("optimizers.3", rows(collapsed=True)).verdict == "supported"
+    one = found("optimizers.3", rows(diverged=True))
+    assert (one.verdict, one.caveats[0]) == ("undecided", "not decided: 6 runs diverged and have no such score")
+
+
 def test_no_seeds_are_sent_to_a_claim_that_is_hindered() -> None:
     one = found("schedulers.2", schedules({}, collapsed=True))
     assert foresee(CLAIMS["schedulers.2"], one, 6, 1.0, np.random.default_rng(0)) == Outlook((), ())
