@@ -112,16 +112,19 @@ def two_sided(contrast: Contrast) -> float:
     return min(1.0, 2 * float(np.minimum(*p_values(replace(contrast, claimed=ABOVE, smallest=0.0), values))))
 
 
-def detectable(spread: float, units: int) -> float:
-    """The true mean that a two-sided t test at 5 % finds with power POWER, with so many units of this sd."""
+def detectable(spread: float, units: int, share: float = 1.0) -> float:
+    """The true mean that a two-sided t test at 5 % finds with power POWER, with so many units of this sd.
+
+    share: of the 5 %, what this look may spend; what an earlier look might have found already is not counted.
+    """
     if units < MIN_UNITS or not spread > 0:
         return math.nan
-    return float(optimize.brentq(lambda effect: power(effect, spread, units) - POWER, 0.0, 100 * spread))
+    return float(optimize.brentq(lambda effect: power(effect, spread, units, share) - POWER, 0.0, 100 * spread))
 
 
-def power(effect: float, spread: float, units: int) -> float:
+def power(effect: float, spread: float, units: int, share: float = 1.0) -> float:
     """The chance that a two-sided t test at 5 % finds a true mean of `effect`, on its side (noncentral t)."""
-    return float(stats.nct.sf(t_value(units), units - 1, abs(effect) / spread * math.sqrt(units)))
+    return float(stats.nct.sf(t_value(units, 1 - share * (1 - LEVEL)), units - 1, abs(effect) / spread * units**0.5))
 
 
 def by_unit(rows: pd.DataFrame, settings: Sequence[str], score: str = "val_dice") -> pd.DataFrame:

@@ -64,6 +64,7 @@ class Assessment:
     shown: Finding | None = None  # of these the one whose effect this is
     caveats: tuple[str, ...] = ()
     looks: int = 1  # that were taken, seeds being added in between; p, p_adjusted and the interval pay for them
+    share: float = 1.0  # of the error, what the look that is shown may spend
 
     @property
     def sure(self) -> str:
@@ -84,8 +85,8 @@ class Assessment:
 
     @property
     def detectable(self) -> float:
-        """The effect that would be seen in 4 of 5 tries, with these units and this noise."""
-        return detectable(self.spread, self.units)
+        """The effect that would be seen in 4 of 5 tries, with these units and this noise, at the look that is shown."""
+        return detectable(self.spread, self.units, self.share)
 
 
 Assessments = Mapping[str, Assessment]  # by the claim's code
@@ -170,6 +171,7 @@ def _look_at(claim: Claim, table: pd.DataFrame, number: int = 0) -> Assessment:
         n=int(read.rows["val_dice"].notna().sum()),
         findings=tuple(findings),
         shown=shown,
+        share=share,
         caveats=tuple(dict.fromkeys(caveats)),
     )
 

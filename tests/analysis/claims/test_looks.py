@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from analysis.claims.claims import ALL_CLAIMS
-from analysis.claims.contrasts import Contrast, against_each, examine
-from analysis.claims.looks import FIRST, count_looks, first_look, schedule, share_of
+from analysis.claims.contrasts import Contrast, against_each, detectable, examine, p_values
+from analysis.claims.looks import FIRST, count_looks, first_look, schedule, share_of, up_to
 from analysis.claims.rules import all_of_them
-from analysis.claims.verdicts import Basis, Claim, assess, read_rows
+from analysis.claims.verdicts import ERROR, Basis, Claim, assess, read_rows
 from analysis.evidence.schema import tidy
 from benchmarks.error_rates import design, equal
 from training.study.trial import Trial
@@ -61,6 +61,20 @@ def test_without_effect_5_percent_are_decided_falsely_however_often_one_looks() 
     assert paid / samples <= 0.05 + error
     assert covered / samples >= 0.95 - error
     assert unpaid / samples > 0.1
+
+
+@pytest.mark.parametrize(("seeds", "looks"), [(5, 2), (8, 3), (18, 5)])
+def test_what_is_said_to_be_detectable_is_seen_in_4_of_5_at_that_look_and_a_little_more_often_in_all(
+    seeds: int, looks: int
+) -> None:
+    effect = detectable(0.02, seeds, share_of(looks))
+    drawn = np.random.default_rng(0).normal(effect, 0.02, (20_000, seeds))
+    about = Contrast(words="", per_unit=pd.Series(dtype=float), smallest=0.0)
+    taken = enumerate(up_to(seeds, FIRST_SEEDS), start=1)
+    seen = [2 * p_values(about, drawn[:, :units])[0] / share_of(number) <= ERROR for number, units in taken]
+    assert len(seen) == looks
+    assert seen[-1].mean() == pytest.approx(0.8, abs=0.01)
+    assert 0.8 < np.any(seen, axis=0).mean() < 0.85
 
 
 def test_a_look_is_one_where_all_cells_have_the_seeds() -> None:
