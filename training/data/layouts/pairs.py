@@ -10,6 +10,10 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 FRACTIONS = (1, 1)  # a size: coordinates are fractions of the picture's width and height, whatever those are
 
 
+class UnknownLayoutError(ValueError):
+    """Nothing was recognized."""
+
+
 @dataclass(frozen=True)
 class MaskFile:
     """One file, or a page of a stack; its values say what is foreground."""
