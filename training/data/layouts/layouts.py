@@ -31,6 +31,7 @@ from training.data.layouts.run_tables import find_by_runs
 from training.data.layouts.siblings import find_siblings
 from training.data.layouts.sides import (
     IMAGE_FOLDERS,
+    find_equal_stems,
     find_folder_each,
     find_object_folders,
     find_side_by_side,
@@ -49,10 +50,10 @@ Finder = Callable[[Path], Layout | None]
 
 KNOWN = (
     "images/ and masks/ (or Original/ and Ground Truth/, _Input and _GroundTruth, ...) with equal stems or masks that "
-    "end in _mask, _seg, ...; a.png beside a_mask.png; image.png and mask.png, a folder each; DSB-2018's <id>/images "
-    "and <id>/masks; TNBC's Slide_01 and GT_01; MoNuSeg's images beside Annotations; the Cell Tracking Challenge's 01 "
-    "and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or LabelMe json; GeoJSON; YOLO's outlines "
-    "in txt; ImageJ's RoiSet.zip; or a csv with the columns image and mask"
+    "end in _mask, _seg, ...; a.png beside a_mask.png; a.jpg beside a.png; image.png and mask.png, a folder each; "
+    "DSB-2018's <id>/images and <id>/masks; TNBC's Slide_01 and GT_01; MoNuSeg's images beside Annotations; the Cell "
+    "Tracking Challenge's 01 and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or LabelMe json; "
+    "GeoJSON; YOLO's outlines in txt; ImageJ's RoiSet.zip; or a csv with the columns image and mask"
 )
 
 
@@ -98,6 +99,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "", mask_fold
         (lambda folder: find_siblings(folder, mask_suffix), "mask_suffix"),
         (lambda folder: find_by_rois(folder, category), "category"),
         (find_by_lower_paths, ""),
+        (find_equal_stems, ""),
     )
     chosen = [name.strip().strip("/\\").replace("\\", "/") for name in mask_folder.split(",") if name.strip()]
     if chosen:

@@ -163,3 +163,49 @@ def test_images_that_are_not_read_are_counted_though_their_folders_are_called_im
     assert len(layout.pairs) == 3
     (note,) = layout.notes
     assert note.startswith("4 images in other folders are left out (TestDataset/CVC-300/images/: 2, ")
+
+
+@pytest.mark.parametrize("place", ["", "traincrop/", "MT_Break/Imgs/"])
+def test_a_png_beside_a_jpg_of_its_name_is_its_mask(tmp_path: Path, place: str) -> None:
+    """As Crack500, MSRA-B, the defects of magnetic tiles, and QuPath's tiles."""
+    make(tmp_path, *sides(f"{place}x{{}}.jpg", f"{place}x{{}}.png"))
+    layout = find_layout(tmp_path)
+    assert pairs_of(layout, tmp_path) == {f"{place}x{k}.jpg": [f"{place}x{k}.png"] for k in (1, 2, 3)}
+    make(tmp_path, f"{place}x4.jpg")
+    (problem,) = find_layout(tmp_path).problems
+    assert problem.endswith("x4: others are a jpg and its mask, here is x4.jpg; correct it")
+
+
+def test_a_jpg_may_be_a_preview_where_another_folder_holds_its_name(tmp_path: Path) -> None:
+    make(tmp_path, *sides("out/{}.jpg", "out/{}.png"), *sides("photos/{}.tif", "out/{}.png"))
+    with pytest.raises(UnknownLayoutError):
+        find_layout(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("{}_500_original.tif", "{}_500_mask.png"),
+        ("train{}-input.tif", "train{}-labels.tif"),
+        ("slide {} [x=0,y=0,w=4,h=4].jpg", "slide {} [x=0,y=0,w=4,h=4]-labelled.png"),
+        ("2_Ortho_RGB/{}_RGB.tif", "5_Labels_all/{}_label.tif"),
+    ],
+)
+def test_endings_of_public_sets_are_known(tmp_path: Path, image: str, mask: str) -> None:
+    make(tmp_path, *sides(image, mask))
+    assert pairs_of(find_layout(tmp_path), tmp_path) == {image.format(k): [mask.format(k)] for k in (1, 2, 3)}
+
+
+def test_the_masks_of_cityscapes_are_found_by_their_ending(tmp_path: Path) -> None:
+    for k in (1, 2):
+        make(tmp_path, f"leftImg8bit/train/ulm/ulm_{k}_leftImg8bit.png")
+        make(tmp_path, *(f"gtFine/train/ulm/ulm_{k}_gtFine_{kind}.png" for kind in ("color", "labelIds")))
+    pairs = pairs_of(find_layout(tmp_path, "_gtFine_labelIds"), tmp_path)
+    assert pairs["leftImg8bit/train/ulm/ulm_1_leftImg8bit.png"] == ["gtFine/train/ulm/ulm_1_gtFine_labelIds.png"]
+
+
+def test_an_ending_is_not_asked_for_where_no_mask_is_left(tmp_path: Path) -> None:
+    """As Shenzhen's lungs, some of which have no mask."""
+    make(tmp_path, *sides("images/{}.png", "mask/{}_mask.png"), "images/4.png")
+    (problem,) = find_layout(tmp_path).problems
+    assert problem.endswith("4.png: there is no mask of the same stem; add it, or take the image out")
