@@ -21,6 +21,8 @@ def find_by_ids(data: Path, category: str) -> Layout | None:
     ids = [path for path in below if (path / "images").is_dir()]
     ids += [path for place in below if place not in ids for path in list_folders(place) if (path / "images").is_dir()]
     ids = [path for path in ids if (path / "masks").is_dir() or len(ids) > 1]
+    if not any(len(list_images(path / "images")) == 1 for path in ids):
+        return None
     found = Findings()
     table = find_run_table(data, found) if ids else None
     if not table and not any((path / "masks").is_dir() for path in ids):

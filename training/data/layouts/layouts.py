@@ -25,12 +25,13 @@ from training.data.layouts.imagej import find_by_rois
 from training.data.layouts.label_maps import find_by_voc
 from training.data.layouts.left_out import name_left_out, say_why_nothing
 from training.data.layouts.listing import list_below, list_tables, lone_folders
-from training.data.layouts.pairs import Layout, Pair
+from training.data.layouts.pairs import Layout, Pair, UnknownLayoutError
 from training.data.layouts.path_tables import find_by_lower_paths, find_by_paths
 from training.data.layouts.run_tables import find_by_runs
 from training.data.layouts.siblings import find_siblings
 from training.data.layouts.sides import (
     IMAGE_FOLDERS,
+    find_equal_stems,
     find_folder_each,
     find_object_folders,
     find_side_by_side,
@@ -49,15 +50,11 @@ Finder = Callable[[Path], Layout | None]
 
 KNOWN = (
     "images/ and masks/ (or Original/ and Ground Truth/, _Input and _GroundTruth, ...) with equal stems or masks that "
-    "end in _mask, _seg, ...; a.png beside a_mask.png; image.png and mask.png, a folder each; DSB-2018's <id>/images "
-    "and <id>/masks; TNBC's Slide_01 and GT_01; MoNuSeg's images beside Annotations; the Cell Tracking Challenge's 01 "
-    "and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or LabelMe json; GeoJSON; YOLO's outlines "
-    "in txt; ImageJ's RoiSet.zip; or a csv with the columns image and mask"
+    "end in _mask, _seg, ...; a.png beside a_mask.png; a.jpg beside a.png; image.png and mask.png, a folder each; "
+    "DSB-2018's <id>/images and <id>/masks; TNBC's Slide_01 and GT_01; MoNuSeg's images beside Annotations; the Cell "
+    "Tracking Challenge's 01 and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or LabelMe json; "
+    "GeoJSON; YOLO's outlines in txt; ImageJ's RoiSet.zip; or a csv with the columns image and mask"
 )
-
-
-class UnknownLayoutError(ValueError):
-    """Nothing was recognized."""
 
 
 def find_folder(data: Path, mask_suffix: str = "", category: str = "", mask_folder: str = "") -> tuple[Path, Layout]:
@@ -102,13 +99,15 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "", mask_fold
         (lambda folder: find_siblings(folder, mask_suffix), "mask_suffix"),
         (lambda folder: find_by_rois(folder, category), "category"),
         (find_by_lower_paths, ""),
+        (find_equal_stems, ""),
     )
     chosen = [name.strip().strip("/\\").replace("\\", "/") for name in mask_folder.split(",") if name.strip()]
     if chosen:
         finders = ((lambda folder: find_siblings(folder, mask_suffix, chosen), "mask_suffix"),)
     usable = finders[:1] if data.is_file() else finders
-    layout, heeded = next(((found, option) for finder, option in usable if (found := finder(data))), (None, ""))
-    if layout is None or not (layout.pairs or layout.problems):
+    found = ((finder(data), option) for finder, option in usable)
+    layout, heeded = next((one for one in found if one[0] and (one[0].pairs or one[0].problems)), (None, ""))
+    if layout is None:
         raise UnknownLayoutError(f"data={data}: {say_why_nothing(data)}; the layouts known here are {KNOWN}")
     if layout.pairs:
         _require_heeded(layout, heeded, mask_suffix, category)

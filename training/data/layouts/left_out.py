@@ -3,28 +3,36 @@
 And what to say where nothing was recognized at all.
 """
 
+import itertools
+import shlex
 from collections import Counter
 from pathlib import Path
+from statistics import fmean
 
 from training.data.layouts.archive import is_archive
 from training.data.layouts.imagej import ROI, ZIP, holds_selections
 from training.data.layouts.listing import (
+    PART_WORDS,
     ImageFiles,
     count_litter,
+    list_all_below,
     list_below,
     list_csv,
     list_folder,
     list_images,
     list_tables,
+    same_name,
+    words_of,
 )
-from training.data.layouts.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles
+from training.data.layouts.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles, is_unread
 from training.data.layouts.path_tables import path_columns
 from training.data.layouts.run_tables import NO_TRUTH, is_run_table
-from training.data.layouts.siblings import find_unnamed_sides
+from training.data.layouts.siblings import MAX_LEVELS, image_names, is_mask_folder, is_preview
 from training.data.layouts.sides import IMAGE_FOLDERS, MASK_FOLDERS, folder_named
-from training.data.layouts.stems import is_unread
 from training.data.layouts.tables import columns_of
 from training.study.words import SHOWN_NAMES, shorten
+
+PICTURES = {"image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "frame", "frames"}
 
 
 def name_left_out(data: Path, layout: Layout) -> list[str]:
@@ -66,7 +74,10 @@ def name_left_out(data: Path, layout: Layout) -> list[str]:
         notes.append(f"no masks are taken from {shown}; group= may name a column beside one of images' names")
     others = [path for path in ImageFiles(data).paths if path.parent not in folders]
     named = {path.parent for path in others if path.name in said}
-    named |= {path.parent for path in others if any(f"{part}/" in said for part in path.relative_to(data).parts[:-1])}
+    remarks = " ".join((*layout.notes, *layout.problems))  # the name of a layout says images/, which others are called
+    named |= {
+        path.parent for path in others if any(f"{part}/" in remarks for part in path.relative_to(data).parts[:-1])
+    }
     silent = Counter(f"{path.parent.relative_to(data)}/" for path in others if path.parent not in named)
     if silent and layout.pairs:
         shown = shorten([f"{place}: {count}" for place, count in silent.items()])
@@ -121,11 +132,17 @@ def _say_what_lacks(data: Path) -> str:
     foreign = [path.name for place in places for path in list_tables(place, ".xml")]
     if foreign:
         return f"{shorten(foreign)}: outlines in xml are not read; export them as COCO, or masks as png"
-    unnamed = find_unnamed_sides(data)
+    alike, ending = _find_unknown_ending(data)
+    if alike:
+        return (
+            f"{alike[0]} has the names of {alike[1]} and an ending that is not known; say how masks end, as "
+            f"mask_suffix={shlex.quote(ending)}"
+        )
+    unnamed, side = _find_unnamed_sides(data)
     if unnamed:
         return (
             f"{' and '.join(unnamed)} hold images of the same names, but neither is called masks/; say which holds "
-            f"masks, as mask_folder={unnamed[1].rstrip('/')}"
+            f"masks, as mask_folder={shlex.quote(side)}"
         )
     if names & set(IMAGE_FOLDERS) and not names & set(MASK_FOLDERS):
         return "it has a folder of images, but none of masks"
@@ -136,3 +153,49 @@ def _say_what_lacks(data: Path) -> str:
         columns = ", ".join(columns_of(lists[0])) or "none"
         return f"{lists[0].name} has the columns {columns}; a csv that lists the files needs the columns image and mask"
     return "no image with a mask was found"
+
+
+def _find_unknown_ending(data: Path) -> tuple[list[str], str]:
+    """A folder that is called masks, one of images, and what all names of the first have more at their end; else
+    empty.
+    """
+    places = {place: files for place in list_all_below(data, MAX_LEVELS) if (files := list_images(place))}
+    masks = [place for place in places if is_mask_folder(place.relative_to(data))]
+    for side, other in itertools.product(masks, places):
+        cores = image_names(places[other]) if other not in masks else set[str]()
+        stems = [same_name(path.stem) for path in places[side]]
+        endings = {stems[0][end:] for end in range(1, len(stems[0])) if stems[0][:end] in cores}
+        for ending in sorted(endings, key=len):
+            if all(stem.endswith(ending) and stem.removesuffix(ending) in cores for stem in stems):
+                return [f"{place.relative_to(data)}/" for place in (side, other)], ending
+    return [], ""
+
+
+def _find_unnamed_sides(data: Path) -> tuple[list[str], str]:
+    """Two folders of images of the same names, of which nothing says which are the masks, and what to give as
+    mask_folder: all that are called like the one of smaller files that is not called pictures. Else empty.
+    """
+    stems = {
+        place: {same_name(path.stem) for path in files}
+        for place in list_all_below(data, MAX_LEVELS)
+        if (files := list_images(place)) and not any(map(is_preview, place.relative_to(data).parts))
+    }
+    for one, other in itertools.combinations(stems, 2):
+        sides = [place for place in (one, other) if not PICTURES & set(_role(place, data))]
+        if sides and 2 * len(stems[one] & stems[other]) > len(stems[one]) and _role(one, data) != _role(other, data):
+            masks = min(sides, key=_size)
+            alike = [place.relative_to(data) for place in stems if _role(place, data) == _role(masks, data)]
+            names = dict.fromkeys(side.parts[0] if one.name == other.name else side.name for side in alike)
+            return [f"{place.relative_to(data)}/" for place in (one, other)], ",".join(names)
+    return [], ""
+
+
+def _role(place: Path, data: Path) -> tuple[str, ...]:
+    """What a folder is beside others: its path without numbers, and without words such as train."""
+    words = (word.rstrip("0123456789") for part in place.relative_to(data).parts for word in words_of(part))
+    return tuple(word for word in words if word and word not in PART_WORDS)
+
+
+def _size(place: Path) -> float:
+    """Bytes of a file, on average."""
+    return fmean(path.stat().st_size for path in list_images(place))

@@ -7,7 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+COMPANIONS = (  # suffixes of files that are meant to lie beside images
+    *(".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml", ".md", ".log", ".html", ".pdf", ".zip", ".cache"),
+    *(".xlsx", ".names", ".data", ".py", ".sh", ".mat", ".roi"),
+)
 FRACTIONS = (1, 1)  # a size: coordinates are fractions of the picture's width and height, whatever those are
+
+
+def is_unread(path: Path) -> bool:
+    """Whether a file may be meant as an image, but its suffix is none that is read."""
+    suffix = path.suffix.lower()
+    return suffix not in ("", *SUFFIXES, *COMPANIONS) and not path.is_dir()
+
+
+class UnknownLayoutError(ValueError):
+    """Nothing was recognized."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """images/ and masks/, in one place or in several; image and mask in one folder, told apart by the mask's ending."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from training.data.layouts.categories import choose_labels
 from training.data.layouts.listing import (
+    list_all_below,
     list_below,
     list_folder,
     list_folders,
@@ -31,6 +32,7 @@ from training.data.layouts.stems import (
 from training.study.words import shorten
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
+JPEG = (".jpg", ".jpeg")
 BY_HAND = ("1st_manual", "manual1", "manual")  # DRIVE's and HRF's, whose mask/ is the field of view
 MASK_FOLDERS = (*BY_HAND, "masks", "mask", "labels", "label")
 
@@ -182,6 +184,37 @@ def find_side_by_side(data: Path, mask_suffix: str) -> Layout | None:
             f"{len(alone)} files left out: their folder has no pair of image and mask ({shorten(alone)})"
         )
     return found.layout(f"image and mask side by side, {name_endings(endings)}")
+
+
+def find_equal_stems(data: Path) -> Layout | None:
+    """a.jpg and a.png in one folder: a photo, and its mask, which a jpg would blur. None where another folder holds
+    files of these names, too, so that the photos may be previews.
+    """
+    folders = {place: files for place in (data, *list_all_below(data, 3)) if (files := list_images(place))}
+    kinds: dict[Path, dict[str, list[Path]]] = {}
+    for place, files in folders.items():
+        by_stem: dict[str, list[Path]] = defaultdict(list)
+        for path in sorted(files, key=lambda path: path.suffix.lower() not in JPEG):
+            by_stem[same_name(path.stem)].append(path)
+        both = [
+            len(two) == 2 and [path.suffix.lower() in JPEG for path in two] == [True, False] for two in by_stem.values()
+        ]
+        if 2 * sum(both) > len(both):
+            kinds[place] = by_stem
+    known = {stem for by_stem in kinds.values() for stem in by_stem}
+    others = {same_name(path.stem) for place, files in folders.items() if place not in kinds for path in files}
+    if not kinds or known & others:
+        return None
+    found = Findings()
+    for stem, files in ((stem, files) for by_stem in kinds.values() for stem, files in by_stem.items()):
+        if len(files) == 2 and files[0].suffix.lower() in JPEG and files[1].suffix.lower() not in JPEG:
+            found.pairs += pair_pages(files[0], files[1], [], found)
+        else:
+            names = shorten([path.name for path in files])
+            found.problems.append(
+                f"{files[0].parent}/{stem}: others are a jpg and its mask, here is {names}; correct it"
+            )
+    return found.layout("photos in jpg, each beside its mask of the same name")
 
 
 def find_folder_each(data: Path) -> Layout | None:

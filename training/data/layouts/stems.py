@@ -11,12 +11,12 @@ from pathlib import Path
 
 from training.data.images import read_header
 from training.data.layouts.listing import list_folder, same_name
-from training.data.layouts.pairs import SUFFIXES, Findings, MaskFile, ObjectFiles, Pair
+from training.data.layouts.pairs import Findings, MaskFile, ObjectFiles, Pair, is_unread
 from training.study.words import shorten
 
 WORDS = (
     *("mask", "masks", "seg", "segmentation", "label", "labels", "gt", "groundtruth", "ground_truth", "annotation"),
-    *("truth", "anno"),
+    *("truth", "anno", "labelled", "labeled"),
 )
 OWN_ENDINGS = (
     *(mark + word for mark in "_-. " for low in WORDS for word in (low, low.capitalize(), low.upper())),
@@ -25,7 +25,10 @@ OWN_ENDINGS = (
 SECOND_ENDINGS = ("_2ndHO", "_manual2")  # a second observer's, for comparison
 KNOWN_ENDINGS = OWN_ENDINGS + SECOND_ENDINGS
 # what a mask's ending stands in place of
-IMAGE_ENDINGS = ("_image", "_img", "_raw", "-volume", "_volume", "_training", "_test", "_sat", ".ome", "_0000")
+IMAGE_ENDINGS = (
+    *("_image", "_img", "_raw", "-volume", "_volume", "_training", "_test", "_sat", ".ome", "_0000", "_original"),
+    *("_input", "-input", "_rgb", "_RGB", "_leftImg8bit"),
+)
 NO_IMAGES = ("_superpixels", "_viz")  # ISIC's beside the images, labelme's beside the mask
 MASK_PREFIX = re.compile(r"(?:masks?|gt|seg|segmentation|labels?|annotation|truth|groundtruth)[ _.-]?", re.IGNORECASE)
 IMAGE_PREFIX = re.compile(r"(?:images?|imgs?|pic|picture|photo|frame|input|raw)[ _.-]?", re.IGNORECASE)
@@ -37,10 +40,6 @@ OBJECTS = "_1, _2, ..."  # for people
 CHANNELS_CURE = (
     "give a mask for each page; or, where pages are channels, save them as such (ImageJ: as a composite; tifffile: "
     "axes CYX, or YXC), and channels=0 takes the first"
-)
-COMPANIONS = (  # suffixes of files that are meant to lie beside images
-    *(".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml", ".md", ".log", ".html", ".pdf", ".zip", ".cache"),
-    *(".xlsx", ".names", ".data", ".py", ".sh", ".mat", ".roi"),
 )
 
 
@@ -90,7 +89,7 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
         if not mask_suffix and (prefix := mask_prefix(stem)):
             by_bare[stem.removeprefix(prefix)].append((f"{prefix}*", path))
     unread = _find_unread([*images, *masks])
-    endings, used, seen = set[str](), dict[Path, Path](), dict[str, Path]()
+    endings, used, seen, lacking = set[str](), dict[Path, Path](), dict[str, Path](), list[Path]()
     for image in images:
         stem = same_name(image.stem)
         if stem in seen:
@@ -111,10 +110,13 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
             used |= {path: image for _, path in fitting}
             found.problems.append(f"{image}: it has several masks ({names}); say which counts, as mask_suffix=_seg")
         else:
-            ending = next((ending for path in masks if (ending := _further_ending(stem, path))), "_seg")
-            cure = f"of the same stem; add it, or say how masks end, as mask_suffix={ending}"
-            rule = f"that ends in {mask_suffix} (mask_suffix)" if mask_suffix else cure
-            found.problems.append(f"{image}: there is no mask {rule}{unread.get(stem, '')}")
+            lacking.append(image)
+    for image in lacking:
+        stem = same_name(image.stem)
+        ending = next((ending for path in masks if (ending := _further_ending(stem, path))), "_seg")
+        hint = f"say how masks end, as mask_suffix={ending}" if {*masks} - {*used} else "take the image out"
+        rule = f"that ends in {mask_suffix} (mask_suffix)" if mask_suffix else f"of the same stem; add it, or {hint}"
+        found.problems.append(f"{image}: there is no mask {rule}{unread.get(stem, '')}")
     noted = further if mask_suffix else used
     _note_further([path for mask in noted if mask not in objects for path in further.get(mask, [])], mask_suffix, found)
     if objects:
@@ -122,10 +124,12 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
         found.notes.append(f"numbered masks are one file per object of an image, and their union counts ({shown})")
     rest = [path for path in masks if path not in used]
     known = KNOWN_ENDINGS if mask_suffix else SECOND_ENDINGS
+    cores = {core for image in images for cores in image_cores(image) for core in cores}
     others = [
         path.name
         for path in rest
-        if path.stem.endswith(known) or (mask_suffix and _is_of_another_ending(same_name(path.stem), mask_suffix, seen))
+        if path.stem.endswith(known)
+        or (mask_suffix and _is_of_another_ending(same_name(path.stem), mask_suffix, cores))
     ]
     if others:
         found.notes.append(f"{len(others)} other masks are left out ({shorten(others)})")
@@ -211,12 +215,6 @@ def _find_unread(paths: Sequence[Path]) -> dict[str, str]:
     folders = sorted({path.parent for path in paths})
     files = [path for folder in folders for path in list_folder(folder) if is_unread(path)]
     return {same_name(path.stem): f"; {path.name} has a suffix that is not read, save it as png" for path in files}
-
-
-def is_unread(path: Path) -> bool:
-    """Whether a file may be meant as an image, but its suffix is none that is read."""
-    suffix = path.suffix.lower()
-    return suffix not in ("", *SUFFIXES, *COMPANIONS) and not path.is_dir()
 
 
 def pair_pages(image: Path, mask: Path, further: Sequence[Path], found: Findings) -> list[Pair]:

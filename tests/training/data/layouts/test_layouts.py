@@ -40,6 +40,7 @@ def problem_of(layout: Layout) -> str:
 ENDINGS = ("", "_mask", "_masks", "_seg", "_segmentation", "_label", "_labels", "_gt", "_manual1", "_1stHO")
 OTHERS = ("_Mask", "_GT", "_Segmentation", "-mask", "-labels", "-seg")
 NO_MASK = "there is no mask of the same stem; add it, or say how masks end, as mask_suffix=_seg"
+NO_MASK_LEFT = "there is no mask of the same stem; add it, or take the image out"
 
 
 @pytest.mark.parametrize("ending", [*ENDINGS, *OTHERS])
@@ -167,7 +168,7 @@ def test_a_folder_that_links_to_itself_ends_and_is_a_problem(tmp_path: Path) -> 
     (tmp_path / "images" / "again").symlink_to(tmp_path / "images")
     layout = find_layout(tmp_path)
     assert names_of(layout) == {"a": "a.png"}
-    assert layout.problems[0] == f"{tmp_path}/images/again/a.png: {NO_MASK}"
+    assert layout.problems[0] == f"{tmp_path}/images/again/a.png: {NO_MASK_LEFT}"
 
 
 def test_links_that_lead_nowhere_or_back_do_not_matter_where_nothing_is_looked_for(tmp_path: Path) -> None:
@@ -525,7 +526,7 @@ def test_equal_file_names_under_different_ids_are_told_apart(tmp_path: Path) -> 
 
 def test_a_slide_without_masks_is_a_problem(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "Slide_01/1.png", "GT_01/1.png", "Slide_02/2.png"))
-    assert problem_of(layout).endswith(f"Slide_02/2.png: {NO_MASK}")
+    assert problem_of(layout).endswith(f"Slide_02/2.png: {NO_MASK_LEFT}")
 
 
 def test_masks_without_a_slide_are_a_problem(tmp_path: Path) -> None:
@@ -643,7 +644,7 @@ def test_masks_that_fit_two_folders_of_images_are_refused(tmp_path: Path) -> Non
 
 def test_an_image_without_its_mask_in_the_other_folder_is_a_problem(tmp_path: Path) -> None:
     layout = find_layout(make(tmp_path, "Original/1.png", "Original/2.png", "Ground Truth/1.png", "Preview/9.png"))
-    assert problem_of(layout).endswith(f"Original/2.png: {NO_MASK}")
+    assert problem_of(layout).endswith(f"Original/2.png: {NO_MASK_LEFT}")
     assert layout.notes == ("folders of images without a counterpart are left out: Preview/ (1)",)
 
 
