@@ -26,6 +26,7 @@ from training.study.trial import Trial
 from training.tracking import runs
 from training.tracking.lease import TrialRuns, end_stale_runs, look_up
 from training.tracking.retry import is_full
+from training.tracking.tags import PARENT
 
 if TYPE_CHECKING:  # what is asked of MLflow is asked through training/tracking
     from mlflow import MlflowClient
@@ -136,7 +137,7 @@ def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Trial
         if found.finished:
             drop_checkpoint(checkpoint_of(session.hash_of(trial)))  # its process may have died before it could
             there[trial] = outcome_of(trial, found.finished)
-            if found.finished.data.tags.get(runs.PARENT) == parent:  # trained here, by a process that died after it
+            if found.finished.data.tags.get(PARENT) == parent:  # trained here, by a process that died after it
                 continue
             reused += 1
             if plan.study.is_table:
