@@ -68,7 +68,7 @@ def train_again(folder: Path, run_id: str) -> None:
         result_hash=result_hash,
         split=make_split(
             images.groups,
-            [facts.foreground for facts in images.facts],
+            images.foreground,
             tags["protocol"],
             trial.train_percent,
             trial.fold,
