@@ -19,7 +19,7 @@ from torch import Tensor
 from serving.promotion.candidate import Candidate
 from serving.promotion.contours import Contours, compare_contours
 from serving.promotion.model_scores import Comparison, ModelScores
-from training.data.framing import Frame, assemble, frame_mask, join
+from training.data.framing import Frame, frame_mask, join
 from training.data.images import Pixels, otsu_mask, to_channels
 from training.data.originals import Originals
 from training.data.own_size import THRESHOLD
@@ -222,8 +222,5 @@ def images_tensor(images: Pixels) -> UInt8[Tensor, "n c h w"]:
 
 
 def _count_otsu(candidate: Candidate, index: int, dark: bool) -> Counts:
-    images, tiles, facts = candidate.images, list(candidate.images.tiles(index)), candidate.images.facts[index]
-    image, mask = (
-        assemble(arrays[tiles], images.frame, facts.height, facts.width) for arrays in (images.images, images.masks)
-    )
-    return count_mask(otsu_mask(np.ascontiguousarray(image), dark), np.ascontiguousarray(mask))
+    image, mask = candidate.images.assembled(index)
+    return count_mask(otsu_mask(image, dark), mask)
