@@ -96,8 +96,7 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:
     failures: Counter[Trial] = Counter()
     first, waits = True, False
     while True:
-        results = {trial: outcome.score for trial, outcome in outcomes.items()}
-        proposed = dict.fromkeys(trial for search in plan.searches for trial in search.propose(results))
+        proposed = plan.propose({trial: outcome.score for trial, outcome in outcomes.items()})
         if not proposed:
             return list(outcomes.values())
         known = {trial: look_up(session.client, session.hash_of(trial)) for trial in proposed}
