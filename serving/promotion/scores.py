@@ -119,8 +119,8 @@ def measure(
         test_reads=test_reads,
         val_dice=candidate.val_dice,
         test_dice=test.dice,
-        test_dice_low=max(low, 0.0) if low == low else low,
-        test_dice_high=min(high, 1.0) if high == high else high,
+        test_dice_low=low if math.isnan(low) else max(low, 0.0),
+        test_dice_high=high if math.isnan(high) else min(high, 1.0),
         test_units=len(set(groups)),
         test_unit="image" if len(set(groups)) == len(groups) else "group",
         test_global_dice=test.global_dice,
@@ -158,7 +158,7 @@ def _compare(candidate: Candidate, own_size: OwnSize, groups: Sequence[str]) -> 
 
 def rank(scores: Sequence[ImageTestScore]) -> list[ImageTestScore]:
     """The worst first: the lowest Dice; then images without foreground, false alarms before the others."""
-    return sorted(scores, key=lambda image: (0, image.dice) if image.dice == image.dice else (1, not image.false_alarm))
+    return sorted(scores, key=lambda image: (1, not image.false_alarm) if math.isnan(image.dice) else (0, image.dice))
 
 
 def to_csv(scores: Sequence[ImageTestScore], stems: Sequence[str]) -> str:
