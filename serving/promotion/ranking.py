@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from training.study.intervals import MIN_UNITS
 from training.study.settings import SEARCH_ROW
 from training.study.winning import Repeats, find_consistent, rank_cells, score_by_tags
+from training.study.words import pluralize
 from training.tracking.store import search_runs
 from training.tracking.tags import REUSED
 
@@ -94,7 +95,7 @@ def most_consistent(ranked: Sequence["Run"], judged: Sequence["Run"]) -> "Run":
     if found is None:
         count = len(cells[cell_of(ranked[0])])
         raise ValueError(
-            f"choose=consistent: the winning configuration has {count} seed{'s' * (count != 1)}, and how much a Dice "
+            f"choose=consistent: the winning configuration has {pluralize(count, 'seed')}, and how much a Dice "
             f"varies over seeds takes {MIN_UNITS} at least; run the studies again with seeds={MIN_UNITS}, or use "
             "choose=winner"
         )
