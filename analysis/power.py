@@ -1,7 +1,7 @@
 """How large an effect would be seen: `python -m analysis.power STUDY --data FOLDER --seeds 6`, before any trial.
 
-From the spreads over seeds of earlier runs on these images or, without any, of the kept runs of others in
-analysis/measured/. The plan of a study ends with it.
+From the spreads over seeds of earlier runs on these images (the newest size and reading of them that has enough) or,
+without any, of the kept runs of others in analysis/measured/. The plan of a study ends with it.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ from training.study.intervals import MIN_UNITS
 from training.study.studies import STUDIES
 
 if TYPE_CHECKING:  # pandas and MLflow take seconds to import, and --help does without
+    import pandas as pd
+
     from analysis.claims.verdicts import Assessments
 
 MODULE = "analysis.power"
@@ -64,19 +66,23 @@ def _known(data: str) -> "tuple[Assessments, str]":
     """What earlier runs decide, and which these are, in words."""
     from analysis.claims.claims import check_claims
     from analysis.evidence.evidence import from_store
-    from analysis.evidence.runs import newest_data_digest
+    from analysis.evidence.runs import known_data, load_trials
     from analysis.evidence.snapshot import from_folders
 
-    digest = newest_data_digest(data)
-    trials = from_store(digest, "").trials if digest else None
-    if trials is not None and trials["seed"].nunique() >= MIN_UNITS:
-        return check_claims(trials), f"the {len(trials)} trials of {data} in the store"
+    digests = (digest for digest, name in known_data().items() if name == data)  # the newest first
+    if digest := next((one for one in digests if _has_enough_seeds(load_trials(one))), ""):
+        own = from_store(digest, "").trials
+        return check_claims(own), f"the {len(own)} trials of {data} in the store"
     folders = [folder for folder in sorted(MEASURED.iterdir()) if (folder / "trials.parquet").is_file()]
     names = ", ".join(folder.name for folder in folders) or "none"
     trials = from_folders(folders, "").trials if folders else None
-    if trials is None or trials["seed"].nunique() < MIN_UNITS:
+    if trials is None or not _has_enough_seeds(trials):
         return {}, f"neither {data} nor the kept runs of other images ({names}) have {MIN_UNITS} seeds of a cell"
     return check_claims(trials), f"the kept runs of other images ({names})"
+
+
+def _has_enough_seeds(trials: "pd.DataFrame") -> bool:
+    return bool(trials["seed"].nunique() >= MIN_UNITS)
 
 
 if __name__ == "__main__":

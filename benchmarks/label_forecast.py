@@ -55,7 +55,6 @@ def measure(images: ImageSet, fold: int, options: argparse.Namespace) -> pd.Data
     """Best validation Dice (at image_size) by seed (rows) and training fraction (columns)."""
     device = find_device("auto")
     on_device = DeviceSet.on(device, images)
-    foreground = [facts.foreground for facts in images.facts]
     found = pd.DataFrame(index=range(options.seeds), columns=[*SEEN, LATER], dtype=float)
     cells = [(seed, percent) for seed in found.index for percent in found.columns]
     for seed, percent in tqdm(cells, desc=f"{images.name}, fold {fold}", unit="trial"):
@@ -71,7 +70,7 @@ def measure(images: ImageSet, fold: int, options: argparse.Namespace) -> pd.Data
             seed=seed,
             precision=find_precision("auto", device),
         )
-        split = make_split(images.groups, foreground, "fixed", percent, fold)
+        split = make_split(images.groups, images.foreground, "fixed", percent, fold)
         epochs = train(begin(make_model(trial, images.channels, device), trial), on_device, split)
         found.loc[seed, percent] = max(epoch.val_dice for epoch in epochs)
     return found

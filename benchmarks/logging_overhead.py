@@ -49,7 +49,7 @@ def main() -> None:
         write_folder(folder / "cells", count=count, size=256, seed=0)
         cells = load_folder(folder / "cells", trial.image_size)
         images = DeviceSet.on(device, cells)
-        split = make_split(cells.groups, [facts.foreground for facts in cells.facts], "fixed", trial.train_percent)
+        split = make_split(cells.groups, cells.foreground, "fixed", trial.train_percent)
         model = make_model(trial, cells.channels, device)
         epochs = train(begin(model, trial), images, split)
         next(epochs)  # warm

@@ -72,7 +72,7 @@ def main() -> None:
             raise SystemExit(
                 f"data={data}: the images must be square, because the peers would stretch them and we do not"
             )
-        split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
+        split = make_split(images.groups, images.foreground, "fixed", 80)
         workload = _write_workload(options, data, images, split, scratch)
         measured = [_measure(system, workload, scratch / system) for system in systems]
     print(*describe(measured, images, split, options), sep="\n")
@@ -198,7 +198,7 @@ def _train_ours(workload_path: Path) -> None:
 
     workload, data = Workload.read(workload_path), Path((workload_path.parent / "data.txt").read_text())
     images = load_folder(data, workload.size)
-    split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
+    split = make_split(images.groups, images.foreground, "fixed", 80)
     device = find_device("auto")
     client, experiment = connect()
     batch_pixels = workload.trials[0].batch_size * workload.size**2

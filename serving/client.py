@@ -30,8 +30,7 @@ def segment(path: str | Path, url: str = URL, **options: Any) -> NDArray[np.bool
 
     The token is taken from SEGMENT_TOKEN, where it is set. Raises ValueError with the server's reason.
     """
-    answer = _ask(url, "segment", path, options, output="mask")
-    return np.asarray(Image.open(io.BytesIO(answer.content)).convert("L")) > 0
+    return _read_mask(_ask(url, "segment", path, options, output="mask"))
 
 
 def overlay(path: str | Path, url: str = URL, **options: Any) -> Image.Image:
@@ -63,13 +62,10 @@ def segment_large(
     handed_in = _ask(url, "jobs", path, options, output="mask")
     job = urljoin(handed_in.url, handed_in.headers["location"])
     try:
-        while (found := _checked(path, requests.get(job, headers=_headers(), timeout=SECONDS)).json())[
-            "state"
-        ] in LASTING:
+        while (found := _get(job, path).json())["state"] in LASTING:
             progress(found["tiles_done"], found["tiles"])
             time.sleep(PAUSE)
-        answer = _checked(path, requests.get(f"{job}/result", headers=_headers(), timeout=SECONDS))
-        return np.asarray(Image.open(io.BytesIO(answer.content)).convert("L")) > 0
+        return _read_mask(_get(f"{job}/result", path))
     finally:
         requests.delete(job, headers=_headers(), timeout=SECONDS)
 
@@ -81,6 +77,15 @@ def _ask(url: str, endpoint: str, path: str | Path, options: dict[str, Any], **f
     with Path(path).open("rb") as file:
         answer = requests.post(address, files={"image": file}, data=fields, headers=_headers(), timeout=SECONDS)
     return _checked(path, answer)
+
+
+def _get(address: str, path: str | Path) -> requests.Response:
+    return _checked(path, requests.get(address, headers=_headers(), timeout=SECONDS))
+
+
+def _read_mask(answer: requests.Response) -> NDArray[np.bool_]:
+    """(h, w): where the foreground is."""
+    return np.asarray(Image.open(io.BytesIO(answer.content)).convert("L")) > 0
 
 
 def _headers() -> dict[str, str]:

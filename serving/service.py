@@ -1,6 +1,6 @@
 """The BentoML service: what was promoted last answers. `bentoml serve serving.service:Segmentation`.
 
-Finds the model, keeps up when another one is promoted, and puts `meter` and `guard` before the endpoints of `api`. Of
+Finds the model, keeps up when another one is promoted, and puts limits and metrics before the endpoints of `api`. Of
 ours it imports only what prepares an image, because a difference from training would be silent. No MLflow, and no torch
 unless SEGMENT_DEVICE names one of its devices.
 """

@@ -75,8 +75,7 @@ def write_folders(folder: Path) -> Path:
 
 def load(folder: Path, name: str, trial: Trial) -> tuple[DeviceSet, Split]:
     images = load_folder(folder / ("wide" if name.startswith("wide") else "square"), trial.image_size, trial.fit)
-    foreground = [facts.foreground for facts in images.facts]
-    split = make_split(images.stems, foreground, "fixed", trial.train_percent, trial.fold)
+    split = make_split(images.stems, images.foreground, "fixed", trial.train_percent, trial.fold)
     return DeviceSet.on(CPU, images), split
 
 

@@ -18,6 +18,7 @@ DOORS = ("training", "analysis", "serving")  # the files at the top: what MLproj
 PREPARES_AN_IMAGE = {"training.data.images", "training.data.framing"}  # in training and in serving, the same
 STORE = {  # which store, which run is ours, and what of a run travels
     *("training.tracking.store", "training.tracking.mlflow_run", "training.tracking.kept_runs"),
+    "training.tracking.tags",
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "training.study": set(),

@@ -97,6 +97,21 @@ def test_help_imports_neither_torch_nor_mlflow(module: str) -> None:
     assert "usage" in done.stdout
 
 
+def test_files_that_code_and_docs_name_are_there() -> None:
+    """Tests name files that they make; CHANGELOG names those of its time."""
+    named = re.compile(r"(?<![\w/.-])(?:training|analysis|serving|benchmarks|tests|docs)/[\w/]+\.(?:py|md)\b")
+    places = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "Makefile", ROOT / "MLproject"]
+    for folder in ("training", "analysis", "serving", "benchmarks", "docs"):
+        places += [path for ending in ("py", "md") for path in (ROOT / folder).rglob(f"*.{ending}")]
+    missing = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in places
+        for name in named.findall(path.read_text())
+        if not (ROOT / name).is_file()
+    }
+    assert not missing
+
+
 def test_no_file_names_the_machine_it_was_written_on() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):

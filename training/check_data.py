@@ -35,7 +35,7 @@ from training.data.given_split import describe_origin, given_parts
 from training.data.image_set import ImageSet, UnusableError
 from training.data.read_options import ReadOptions
 from training.data.reading import load_folder
-from training.data.split import Split, make_split, shares
+from training.data.split import Split, held_out_percents, make_split
 from training.study.settings import PRESETS
 from training.study.words import pluralize
 
@@ -111,13 +111,12 @@ def examine(options: argparse.Namespace) -> Examination:
         usual = ", ".join(f"{name} {preset.image_size}" for name, preset in PRESETS.items())
         lines.append(f"looked at with image_size={IMAGE_SIZE}; a study has that of its preset ({usual}), or its own")
     parts = given_parts(options.split, images)
-    val_percent, test_percent = options.val_percent, options.test_percent
-    if parts:
-        val_percent, test_percent = shares(parts, val_percent)
+    val_percent, test_percent = held_out_percents(parts, options.val_percent, options.test_percent)
     most = 100 - val_percent - test_percent
-    foreground = [facts.foreground for facts in images.facts]
     try:
-        split = make_split(images.groups, foreground, "fixed", most, options.fold, val_percent, test_percent, parts)
+        split = make_split(
+            images.groups, images.foreground, "fixed", most, options.fold, val_percent, test_percent, parts
+        )
     except ValueError as error:
         few = Finding(severity=ERROR, title="too few images or groups", meaning=str(error))
         findings = [few, *find_problems(images, None)]

@@ -102,3 +102,8 @@ def number(value: float, digits: int = 3) -> str:
 def signed(value: float, digits: int = 3) -> str:
     """A difference, with its sign."""
     return DASH if math.isnan(value) else f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def signed_interval(low: float, high: float) -> str:
+    """Of a difference; a dash where there are too few units for one."""
+    return DASH if math.isnan(low) else f"{signed(low)} to {signed(high)}"

@@ -29,14 +29,14 @@ from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE
 from training.study.search import is_at_edge
 from training.study.settings import SEARCH_ROW
 from training.study.studies import COMBINATION, STUDIES
-from training.tracking.kept_runs import EPOCHS, RESTORED, REUSED, to_row
+from training.tracking.kept_runs import EPOCHS, to_row
 from training.tracking.store import search_runs
+from training.tracking.tags import PARENT, RESTORED, REUSED
 
 PAGE = 1000  # runs a request
 MAX_CONCURRENT = 8  # requests; a server answers each from another of its workers
 STUDY_RUNS = "tags.role = 'study'"
 PICTURES = dict(zip(PARTS, (VAL_PICTURE, TRAIN_PICTURE), strict=True))
-PARENT = "mlflow.parentRunId"
 PARAMS, METRICS = tuple(FACTORS), tuple(SUMMARY.values())
 KEPT_TAGS = (*TAGS, *EARLIER, *FLAGS, *POOLING_TAGS, PARENT, REUSED, "role")
 SEARCHED_FOR = ("parent_run_id", *COMBINATION)  # what the trials of a search for a learning rate have in common
@@ -78,7 +78,7 @@ def load_pool(data_digests: Sequence[str]) -> Loaded:
             parents[study, data].append(run.info.run_id)
     newest_first = [parent for runs in parents.values() for parent in runs]
     with ThreadPoolExecutor(MAX_CONCURRENT) as pool_of_threads:
-        found = pool_of_threads.map(functools.partial(_trials_of, client), newest_first)
+        found = pool_of_threads.map(functools.partial(trials_of, client), newest_first)
         children = dict(zip(newest_first, found, strict=True))
     trained = [run for runs in children.values() for run in runs]
     table = pd.DataFrame([_row(run) for run in trained if not _is_search(run)])
@@ -154,6 +154,12 @@ def load_predictions(run_id: str, part: str) -> bytes:
     return path.read_bytes() if path else b""
 
 
+def trials_of(client: MlflowClient, parent: str) -> list[Run]:
+    """The finished trials of a study run."""
+    query = f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
+    return list(search_runs(client, query, "start_time ASC", PAGE))
+
+
 def count_images(trials: pd.DataFrame) -> int:
     """How many images the newest study had, all parts together; 0 where it did not say."""
     if trials.empty or not (path := fetch(connect(), str(trials["parent_run_id"].iloc[-1]), "data.json")):
@@ -177,12 +183,6 @@ def mark_edges(trials: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
 def _is_search(run: Run) -> bool:
     """Whether a trial only searched for a row's learning rate."""
     return run.data.tags.get("row") == SEARCH_ROW
-
-
-def _trials_of(client: MlflowClient, parent: str) -> list[Run]:
-    """The finished trials of a study run."""
-    query = f"tags.role = 'trial' and tags.`{PARENT}` = '{parent}' and attributes.status = 'FINISHED'"
-    return list(search_runs(client, query, "start_time ASC", PAGE))
 
 
 def _row(run: Run) -> dict[str, Any]:

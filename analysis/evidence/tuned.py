@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
+from analysis.evidence.runs import trials_of
 from analysis.evidence.store import connect, fetch
 from training.study.trial import Trial
 from training.study.winning import score_by_tags
@@ -50,9 +51,8 @@ def load_tuned(data_digests: Sequence[str]) -> tuple[Tuned, ...]:
 
 
 def _tried(client: MlflowClient, study: str) -> dict[Trial, float]:
-    query = f"tags.role = 'trial' and tags.`mlflow.parentRunId` = '{study}' and attributes.status = 'FINISHED'"
     found = {}
-    for run in search_runs(client, query, "start_time ASC"):
+    for run in trials_of(client, study):
         score = score_by_tags(run.data.metrics.get("own_val_dice", 0.0), run.data.tags)
         found[Trial.from_params(run.data.params)] = score
     most = max((trial.epochs for trial in found), default=0)

@@ -24,9 +24,9 @@ class Average:
 
 
 def averages(study: Study, table: pd.DataFrame) -> list[Average]:
-    """Of the rows that the report published (of a study of ours: all), without those validated on training images.
+    """Of the rows that the report published, without those validated on training images.
 
-    `table`: of analysis/page/tables.compare. None where a study has one factor, or searches.
+    `table`: of analysis/page/tables.compare. None of a study that has one factor, searches, or is not the report's.
     """
     factors = cell_factors(study)
     if len(factors) < 2 or study.search_lr or not study.figure:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.claims.labels import number, signed
+from analysis.claims.labels import number, signed, signed_interval
 from training.study.words import COMPARED_WITH, pluralize
 
 SCORES = (  # tag, what it is, digits
@@ -46,9 +46,7 @@ def compared(tags: Mapping[str, str]) -> tuple[ComparedScore, ...]:
     found = []
     for one in json.loads(tags.get("comparisons", "[]")):
         differs = f" ({one['differs']})" if one["differs"] else ""
-        low, high = one["low"], one["high"]
-        interval = f"{signed(low)} to {signed(high)}" if low == low else number(low)
-        name = COMPARED_WITH.get(one["name"], one["name"]) + differs
+        name, interval = COMPARED_WITH.get(one["name"], one["name"]) + differs, signed_interval(one["low"], one["high"])
         found.append(ComparedScore(name, number(one["dice"]), signed(one["gain"]), interval))
     return tuple(found)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.claims import more_images
 from analysis.claims.claims import ALL_CLAIMS, CLAIMS
 from analysis.claims.comparisons import compare_with_reference
-from analysis.claims.labels import DASH, TIMES, cell_label, factor_label, number, signed, value_label
+from analysis.claims.labels import DASH, TIMES, cell_label, factor_label, number, signed, signed_interval, value_label
 from analysis.claims.selection import highest_dice, most_consistent
 from analysis.claims.verdicts import VERDICTS, Assessment, Assessments, Claim
 from analysis.evidence.evidence import Evidence
@@ -154,7 +154,7 @@ def choices(trials: pd.DataFrame, found: Evidence) -> list[dict[str, str]]:
     chosen = ((name, choose(trials)) for name, choose in rules)
     return [
         {"rule": name, "trial": describe(row), "val_dice": number(row["val_dice"]), "study": row["study"]}
-        | {"own_val_dice": number(row["own_val_dice"]) if row["own_val_dice"] == row["own_val_dice"] else ""}
+        | {"own_val_dice": number(row["own_val_dice"]) if pd.notna(row["own_val_dice"]) else ""}
         | {"false_alarms": false_alarms(row["val_false_alarms"], row["val_empty_images"])}
         | {"link": found.link(row["experiment_id"], row["run_id"])}
         for name, row in chosen
@@ -178,7 +178,7 @@ def describe_switching(trials: pd.DataFrame, curves: pd.DataFrame) -> str:
 
 def false_alarms(alarms: float, empty: float) -> str:
     """Beside a Dice: what it leaves out; nothing where all images have foreground, or where it was not counted."""
-    return f"false alarms on {alarms:.3g} of {empty:.0f} empty" if empty > 0 and alarms == alarms else ""
+    return f"false alarms on {alarms:.3g} of {empty:.0f} empty" if empty > 0 and pd.notna(alarms) else ""
 
 
 def describe(trial: Mapping[Any, Any] | pd.Series) -> str:
@@ -222,8 +222,8 @@ def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> TableRow:
     link = found.link(row["experiment_id"], row["run_id"] if row["n"] == 1 else row["parent_run_id"])
     cells = tuple(value_label(factor, row[factor]) for factor in cell_factors(study))
     notes = [f"{row[word]} {word}" for word in ("collapsed", "diverged") if row[word]]
-    if (dice := row["own_val_dice"]) == dice:
-        notes.append(f"{number(dice)} at own size")
+    if pd.notna(row["own_val_dice"]):
+        notes.append(f"{number(row['own_val_dice'])} at own size")
     if alarms := false_alarms(row["val_false_alarms"], row["val_empty_images"]):
         notes.append(alarms)
     if row.get("train_percent") == 100:
@@ -234,12 +234,12 @@ def _row(study: Study, row: Mapping[Any, Any], found: Evidence) -> TableRow:
             notes.append(f"val Dice {number(mean)}")
         rates = [value_label("lr", row[name]) for name in ("published_lr", "lr")]
         ratio = row["lr"] / row["published_lr"]
-        difference = f"{TIMES}{ratio:.2g}" if ratio == ratio else DASH
+        difference = f"{TIMES}{ratio:.2g}" if pd.notna(ratio) else DASH
         return TableRow(
             cells, row["extra"], rates[0], rates[1], str(row["n"] or DASH), difference, ", ".join(notes), link
         )
     published, difference = number(row["published_val_dice"]), signed(mean - row["published_val_dice"])
-    measured = number(mean) + (f" ± {number(sd)}" if sd == sd else "")
+    measured = number(mean) + (f" ± {number(sd)}" if pd.notna(sd) else "")
     return TableRow(cells, row["extra"], published, measured, str(row["n"] or DASH), difference, ", ".join(notes), link)
 
 
@@ -249,12 +249,8 @@ def _compared(row: Mapping[Any, Any]) -> ComparedRow:
         value=value_label(row["factor"], row["value"]),
         reference=value_label(row["factor"], row["reference"]),
         effect=signed(row["effect"]),
-        over_seeds=_interval(row["low"], row["high"]),
+        over_seeds=signed_interval(row["low"], row["high"]),
         wins=f"{row['wins']} of {row['units']}",
         p_holm=number(row["p_holm"]),
         failed=str(row["failed"] or ""),
     )
-
-
-def _interval(low: float, high: float) -> str:
-    return DASH if low != low else f"{signed(low)} to {signed(high)}"

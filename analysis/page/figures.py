@@ -200,7 +200,7 @@ def draw_test_images(axes: Axes, dice: pd.Series, interval: tuple[float, float])
     """The champion's Dice on each test image (index: their names), sorted; the mean with its interval."""
     low, high = interval
     ranked = dice.sort_values()
-    if low == low:
+    if pd.notna(low):
         axes.axvspan(low, high, color=VERDICT_COLOURS["supported"], alpha=0.18, lw=0)
     axes.axvline(float(dice.mean()), color=VERDICT_COLOURS["supported"], lw=1.2)
     axes.plot(ranked, range(len(ranked)), "o", color=INK, ms=4)
@@ -237,7 +237,7 @@ def draw_effects(axes: Axes, claims: Sequence[Claim], published: Assessments, me
         words = []
         for found, shift, filled in ((published[claim.code], -0.16, False), (measured[claim.code], 0.16, True)):
             if claim.unit != "Dice":
-                known = found.effect == found.effect
+                known = pd.notna(found.effect)
                 words += [f"{'measured' if filled else 'published'} {found.effect:.2g}"] * known
                 continue
             colour = VERDICT_COLOURS[found.verdict]

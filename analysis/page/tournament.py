@@ -165,9 +165,10 @@ def label_of(player: str) -> str:
 
 
 def _row(one: Standing) -> tuple[str, ...]:
-    interval = f"{number(one.low, 2)} to {number(one.high, 2)}" if one.low == one.low and one.low != one.high else DASH
+    is_known = pd.notna(one.low) and one.low != one.high  # random search is 0 by definition
+    interval = f"{number(one.low, 2)} to {number(one.high, 2)}" if is_known else DASH
     later = [number(value, 2) for value in (one.after_one_pass, one.in_seconds)]
-    wrong = f"{one.wrong:.0%}" if one.wrong == one.wrong else DASH
+    wrong = f"{one.wrong:.0%}" if pd.notna(one.wrong) else DASH
     first = (label_of(one.player), number(one.dice), number(one.score, 2), interval, f"{one.decided:.1f}", wrong)
     return (*first, *later, str(one.replays))
 

@@ -52,10 +52,8 @@ def _score(table: pd.DataFrame, left: tuple[str, str], right: tuple[str, str], *
     words = LABELS[left[0]] + " less " + (LABELS[right[0]] if left[0] != right[0] else "the same after one pass")
     known = {"smallest": SMALLEST, "unit": SCORE, "of_what": "judging image", **known}
     found: list[Contrast] = []
-    for chooser in sorted(rows["chooser"].unique()):
-        one, other = (
-            by_unit(_of(rows, side)[_of(rows, side)["chooser"] == chooser], (), "score") for side in (left, right)
-        )
+    for chooser, own in rows.groupby("chooser"):
+        one, other = (by_unit(_of(own, side), (), "score") for side in (left, right))
         found += contrast(f"{words}, choosing by seed {chooser:g}", (one - other)["score"].dropna(), **known)
     return Basis(contrasts=found, rows=rows, missing="random search finds the best cell itself: there is no way left")
 

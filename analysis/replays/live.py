@@ -51,8 +51,10 @@ class Live:
 
 def compare_live(table: "GridTable", board: Board, played: Sequence[Played], trials: int) -> Live:
     """Each player's live plays beside its replays, where both had the same to choose from, and as much to spend."""
-    if table.plays.empty or (why_not := _why_not(table, board, trials)):
-        return Live(why_not="" if table.plays.empty else why_not)
+    if table.plays.empty:
+        return Live()
+    if why_not := _why_not(table, board, trials):
+        return Live(why_not=why_not)
     judges = table.plays[table.plays["role"] == ROLES[1]]
     dice = judges["judge_dice"].where(~judges["diverged"], 0.0).fillna(0.0)
     comparisons, not_replayed = [], []

@@ -28,7 +28,8 @@ from training.data.reading import load_folder
 from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
 from training.tracking.kept_runs import find_reusing, is_restored
-from training.tracking.runs import INCUMBENT, read_json
+from training.tracking.runs import read_json
+from training.tracking.tags import INCUMBENT, PARENT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -97,7 +98,7 @@ def find_candidate(client: "MlflowClient", folder: Path, choose: str = WINNER) -
         which reused it, empty where none did.
         """
         taken = find_reusing(client, run.info.run_id) if is_restored(run) else [run]
-        study = str(taken[0].data.tags["mlflow.parentRunId"]) if taken else ""
+        study = str(taken[0].data.tags[PARENT]) if taken else ""
         if study and study not in readings:
             readings[study] = ReadOptions(**read_json(client, study, "data.json")["reading"])
         return study
@@ -166,14 +167,14 @@ def find_rivals(
     others = [run for run in ranked if cell_of(run) != cell_of(chosen)]
     is_first = cell_of(ranked[0]) == cell_of(chosen)
     wide = [run for run in others if run.data.params.get("width") == str(FULL_WIDTH)]
-    parent = client.get_run(str(chosen.data.tags["mlflow.parentRunId"]))
+    parent = client.get_run(str(chosen.data.tags[PARENT]))
     settled = [run for run in others if _of_seed_0(run).digest == parent.data.tags.get(INCUMBENT)]
     held_out: dict[str, bool] = {}
 
     def is_comparable(run: "Run") -> bool:
         if not client.list_artifacts(run.info.run_id, "model"):
             return False
-        study = run.data.tags["mlflow.parentRunId"]
+        study = run.data.tags[PARENT]
         if study not in held_out:
             held_out[study] = set(read_json(client, study, "split.json")["test"]) == set(test)
         return held_out[study]

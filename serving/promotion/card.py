@@ -5,6 +5,7 @@ Numbers and a trial in, text out; nothing here computes a score or knows where t
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,7 +82,7 @@ def finite(value: Any) -> Any:
         return {key: finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [finite(one) for one in value]
-    return None if value != value else value
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def describe_frame(trial: Trial) -> str:

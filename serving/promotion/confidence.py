@@ -26,7 +26,8 @@ from training.network.metrics import dice_per_image
 from training.study.intervals import MIN_UNITS
 from training.study.trial import Trial
 from training.study.words import pluralize
-from training.tracking.runs import PARENT, read_json
+from training.tracking.runs import read_json
+from training.tracking.tags import PARENT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

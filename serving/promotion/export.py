@@ -36,7 +36,7 @@ class ExportedModel(nn.Module):
         self.model = compute_before_upsampling(fold_batchnorm(model))
 
     def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
-        normalized = (pixels - 127.5) / 63.75  # as training.data.normalize, which takes uint8 and works in place
+        normalized = (pixels - 127.5) / 63.75  # as training/network/batches.py does, on uint8 and in place
         probability: Tensor = self.model(normalized).sigmoid()
         return probability
 

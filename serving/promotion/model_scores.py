@@ -60,7 +60,7 @@ class ModelScores:
 
 def describe_scored(scores: ModelScores) -> str:
     """The images that the test scores are means over, in words."""
-    images = f"{scores.test_foreground_images} image{'s' * (scores.test_foreground_images != 1)}"
+    images = pluralize(scores.test_foreground_images, "image")
     with_foreground = " with foreground" if scores.test_empty_images else ""
     return images + with_foreground + (" (too few to judge by)" * (scores.test_foreground_images < MIN_IMAGES))
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from training.study.intervals import MIN_UNITS
 from training.study.settings import SEARCH_ROW
 from training.study.winning import Repeats, find_consistent, rank_cells, score_by_tags
+from training.study.words import pluralize
 from training.tracking.store import search_runs
+from training.tracking.tags import REUSED
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,7 +31,7 @@ def find_runs(client: "MlflowClient", data: str) -> Iterator["Run"]:
     plain = re.fullmatch(r"[\w. -]+", data)  # no filter of MLflow takes any quote, so other names are compared here
     query = f"{JUDGED} and tags.data = '{data}'" if plain else JUDGED
     for run in search_runs(client, query, "metrics.best_val_dice DESC", PAGE):
-        reused = "reused_from" in run.data.tags  # then the run that trained it is there, too
+        reused = REUSED in run.data.tags  # then the run that trained it is there, too
         searched = run.data.tags.get("row") == SEARCH_ROW  # it only found a row's learning rate
         if run.data.tags["data"] == data and not reused and not searched:
             yield run
@@ -93,7 +95,7 @@ def most_consistent(ranked: Sequence["Run"], judged: Sequence["Run"]) -> "Run":
     if found is None:
         count = len(cells[cell_of(ranked[0])])
         raise ValueError(
-            f"choose=consistent: the winning configuration has {count} seed{'s' * (count != 1)}, and how much a Dice "
+            f"choose=consistent: the winning configuration has {pluralize(count, 'seed')}, and how much a Dice "
             f"varies over seeds takes {MIN_UNITS} at least; run the studies again with seeds={MIN_UNITS}, or use "
             "choose=winner"
         )

@@ -19,7 +19,7 @@ from torch import Tensor
 from serving.promotion.candidate import Candidate
 from serving.promotion.contours import Contours, compare_contours
 from serving.promotion.model_scores import Comparison, ModelScores
-from training.data.framing import Frame, assemble, frame_mask, join
+from training.data.framing import Frame, frame_mask, join
 from training.data.images import Pixels, otsu_mask, to_channels
 from training.data.originals import Originals
 from training.data.own_size import THRESHOLD
@@ -119,8 +119,8 @@ def measure(
         test_reads=test_reads,
         val_dice=candidate.val_dice,
         test_dice=test.dice,
-        test_dice_low=max(low, 0.0) if low == low else low,
-        test_dice_high=min(high, 1.0) if high == high else high,
+        test_dice_low=low if math.isnan(low) else max(low, 0.0),
+        test_dice_high=high if math.isnan(high) else min(high, 1.0),
         test_units=len(set(groups)),
         test_unit="image" if len(set(groups)) == len(groups) else "group",
         test_global_dice=test.global_dice,
@@ -158,7 +158,7 @@ def _compare(candidate: Candidate, own_size: OwnSize, groups: Sequence[str]) -> 
 
 def rank(scores: Sequence[ImageTestScore]) -> list[ImageTestScore]:
     """The worst first: the lowest Dice; then images without foreground, false alarms before the others."""
-    return sorted(scores, key=lambda image: (0, image.dice) if image.dice == image.dice else (1, not image.false_alarm))
+    return sorted(scores, key=lambda image: (1, not image.false_alarm) if math.isnan(image.dice) else (0, image.dice))
 
 
 def to_csv(scores: Sequence[ImageTestScore], stems: Sequence[str]) -> str:
@@ -222,8 +222,5 @@ def images_tensor(images: Pixels) -> UInt8[Tensor, "n c h w"]:
 
 
 def _count_otsu(candidate: Candidate, index: int, dark: bool) -> Counts:
-    images, tiles, facts = candidate.images, list(candidate.images.tiles(index)), candidate.images.facts[index]
-    image, mask = (
-        assemble(arrays[tiles], images.frame, facts.height, facts.width) for arrays in (images.images, images.masks)
-    )
-    return count_mask(otsu_mask(np.ascontiguousarray(image), dark), np.ascontiguousarray(mask))
+    image, mask = candidate.images.assembled(index)
+    return count_mask(otsu_mask(image, dark), mask)

@@ -21,7 +21,7 @@ from analysis.report import main as report
 from training.restore import main as restore
 from training.study.further import Further, write
 from training.study.trial import Trial
-from training.tracking.kept_runs import RESTORED
+from training.tracking.tags import RESTORED
 
 TINY = ("--preset", "demo", "--image-size", "32", "--epochs", "4", "--workers", "2", "--baseline", "report")
 CLAIM = "augmentation.1"

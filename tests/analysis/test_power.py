@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import make_tables
+from made_up import DIGEST, experiment, log_made_up_study, make_experiment
 
 from analysis.claims.claims import check_claims
 from analysis.claims.contrasts import detectable
+from analysis.evidence import store
 from analysis.power import describe, main
 from benchmarks.error_rates import NOISE, design, equal
 
@@ -45,3 +47,19 @@ def test_without_runs_of_several_seeds_it_says_what_is_missing(
     (tmp_path / "measured").mkdir()
     assert main(["losses", "--data", "nowhere", "--seeds", "6", "--preset", "demo"]) == 0
     assert "not known yet" in capsys.readouterr().out
+
+
+def test_a_study_without_trials_or_a_grid_on_the_same_images_does_not_hide_earlier_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study that was stopped at its first trial, and cells of another size, ended the plan with an error."""
+    make_tables(tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    make_experiment(tmp_path)
+    client = store.connect()
+    client.set_tag(log_made_up_study("mask_equalization", seeds=3), "data", "cells")
+    for name, digest in (("losses", DIGEST), ("grid", "of another size")):
+        tags = {"role": "study", "study": name, "data": "cells", "data_digest": digest}
+        client.create_run(experiment(), tags=tags)
+    assert main(["mask_equalization", "--data", "cells", "--seeds", "6"]) == 0
+    assert "from the 6 trials of cells in the store" in capsys.readouterr().out

@@ -14,8 +14,9 @@ from analysis.report import main as report
 from serving.promote import main as promote
 from training.restore import main as restore
 from training.study.settings import SEARCH_ROW
-from training.tracking.kept_runs import RESTORED, RUNS
+from training.tracking.kept_runs import RUNS
 from training.tracking.lease import look_up
+from training.tracking.tags import RESTORED
 
 pytestmark = pytest.mark.slow
 

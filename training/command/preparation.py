@@ -21,7 +21,7 @@ from training.data.given_split import describe_origin, given_parts
 from training.data.image_set import ImageSet
 from training.data.read_options import ReadOptions
 from training.data.reading import detect_layout, load_detected
-from training.data.split import HELD_OUT, Split, make_split, shares, split_digest
+from training.data.split import HELD_OUT, Split, held_out_percents, make_split, split_digest
 from training.study.further import FurtherSeeds
 from training.study.further import read as read_further
 from training.study.plan import RUNNABLE, estimate_work, find_train_percents, find_widest
@@ -137,9 +137,8 @@ def prepare(options: argparse.Namespace) -> Prepared:
     deterministic = find_deterministic(options.deterministic)
     images = load_detected(found, settings.pixels, settings.fit, reading, reading_progress(sys.stdout))
     parts = given_parts(options.split, images)
-    if parts:
-        val_percent, test_percent = shares(parts, settings.val_percent)
-        settings = dataclasses.replace(settings, val_percent=val_percent, test_percent=test_percent)
+    val_percent, test_percent = held_out_percents(parts, settings.val_percent, settings.test_percent)
+    settings = dataclasses.replace(settings, val_percent=val_percent, test_percent=test_percent)
     split = _split(images, settings, settings.largest_train_percent, parts)
     findings = find_problems(images, split)
     for percent in sorted(find_train_percents(studies, settings)):
@@ -176,6 +175,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
 
 
 def _split(images: ImageSet, settings: Settings, train_percent: int, parts: tuple[str, ...]) -> Split:
-    foreground = [facts.foreground for facts in images.facts]
     held_out = (settings.val_percent, settings.test_percent)
-    return make_split(images.groups, foreground, settings.protocol, train_percent, settings.fold, *held_out, parts)
+    return make_split(
+        images.groups, images.foreground, settings.protocol, train_percent, settings.fold, *held_out, parts
+    )

@@ -130,9 +130,14 @@ class ImageSet:
         return int(self.images.shape[3])
 
     @property
+    def foreground(self) -> list[float]:
+        """Of each image the share of its pixels that is foreground, at its own size."""
+        return [facts.foreground for facts in self.facts]
+
+    @property
     def foreground_percent(self) -> float:
         """Mean over images, at their own size."""
-        return 100 * float(np.mean([facts.foreground for facts in self.facts]))
+        return 100 * float(np.mean(self.foreground))
 
     def tiles(self, index: int) -> range:
         """Which tiles are an image's."""

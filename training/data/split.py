@@ -108,8 +108,12 @@ def _first_groups(groups: Sequence[list[int]], count: float) -> tuple[int, ...]:
     return tuple(index for group in groups[:number] for index in group)
 
 
-def shares(parts: Sequence[str], val_percent: int) -> tuple[int, int]:
-    """val_percent and test_percent of a split that a person fixed, in whole percent of all images."""
+def held_out_percents(parts: Sequence[str], val_percent: int, test_percent: int) -> tuple[int, int]:
+    """val_percent and test_percent as they are; where a person fixed the split, what it holds out, in whole percent of
+    all images. `parts`: of each image, empty where nobody fixed it; one without val takes val_percent from training.
+    """
+    if not parts:
+        return val_percent, test_percent
     val, test = (max(1, round(100 * list(parts).count(name) / len(parts))) for name in ("val", "test"))
     return val if "val" in parts else val_percent, test
 

@@ -20,8 +20,9 @@ from training.execution.jobs import Job, Outcome
 from training.execution.pool import Pool
 from training.study.trial import Trial
 from training.tracking import runs
-from training.tracking.kept_runs import REUSED, find_reusing, replace_restored
+from training.tracking.kept_runs import find_reusing, replace_restored
 from training.tracking.lease import look_up
+from training.tracking.tags import PARENT, REUSED
 
 if TYPE_CHECKING:  # what is asked of MLflow is asked through training/tracking
     from mlflow import MlflowClient
@@ -45,7 +46,7 @@ def train_again(folder: Path, run_id: str) -> None:
             f"({restored.data.tags.get('study', '')}) with the same parameters: that trains only what is missing"
         )
     trial, tags = Trial.from_params(restored.data.params), reusing.data.tags
-    study_run = str(tags[runs.PARENT])
+    study_run = str(tags[PARENT])
     reading = ReadOptions(**runs.read_json(client, study_run, "data.json")["reading"])
     images = load_folder(folder, trial.image_size, trial.fit, reading)
     if images.digest != tags["data_digest"]:
@@ -67,7 +68,7 @@ def train_again(folder: Path, run_id: str) -> None:
         result_hash=result_hash,
         split=make_split(
             images.groups,
-            [facts.foreground for facts in images.facts],
+            images.foreground,
             tags["protocol"],
             trial.train_percent,
             trial.fold,

@@ -37,8 +37,7 @@ def find_trained(prepared: Prepared, client: "MlflowClient") -> dict[str, list[T
         )
         outcomes: dict[Trial, Outcome] = {}
         while True:
-            results = {trial: outcome.score for trial, outcome in outcomes.items()}
-            proposed = {trial for search in plan.searches for trial in search.propose(results)}
+            proposed = plan.propose({trial: outcome.score for trial, outcome in outcomes.items()})
             known = {trial: there.get(result_hash(trial, held_out)) for trial in proposed}
             found = {trial: outcome_of(trial, run) for trial, run in known.items() if run}
             if not found:

@@ -26,6 +26,7 @@ from training.study.trial import Trial
 from training.tracking import runs
 from training.tracking.lease import TrialRuns, end_stale_runs, look_up
 from training.tracking.retry import is_full
+from training.tracking.tags import PARENT
 
 if TYPE_CHECKING:  # what is asked of MLflow is asked through training/tracking
     from mlflow import MlflowClient
@@ -95,8 +96,7 @@ def run_trials(session: Session, plan: Plan, parent: str) -> list[Outcome]:
     failures: Counter[Trial] = Counter()
     first, waits = True, False
     while True:
-        results = {trial: outcome.score for trial, outcome in outcomes.items()}
-        proposed = dict.fromkeys(trial for search in plan.searches for trial in search.propose(results))
+        proposed = plan.propose({trial: outcome.score for trial, outcome in outcomes.items()})
         if not proposed:
             return list(outcomes.values())
         known = {trial: look_up(session.client, session.hash_of(trial)) for trial in proposed}
@@ -136,7 +136,7 @@ def _settled(session: Session, plan: Plan, parent: str, known: dict[Trial, Trial
         if found.finished:
             drop_checkpoint(checkpoint_of(session.hash_of(trial)))  # its process may have died before it could
             there[trial] = outcome_of(trial, found.finished)
-            if found.finished.data.tags.get(runs.PARENT) == parent:  # trained here, by a process that died after it
+            if found.finished.data.tags.get(PARENT) == parent:  # trained here, by a process that died after it
                 continue
             reused += 1
             if plan.study.is_table:

@@ -219,11 +219,10 @@ def draw_sheet(model: UNet, trial: Trial, images: ImageSet, on_device: DeviceSet
     """The model's predictions on some of the images, as a picture."""
     rows = []
     for index in shown:
-        tiles, size = list(images.tiles(index)), (images.facts[index].height, images.facts[index].width)
-        probability = predict_tiles(model, trial, on_device, tiles)
-        arrays = (images.images[tiles], images.masks[tiles], probability)
-        image, mask, predicted = (assemble(array, images.frame, *size) for array in arrays)
-        rows.append(PredictionRow(image, mask, predicted, score_image(images, index, probability).dice))
+        facts, probability = images.facts[index], predict_tiles(model, trial, on_device, list(images.tiles(index)))
+        predicted = assemble(probability, images.frame, facts.height, facts.width)
+        dice = score_image(images, index, probability).dice
+        rows.append(PredictionRow(*images.assembled(index), predicted, dice))
     return draw_predictions(rows)
 
 

@@ -2,7 +2,7 @@
 
 One safetensors file, put in place whole: weights, the best epoch's weights, the optimizer's state, the generators; and
 the epochs so far. The schedule is not in it: told the same validation losses, it comes to the same state again. On the
-CPU the numbers are the same bit for bit (tests/test_checkpoint.py). No pickle is read.
+CPU the numbers are the same bit for bit (tests/training/network/test_checkpoint.py). No pickle is read.
 """
 
 import dataclasses

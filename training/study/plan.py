@@ -41,6 +41,10 @@ class Plan:
     def num_trials(self) -> int:
         return sum(search.num_trials for search in self.searches)
 
+    def propose(self, results: Results) -> list[Trial]:
+        """What all searches want to run next, each trial once; none when the study is done."""
+        return list(dict.fromkeys(trial for search in self.searches for trial in search.propose(results)))
+
     def row_of(self, trial: Trial) -> str:
         """Whether the trial is of a `published` row, of an `extra` one, or only of a search for a row's rate."""
         if any(rate.holds(trial) for rate in self.rates):

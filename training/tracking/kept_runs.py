@@ -14,15 +14,14 @@ from mlflow.entities import Metric, Param, Run
 
 from training.tracking.lease import LEASE, look_up
 from training.tracking.provenance import provenance
-from training.tracking.runs import BATCH_METRICS, PARENT, close_run, open_run
+from training.tracking.runs import BATCH_METRICS, close_run, open_run
 from training.tracking.store import search_runs
+from training.tracking.tags import PARENT, RESTORED, REUSED
 
 RUNS = "runs.parquet"  # of a folder of tables
 EPOCHS = "epochs.csv"  # of a run
 COLUMNS = ("run_id", "name", "started", "ended", "params", "metrics", "tags")
 STORED_AS = "stored_as"  # column: the id of the run in the store that these tables were read from
-RESTORED = "restored_from"  # tag: the run that trained it, in another store
-REUSED = "reused_from"  # tag: the run that trained it, in this store
 NOT_KEPT = (LEASE, "process", "heartbeat", "artifacts", "resumed_after_epoch")  # of a process, or of files left behind
 
 

@@ -27,8 +27,8 @@ from training.tracking.lease import end_stale_runs
 from training.tracking.mlflow_run import adopt, own_run
 from training.tracking.provenance import provenance, this_process
 from training.tracking.saved_view import TAG, saved_view, view_link
+from training.tracking.tags import INCUMBENT, PARENT, REUSED
 
-PARENT = "mlflow.parentRunId"  # MLflow's tag of a child
 EXPERIMENT_NOTE = (
     "Hyper-parameter studies of a small U-Net. A run is a study, its child runs are trials, named by what varies. "
     "Compare children by `own_val_dice`, the Dice at the images' own size; a study's description holds its question, "
@@ -42,7 +42,6 @@ SUMMARY = (  # metrics that sum a trial up: those of its best epoch, of its curv
 )
 
 BATCH_METRICS = 900  # MLflow takes at most 1000 at once
-INCUMBENT = "incumbent"  # tag of a study: the digest of the trial that repeats what was settled before
 EARLIER_TAGS = {"trial": "params_hash"}  # what tags were called until 0.2
 RUNNING = "attributes.status = 'RUNNING'"
 
@@ -122,7 +121,7 @@ def log_reused(client: MlflowClient, experiment_id: str, name: str, trained: Run
     known = trained.data
     kept = ("params_hash", "diverged", "collapsed", "applied", "device", "failure")
     found = {EARLIER_TAGS.get(key, key): value for key, value in known.tags.items()}
-    tags = {**tags, "role": "trial", "reused_from": trained.info.run_id}
+    tags = {**tags, "role": "trial", REUSED: trained.info.run_id}
     tags |= {key: found[key] for key in kept if key in found}
     run_id = begin_run(client, experiment_id, name, tags, parent)
     summary = [Metric(key, known.metrics[key], 0, 0) for key in SUMMARY if key in known.metrics]
@@ -208,7 +207,7 @@ def load_finished(client: MlflowClient, tags: Tags, strategy: str) -> dict[Trial
     found: dict[Trial, float] = {}
     for run in search_finished(client, tags):
         late = first and run.info.end_time > first.info.start_time
-        if not late and "reused_from" not in run.data.tags and "own_val_dice" in run.data.metrics:
+        if not late and REUSED not in run.data.tags and "own_val_dice" in run.data.metrics:
             score = score_by_tags(run.data.metrics["own_val_dice"], run.data.tags)
             found[Trial.from_params(run.data.params)] = score
     return found

@@ -1,10 +1,15 @@
 """Columns that curves add to the trials: of a common Dice, of the last epochs."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from claim_rows import row
 
+from analysis.evidence import snapshot
 from analysis.evidence.curve_scores import add_curve_scores
+from analysis.evidence.evidence import nothing
 from analysis.evidence.schema import tidy
 
 DICES = {"fast": [0.5, 0.8, 0.7], "slow": [0.1, 0.2, 0.75], "never": [0.1, 0.2, 0.3]}
@@ -19,6 +24,17 @@ def scored() -> pd.DataFrame:
 
 def test_the_target_is_common_to_the_trials_of_a_study_and_who_never_reaches_it_took_all_epochs() -> None:
     assert scored()["epochs_to_target"].to_dict() == {"fast": 2, "slow": 3, "never": 3}
+
+
+def test_the_target_is_common_to_folders_of_the_same_images_that_are_shown_together(tmp_path: Path) -> None:
+    """0.4 is all that fold 1 comes to and far from what fold 0 does; by itself fold 1 is there in its first epoch."""
+    for fold, dices in enumerate(([0.5, 0.8, 0.7], [0.4, 0.4, 0.3])):
+        name = f"fold_{fold}"
+        trials = tidy([row("schedulers", max(dices), run_id=name, parent_run_id=name, fold=fold, epochs=3)])
+        curves = pd.DataFrame({"run_id": name, "epoch": [1, 2, 3], "val_dice": dices})
+        snapshot.write_files(tmp_path / name, replace(nothing(), trials=trials, curves=curves), [])
+    found = snapshot.from_folders([tmp_path / "fold_0", tmp_path / "fold_1"], "").trials.set_index("run_id")
+    assert found["epochs_to_target"].to_dict() == {"fold_0": 2, "fold_1": 3}
 
 
 def test_a_fall_from_the_best_epoch_shows_in_the_last_ones_only() -> None:

@@ -9,7 +9,8 @@ from serving.promotion.candidate import find_rivals
 from serving.promotion.ranking import cell_of, comparable, find_runs, judged_dice, most_consistent, rank_runs
 from training.study.studies import FULL_WIDTH
 from training.study.trial import Trial
-from training.tracking.runs import INCUMBENT, begin_run, connect, end_run
+from training.tracking.runs import begin_run, connect, end_run
+from training.tracking.tags import INCUMBENT
 
 TRIAL = Trial(loss="bce", optimizer="adam", lr=1e-3, epochs=1)
 

@@ -10,7 +10,7 @@ from training.data.given_split import check_folders, find_parts, given_parts, hi
 from training.data.layouts.layouts import find_layout
 from training.data.layouts.pairs import MaskFile, Pair
 from training.data.reading import load_folder
-from training.data.split import find_leaks, make_split, shares
+from training.data.split import find_leaks, held_out_percents, make_split
 
 STEMS = tuple(f"image{k}" for k in range(28))
 GROUPS = tuple(f"child{k // 2}" for k in range(28))
@@ -35,7 +35,7 @@ def test_the_csv_of_the_images_may_say_it_in_a_column_of_its_own(tmp_path: Path)
 
 
 def test_what_validates_is_taken_from_the_training_images_in_whole_groups() -> None:
-    val_percent, test_percent = shares(FIRST_8, 10)
+    val_percent, test_percent = held_out_percents(FIRST_8, 10, 10)
     assert (val_percent, test_percent) == (10, 71)
     split = make_split(GROUPS, EVEN, "fixed", 19, 0, val_percent, test_percent, FIRST_8)
     assert split.test == tuple(range(8, 28))
@@ -50,10 +50,14 @@ def test_what_validates_is_taken_from_the_training_images_in_whole_groups() -> N
 
 def test_a_file_may_say_what_validates_too() -> None:
     parts = ("val", "val", *FIRST_8[2:])
-    split = make_split(GROUPS, EVEN, "fixed", 22, 0, *shares(parts, 10), parts)
-    assert shares(parts, 10) == (7, 71)
+    split = make_split(GROUPS, EVEN, "fixed", 22, 0, *held_out_percents(parts, 10, 10), parts)
+    assert held_out_percents(parts, 10, 10) == (7, 71)
     assert split.val == (0, 1)
     assert sorted(split.train) == list(range(2, 8))
+
+
+def test_percents_that_a_person_gave_count_where_nobody_fixed_the_split() -> None:
+    assert held_out_percents((), 15, 5) == (15, 5)
 
 
 def test_one_training_image_cannot_validate_as_well() -> None:
@@ -127,7 +131,7 @@ def test_folders_are_kept_as_they_are_called_where_a_person_says_so(tmp_path: Pa
     assert hint(images) == "; split=folders keeps train, val, test, as folders or tables are called"
     parts = given_parts(Path("folders"), images)
     assert [parts.count(name) for name in ("train", "val", "test")] == [6, 3, 3]
-    split = make_split(images.groups, EVEN[:12], "fixed", 50, 0, *shares(parts, 10), parts)
+    split = make_split(images.groups, EVEN[:12], "fixed", 50, 0, *held_out_percents(parts, 10, 10), parts)
     assert {images.stems[index] for index in split.train} == {str(k) for k in range(6)}
 
 

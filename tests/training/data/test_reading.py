@@ -51,7 +51,7 @@ def make_folder(folder: Path, count: int = 12) -> Path:
 def load_checked(folder: Path, reading: ReadOptions = ReadOptions(), fit: str = "resize") -> ImageSet:  # noqa: B008
     """As a study does before its first run."""
     images = load_folder(folder, 32, fit, reading)
-    split = make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
+    split = make_split(images.groups, images.foreground, "fixed", 80)
     refuse_errors(images, find_problems(images, split))
     return images
 

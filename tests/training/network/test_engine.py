@@ -63,7 +63,7 @@ def test_a_quarter_unet_passes_0_85_on_the_synthetic_cells_where_otsu_stays_unde
     write_folder(tmp_path / "cells", count=80, size=128, seed=0)
     cells = load_folder(tmp_path / "cells", 64)
     on_cpu = DeviceSet.on(CPU, cells)
-    split = make_split(cells.groups, [facts.foreground for facts in cells.facts], "fixed", 80)
+    split = make_split(cells.groups, cells.foreground, "fixed", 80)
     trial = TRIAL.replace(epochs=12, precision=find_precision("auto", CPU))
     epochs = run(trial, on_cpu, split)
     assert max(epoch.val_dice for epoch in epochs) > 0.85

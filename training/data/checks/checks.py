@@ -58,7 +58,7 @@ def _leaks(images: ImageSet, split: Split) -> Finding | None:
 
 
 def _duplicates(images: ImageSet) -> Finding | None:
-    same = [k for _, k in _in_groups_of_several([facts.image_hash for facts in images.facts])]
+    same = [k for members in _groups_of_several([facts.image_hash for facts in images.facts]) for k in members]
     if not same:
         return None
     differing = len({(images.facts[k].image_hash, images.facts[k].mask_hash) for k in same}) > len(
@@ -192,10 +192,6 @@ def _unstated_groups(images: ImageSet) -> Finding | None:
 def _repeated(labels: Sequence[str], groups: Sequence[str]) -> list[int]:
     """Members of equal label that are in different groups."""
     return [k for members in _groups_of_several(labels) for k in members if len({groups[j] for j in members}) > 1]
-
-
-def _in_groups_of_several(labels: Sequence[str]) -> list[tuple[str, int]]:
-    return [(labels[k], k) for members in _groups_of_several(labels) for k in members]
 
 
 def _groups_of_several(labels: Sequence[str]) -> list[list[int]]:

@@ -85,7 +85,7 @@ def _inverted_ones(images: ImageSet) -> Finding | None:
     if not len(one) or not len(other):
         return None
     outer = 1 if np.median(one) > np.median(other) else -1
-    foreground = np.array([facts.foreground for facts in images.facts])
+    foreground = np.array(images.foreground)
     if any(np.median(seen[side == outer]) - np.median(seen[side == -outer]) < LARGER for seen in (border, foreground)):
         return None
     odd = np.flatnonzero(side == outer).tolist()
@@ -101,7 +101,7 @@ def _inverted_ones(images: ImageSet) -> Finding | None:
 
 
 def _inverted_all(images: ImageSet) -> Finding | None:
-    fractions = [facts.foreground for facts in images.facts if facts.foreground > 0]
+    fractions = [fraction for fraction in images.foreground if fraction > 0]
     if np.mean([fraction > MOSTLY for fraction in fractions]) < 0.9:
         return None
     return Finding(

@@ -51,7 +51,7 @@ def but_for_size(found: list[Finding]) -> list[Finding]:
 
 
 def split_of(images: ImageSet) -> Split:
-    return make_split(images.groups, [facts.foreground for facts in images.facts], "fixed", 80)
+    return make_split(images.groups, images.foreground, "fixed", 80)
 
 
 def test_a_healthy_folder_has_no_finding(tmp_path: Path) -> None:
