@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from training.command.entry import Parser, run_command, user_path, whole_number
 from training.command.options import ALL
 from training.command.options import parse as parse_runner
+from training.command.preparation import make_settings
 from training.data.image_set import data_name
 from training.study.intervals import MIN_UNITS
+from training.study.plan import make_plan
 from training.study.settings import BASELINES
-from training.study.studies import STUDIES
+from training.study.studies import REPORT_STUDIES, STUDIES, baseline_from_report
 from training.study.trial import FOLDS
 
 if TYPE_CHECKING:  # pandas and MLflow take seconds to import, and --help does without
@@ -69,6 +71,8 @@ def decide(arguments: Sequence[str]) -> int:
     from analysis.deciding.decision_run import Describe, as_run
 
     name, studies = data_name(options.data), find_studies(options.claims, claims, options.baseline)
+    if options.trials:
+        require_room(options.trials, len(options.places), studies, rest)
     budget = Budget(hours=options.hours, trials=options.trials)
 
     def work(describe: Describe) -> int:
@@ -110,6 +114,19 @@ def find_studies(codes: str, claims: "Iterable[Claim]", baseline: str) -> list[s
     if baseline == "measured":
         named |= {need for study in named for need in STUDIES[study].needs}
     return [study for study in STUDIES if study in named]
+
+
+def require_room(trials: int, folds: int, studies: Sequence[str], rest: Sequence[str]) -> None:
+    """Raises ValueError where so many trials are too few for the first pass alone."""
+    settings = make_settings(parse_runner([studies[0], *rest]))
+    known = REPORT_STUDIES if studies == [ALL] else [STUDIES[name] for name in studies]
+    counts = {one.name: folds * make_plan(one, baseline_from_report(one), settings).num_trials for one in known}
+    if trials < (needed := sum(counts.values())):
+        each = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ValueError(
+            f"trials={trials}: the first pass alone has {needed} ({each}); give at least as many, fewer claims or "
+            "baseline=report, which needs no studies before a claim's own; or hours, which stop it wherever it is"
+        )
 
 
 def first_pass(studies: Iterable[str], folds: Sequence[int], rest: Sequence[str], budget: "Budget") -> int:

@@ -32,7 +32,7 @@ LARGEST_DROPOUT = 0.8
 
 @claim(
     "weight_decay.1",
-    "With much data, validation loss is low with or without weight decay.",
+    "With much data, validation loss is low without weight decay, too.",
     f"At {MUCH_DATA} %: val loss without decay less that with each decay lies below {LOSS_TIE}.",
     unit="loss",
 )

@@ -127,7 +127,7 @@ def _beside_preset(trials: pd.DataFrame) -> dict[str, Any]:
     epochs = {str(name): float(own.min()) for name, own in on_most_data.groupby("study")["epochs"]}
     if not _is_share(preset.epoch_share, epochs):
         percent = next((percent for percent in range(1, 1000) if _is_share(percent / 100, epochs)), None)
-        is_same = percent is None or len(set(epochs.values())) == 1
+        is_same = percent is None or len(set(trials["epochs"])) == 1  # with budget=steps less data is trained longer
         parameters["epochs"] = f"{min(epochs.values()):.0f}" if is_same else f"{percent}%"
     return parameters
 

@@ -68,7 +68,7 @@ def describe_reads(tags: Mapping[str, str]) -> str:
     if not reads:
         return f"how often {images} were read was not counted then"
     if reads == 1:
-        return f"{images} were read for the first time"
+        return f"{images} were read for the first time, as far as that store knows"
     return f"{images} had been read {pluralize(reads - 1, 'time')} before; scores looked at before choosing flatter"
 
 

@@ -24,7 +24,7 @@ from training.study.trial import Trial
 from training.study.words import pluralize
 
 SETTINGS = ("loss", "optimizer", "lr", "scheduler", "weight_decay", "dropout", "train_percent", "augment")
-MIN_EPOCHS_SHARE = 0.5  # of the report's; below that its conclusions are not really put to the test
+MIN_EPOCHS_SHARE = 0.5  # of the report's; below that a chapter says how short its trainings were
 GLYPHS = {"supported": "✓", "contradicted": "✗", "undecided": "~", "untested": "·"}
 
 
@@ -85,6 +85,7 @@ class Chapter:
     more_images: str  # what more of them would bring, in the chapter on training data; else empty
     short: str  # a warning, where the runs had far fewer epochs than the report's
     command: str
+    has_further: bool  # seeds that `decide` added, which the command does not repeat
     claims: tuple[CheckedClaim, ...]
     compared: tuple[ComparedRow, ...]
     averages: tuple[Average, ...]
@@ -134,6 +135,7 @@ def make_chapters(
             more_images=more_images.describe(runs) if study.name == "training_data" else "",
             short=_short(study, runs),
             command=command(study.name, runs),
+            has_further=bool(runs["first_seeds"].notna().any()),
             claims=checked_claims(*verdicts, study.name),
             compared=tuple(_compared(row) for row in compare_with_reference(study, runs).to_dict("records")),
             averages=tuple(averages(study, table)),
@@ -214,7 +216,8 @@ def _short(study: Study, trials: pd.DataFrame) -> str:
     if trials.empty or longest >= MIN_EPOCHS_SHARE * study.epochs:
         return ""
     return (
-        f"At most {longest:.0f} of the report's {study.epochs} epochs: a try-out, too short to judge a conclusion by."
+        f"At most {longest:.0f} of the report's {study.epochs} epochs: verdicts are about trainings of this length; "
+        "longer ones may come out otherwise."
     )
 
 
@@ -251,6 +254,6 @@ def _compared(row: Mapping[Any, Any]) -> ComparedRow:
         effect=signed(row["effect"]),
         over_seeds=signed_interval(row["low"], row["high"]),
         wins=f"{row['wins']} of {row['units']}",
-        p_holm=number(row["p_holm"]),
+        p_holm="< 0.001" if row["p_holm"] < 0.0005 else number(row["p_holm"]),
         failed=str(row["failed"] or ""),
     )

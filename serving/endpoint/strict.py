@@ -36,6 +36,8 @@ async def check_options(request: Request) -> None:
     form = await request.form()  # read already; Starlette keeps it
     for name, value in form.multi_items():
         if name not in fields:
+            if not name.isprintable():  # a file that was sent as it is, read as if it were a form
+                raise HTTPException(400, f"the body is no form of fields; {UPLOAD_HINT}")
             raise HTTPException(400, unknown(name, value, fields, endpoint))
         takes_files = "UploadFile" in fields[name]
         if isinstance(value, UploadFile) and not takes_files:

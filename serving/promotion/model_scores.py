@@ -77,7 +77,7 @@ def describe_reads(scores: ModelScores) -> str:
     """How often the test images were looked at, in words."""
     count = scores.test_reads
     if count == 1:
-        return "the test images were read for the first time"
+        return "the test images were read for the first time, as far as this store knows"
     ordinal = {1: "st", 2: "nd", 3: "rd"}.get(0 if 10 < count % 100 < 14 else count % 10, "th")
     return (
         f"the test images were read for the {count}{ordinal} time; a score that was looked at before choosing flatters"

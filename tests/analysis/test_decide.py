@@ -39,6 +39,11 @@ DECIDE = (  # in a process of its own: so few seeds of so short trials decide no
         (["--seeds", "2"], "below 3 no verdict"),
         (["--folds", "6"], "folds=6 is out of range; it must be from 1 to 5"),
         (["--folds", "2", "--fold", "1"], "folds=2 and fold=1 contradict each other"),
+        (
+            ["--trials", "8", "--claims", CLAIM, "--baseline", "report"],
+            "trials=8: the first pass alone has 9 (augmentation 9); give at least as many",
+        ),
+        (["--trials", "17", "--folds", "2", "--claims", CLAIM, "--baseline", "report"], "alone has 18"),
         (["--claims", "losses.99"], "claims='losses.99' is unknown"),
         (["--epoch", "3"], "no such parameter"),
     ],

@@ -145,6 +145,8 @@ def test_a_study_on_tiles_keeps_groups_together_and_says_how_it_read_the_folder(
             ["losses", "--epochs", "ten"],
             "epochs='ten' is no whole number; give one, a share of the report's, as 25%, or `preset`",
         ),
+        (["losses", "--epochs", "2.5%"], "epochs='2.5%': a share of the report's epochs is a whole percentage from 1%"),
+        (["losses", "--epochs=-5%"], "epochs='-5%': a share of the report's epochs is a whole percentage from 1%"),
         (["losses", "--epochs", "0"], "epochs=0 is out of range; it must be at least 1"),
         (["losses", "--seeds", "x"], "'x' is no whole number"),
         (["losses", "--seeds", "0"], "seeds=0 is out of range; it must be between 1 and 1000"),

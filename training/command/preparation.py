@@ -87,10 +87,10 @@ class Prepared:
         ]
 
 
-def prepare(options: argparse.Namespace) -> Prepared:
-    """Cheap checks first, then torch, then the images. Raises ValueError."""
-    tau, tunes = read_tau(options.switching_tau, options.protocol), options.study == TUNE.name
-    settings = Settings(
+def make_settings(options: argparse.Namespace) -> Settings:
+    """As far as they are known before torch and the masks are asked. Raises ValueError."""
+    tau = read_tau(options.switching_tau, options.protocol)
+    return Settings(
         preset=options.preset,
         epochs=options.epochs,
         image_size=options.image_size,
@@ -109,9 +109,14 @@ def prepare(options: argparse.Namespace) -> Prepared:
         trials=options.trials,
         cells=options.cells,
         repeats=options.repeats,
-        **({"strategy": options.strategy, "hours": options.hours} if tunes else {}),
+        **({"strategy": options.strategy, "hours": options.hours} if options.study == TUNE.name else {}),
     )
-    if tunes:
+
+
+def prepare(options: argparse.Namespace) -> Prepared:
+    """Cheap checks first, then torch, then the images. Raises ValueError."""
+    settings, tau = make_settings(options), read_tau(options.switching_tau, options.protocol)
+    if options.study == TUNE.name:
         make_strategy(options.strategy, settings.plain_trial(TUNE.epochs), 1)  # raises for what is no strategy
     further = read_further(options.further) if options.further else None
     reading = read_options(options)

@@ -15,12 +15,18 @@ from training.execution.jobs import Outcome
 from training.execution.pool import Pool
 from training.execution.ray_pool import RayPool
 from training.execution.study_run import DiskFullError, Session, Workers, run_trials
-from training.execution.summary import NO_WINNER, describe_outcome, describe_study, find_undecided, find_winners
+from training.execution.summary import (
+    NO_WINNER,
+    describe_outcome,
+    describe_study,
+    describe_winner,
+    find_undecided,
+    find_winners,
+)
 from training.study.plan import describe, estimate_work, make_plan, trial_work
 from training.study.studies import Baseline, Study, baseline_from_report, baseline_from_winners
 from training.study.trial import Trial
 from training.study.tuning import TUNE, Tuning
-from training.study.winning import mean_score
 from training.tracking import mlflow_run, runs, store
 from training.tracking.lease import Heartbeat
 from training.tracking.retry import is_full, is_transient
@@ -178,9 +184,7 @@ def run_study(
             runs.log_best(session.client, run_id, search.best_so_far({one.trial: one.score for one in outcomes}))
     winners = find_winners(plan, outcomes)
     for trial in winners:
-        dice = mean_score([outcome.score for outcome in outcomes if outcome.trial.replace(seed=0) == trial])
-        factors = describe(trial, study.scientific, 1)
-        session.progress.say(f"  winner: {factors}  val Dice {dice:.3f} at the images' own size")
+        session.progress.say(f"  winner: {describe_winner(plan, outcomes, trial)}")
     for what in find_undecided(plan, outcomes):
         session.progress.say(f"  no winner: {what}: {NO_WINNER}")
     markdown = describe_study(plan, outcomes, winners, session.settings.seeds)

@@ -25,6 +25,22 @@ def find_winners(plan: Plan, outcomes: list[Outcome]) -> list[Trial]:
     return [trial for trial in found if trial]
 
 
+def describe_winner(plan: Plan, outcomes: list[Outcome], winner: Trial) -> str:
+    """With its mean Dice; and where it stays though another has a higher one, which, and why."""
+    contests = _contests(plan, outcomes).values()
+    results = next(
+        (one for one in contests if any(trial.replace(seed=0) == winner for trial in one)), {winner: math.nan}
+    )
+
+    def said(cell: Trial) -> str:
+        dice = mean_score(score for trial, score in results.items() if trial.replace(seed=0) == cell)
+        return f"{describe(cell, plan.study.scientific, 1)}  val Dice {dice:.3f}"
+
+    highest = find_winner(results) or winner
+    stays = f"; it was settled before and stays: {said(highest)} is not better by more than noise"
+    return f"{said(winner)} at the images' own size{stays if highest != winner else ''}"
+
+
 def find_undecided(plan: Plan, outcomes: list[Outcome]) -> list[str]:
     """The searches that have trials and no winner, in words; the study itself where it is no search."""
     return [
@@ -69,7 +85,7 @@ def describe_study(plan: Plan, outcomes: list[Outcome], winners: list[Trial], se
     source = f" (report, Section {study.section}, Figure {study.figure})" if study.section else ""
     lines = [f"**{study.question}**{source}", ""]
     lines += [f"- left out: {reason}" for reason in plan.left_out]
-    lines += [f"- winner: {describe(trial, plan.study.scientific, 1)}" for trial in winners]
+    lines += [f"- winner: {describe_winner(plan, outcomes, trial)}" for trial in winners]
     lines += [f"- no winner: {what}: {NO_WINNER}" for what in find_undecided(plan, outcomes)]
     empty = max((outcome.empty_images for outcome in outcomes), default=0)
     alarms = [f"false alarms on {empty} empty"] if empty else []

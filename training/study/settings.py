@@ -130,7 +130,7 @@ class Settings:
         if self.epochs == "preset":
             return scale_epochs(epochs, PRESETS[self.preset].epoch_share)
         if self.epochs.endswith("%"):
-            return scale_epochs(epochs, _whole("epochs", self.epochs.removesuffix("%")) / 100)
+            return scale_epochs(epochs, _percent(self.epochs) / 100)
         return _whole("epochs", self.epochs)
 
 
@@ -142,6 +142,13 @@ def scale_epochs(epochs: int, share: float) -> int:
 def usual_rates(baseline: str, seeds: int) -> str:
     """rates=auto: the report's where all else is the report's, too, and no searches where nothing can be decided."""
     return "own" if baseline == "measured" and seeds >= MIN_UNITS else "shared"
+
+
+def _percent(value: str) -> int:
+    number = value.removesuffix("%")
+    if not number.isdecimal() or int(number) < 1:
+        raise ValueError(f"epochs={value!r}: a share of the report's epochs is a whole percentage from 1%, as 25%")
+    return int(number)
 
 
 def _whole(name: str, value: str) -> int:

@@ -58,6 +58,16 @@ def test_a_share_of_the_report_s_epochs_is_given_as_a_share() -> None:
     assert command("", tidy(rows)) == "mlflow run . -P data=path/to/cells -P epochs=25%"
 
 
+def test_where_less_data_is_trained_longer_the_share_repeats_it_and_a_number_would_not() -> None:
+    by_percent = ((20, 75), (40, 50), (80, 50))
+    rows = [
+        RUN | {"study": "schedulers_by_data", "epochs": epochs, "train_percent": percent, "baseline": "measured"}
+        for percent, epochs in by_percent
+    ]
+    assert " -P epochs=25%" in command("schedulers_by_data", tidy(rows))
+    assert " -P epochs=50" in command("schedulers_by_data", tidy(rows[1:]))
+
+
 def test_provenance_names_every_value_and_leaves_out_what_is_unknown() -> None:
     rows = [RUN | {"run_id": "a", "device": "cpu"}, RUN | {"run_id": "b", "device": "cuda:0", "seed": 1}]
     rows += [RUN | {"run_id": "c", "trained_run_id": "a", "started": "2026-05-05T01:02:03"}]

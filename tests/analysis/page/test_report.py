@@ -87,10 +87,10 @@ def test_measured_chapters_have_curves_predictions_and_their_command(page: Path)
     assert "repeat Fig. 2" in chapter
 
 
-def test_runs_far_shorter_than_the_reports_are_called_a_try_out(page: Path) -> None:
+def test_of_runs_far_shorter_than_the_reports_it_says_how_short(page: Path) -> None:
     chapter = page.read_text().split('id="losses"')[1].split("</section>")[0]
     assert "At most 6 of the report" in chapter
-    assert "200 epochs: a try-out" in chapter
+    assert "200 epochs: verdicts are about trainings of this length" in chapter
 
 
 def test_chapters_without_runs_say_so_and_show_the_published_side(page: Path) -> None:

@@ -57,8 +57,8 @@ def page(address: str) -> Iterator[Page]:
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
-    """Chromium writes down every answer that is an error; a question about a file, 400, is none."""
-    return message.type == "error" and "status of 400" not in message.text
+    """Chromium notes every answer that is an error; 400, a question about a file, and 415, a damaged one, are none."""
+    return message.type == "error" and not re.search("status of 4(00|15)", message.text)
 
 
 def upload(page: Page, path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_large_image_shows_how_far_it_is_and_can_be_cancelled(page: Page, addr
         while not looks:
             page.wait_for_timeout(20)
         looks[0].continue_()
-        expect(page.locator("#say")).to_have_text("Cancelled.")
+        expect(page.locator("#say")).to_have_text("large.png: Cancelled.")
     page.unroute("**/jobs/*")
     assert forgotten.value.status == 204
     assert httpx.get(forgotten.value.url).status_code == 404
@@ -241,6 +241,23 @@ def test_a_stack_asks_for_its_page_and_shows_the_one_that_was_read(page: Page, t
         page.locator("#threshold").fill("99")
         page.click("#overlay")
     assert cv2.imread(str(overlay.value.path())).max() == 120, "a download is of the page that is shown"
+    page.locator("#threshold").fill("50")
+
+
+def test_a_refused_file_is_named_and_nothing_of_the_one_before_it_stays(
+    page: Page, chain: Chain, tmp_path: Path
+) -> None:
+    upload(page, chain.data / "images" / "00.png")
+    expect(page.locator("#say")).to_contain_text("00.png: ")
+    expect(page.locator("#list")).to_be_visible()
+    half = (chain.data / "images" / "01.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(half[: len(half) // 2])
+    page.set_input_files("#file", tmp_path / "half.png")
+    expect(page.locator("#say")).to_contain_text("half.png: ", timeout=20_000)
+    expect(page.locator("#view")).not_to_be_visible()
+    expect(page.locator("#list")).not_to_be_visible()
+    expect(page.locator("#png")).to_be_disabled()
+    page.locator("#threshold").fill("60")
     page.locator("#threshold").fill("50")
 
 

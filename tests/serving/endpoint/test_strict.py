@@ -78,6 +78,15 @@ def test_an_image_in_a_field_of_another_name_is_refused_with_the_field_s_name(cl
     assert "curl -F image=@photo.png" in said
 
 
+def test_a_file_that_is_sent_as_the_body_itself_is_told_to_be_a_field_of_a_form(client: TestClient) -> None:
+    """As `curl --data-binary @photo.png` does: curl calls it a form."""
+    head = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.post("/segment", content=b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", headers=head)
+    assert refusal(answer) == (
+        "the body is no form of fields; send the file as a field of a form, such as `curl -F image=@photo.png URL`"
+    )
+
+
 def test_a_file_where_a_value_belongs_and_no_file_where_one_does_are_refused(client: TestClient) -> None:
     said = refusal(client.post("/segment", files={"image": ("a.png", IMAGE), "threshold": ("t.txt", b"0.5")}))
     assert said == "threshold: this is a file, where a value belongs; send it as text: -F threshold=VALUE"

@@ -198,7 +198,7 @@ def test_the_card_says_what_the_network_saw_and_what_it_was_compared_with(candid
 
 def test_what_is_said(candidate: Candidate) -> None:
     scores, _ = measure(candidate, assessed(candidate), framed(candidate), False, "fp32", 1)
-    assert describe_reads(scores) == "the test images were read for the first time"
+    assert describe_reads(scores) == "the test images were read for the first time, as far as this store knows"
     assert describe_reads(replace(scores, test_reads=3)).startswith(
         "the test images were read for the 3rd time; a score"
     )
