@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,7 @@ from analysis.evidence.schema import (
 from analysis.evidence.store import connect, fetch
 from analysis.evidence.thumbnails import PARTS
 from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE
+from training.study.plan import RUNNABLE
 from training.study.search import is_at_edge
 from training.study.settings import SEARCH_ROW
 from training.study.studies import COMBINATION, STUDIES
@@ -45,14 +46,20 @@ RENAMED = {metric: column for column, metric in SUMMARY.items()} | {PARENT: "par
 
 def newest_data_digest(name: str = "") -> str:
     """The images of the newest study run, or of the newest on images of that name; empty when there is none."""
-    found = (run.data.tags for run in search_runs(connect(), STUDY_RUNS, page=PAGE if name else 1))
-    return next((str(tags.get("data_digest", "")) for tags in found if name in ("", tags.get("data"))), "")
+    found = (tags for tags in _study_tags() if name in ("", tags.get("data")))
+    return next((str(tags.get("data_digest", "")) for tags in found), "")
 
 
 def known_data() -> dict[str, str]:
     """The images that studies were run on, the newest first: digest, name."""
-    found = (run.data.tags for run in search_runs(connect(), STUDY_RUNS, page=PAGE))
-    return {tags["data_digest"]: tags.get("data", "") for tags in found if tags.get("data_digest")}
+    return {tags["data_digest"]: tags.get("data", "") for tags in _study_tags() if tags.get("data_digest")}
+
+
+def _study_tags() -> Iterator[dict[str, str]]:
+    """Of every study run, the newest first, but of those whose trials are cells of a table: no page shows them."""
+    tables = {name for name, study in RUNNABLE.items() if study.is_table}
+    found = (dict(run.data.tags) for run in search_runs(connect(), STUDY_RUNS, page=PAGE))
+    return (tags for tags in found if tags.get("study") not in tables)
 
 
 def load_trials(*data_digests: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from claim_rows import row
+from conftest import make_tables
 from made_up import (
     DIGEST,
     experiment,
@@ -102,6 +103,19 @@ def test_a_trial_comes_back_as_it_was_logged() -> None:
 def test_the_newest_images_are_those_of_the_newest_study() -> None:
     assert runs.newest_data_digest() == DIGEST
     assert runs.load_trials("other images").empty
+
+
+def test_a_grid_of_another_size_does_not_hide_the_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells are on no page, so a page of it alone would be empty."""
+    make_tables(tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    make_experiment(tmp_path)
+    log_made_up_study("mask_equalization", seeds=1)
+    grid = {"role": "study", "study": "grid", "data": "made_up", "data_digest": "of another size"}
+    store.connect().create_run(experiment(), tags=grid)
+    assert runs.newest_data_digest() == DIGEST
+    assert list(runs.known_data()) == [DIGEST]
+    assert len(evidence.from_store("", "").trials) == 2
 
 
 @pytest.mark.usefixtures("made_up")
