@@ -67,7 +67,9 @@ def read_files(folder: Path, kept: "pd.DataFrame") -> "dict[str, dict[str, pd.Da
         ids = curves["run_id"].map(trained).fillna(curves["run_id"])  # who waits for a study is no row of trials
         if STORED_AS in kept:  # a run that was restored before is kept under the id that it had first
             ids = ids.map(dict(zip(kept[STORED_AS], kept["run_id"], strict=True))).fillna(ids)  # of older tables
-        tables = {"epochs": curves.assign(run_id=ids)}
+        tables = {
+            "epochs": curves.assign(run_id=ids).drop_duplicates(["run_id", "epoch"])
+        }  # of each study that shares it
     return {
         f"{name}.csv": {
             str(run_id): rows.drop(columns="run_id").dropna(axis="columns", how="all")

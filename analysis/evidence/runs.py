@@ -11,6 +11,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from analysis.evidence.curve_scores import each_epoch_once
 from analysis.evidence.pooling import POOLING_TAGS, Pool, pool
 from analysis.evidence.schema import (
     EARLIER,
@@ -119,7 +120,7 @@ def load_curves(trials: pd.DataFrame, waiting: Sequence[Run] = ()) -> pd.DataFra
     ids = [run.info.run_id for run in waiting]
     rows = pd.DataFrame({"run_id": ids, "trained_run_id": ids}, dtype="str")
     curves = load_csv(pd.concat([trials[list(rows)], rows]), EPOCHS)
-    return curves if len(curves) else pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
+    return each_epoch_once(curves) if len(curves) else pd.DataFrame(columns=["run_id", "epoch", "val_dice"])
 
 
 def load_csv(trials: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.evidence.curve_scores import add_curve_scores
+from analysis.evidence.curve_scores import add_curve_scores, each_epoch_once
 from analysis.evidence.evidence import NO_CURVES, Evidence
 from analysis.evidence.failures import forget_old_scores
 from analysis.evidence.files import to_parquet, write
@@ -40,7 +40,8 @@ def from_files(folder: Path, server: str) -> Evidence:
     facts = json.loads((folder / PROVENANCE).read_text()) if (folder / PROVENANCE).is_file() else {}
     sets = tuple(facts.pop("sets", []))
     others = json.loads((folder / OTHER_CHAMPIONS).read_text()) if (folder / OTHER_CHAMPIONS).is_file() else []
-    curves = pd.read_parquet(folder / CURVES) if (folder / CURVES).is_file() else pd.DataFrame(columns=NO_CURVES)
+    has_curves = (folder / CURVES).is_file()
+    curves = each_epoch_once(pd.read_parquet(folder / CURVES)) if has_curves else pd.DataFrame(columns=NO_CURVES)
     trials = forget_old_scores(tidy(trials), curves)
     return Evidence(
         trials=add_curve_scores(trials, curves),

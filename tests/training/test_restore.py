@@ -13,6 +13,7 @@ from analysis.evidence.runs import load_kept_runs, load_pool, newest_data_digest
 from analysis.report import main as report
 from serving.promote import main as promote
 from training.restore import main as restore
+from training.restore import read_files
 from training.study.settings import SEARCH_ROW
 from training.tracking.kept_runs import RUNS
 from training.tracking.lease import look_up
@@ -180,6 +181,17 @@ def test_a_restored_trial_is_trained_again_to_the_same_score_when_it_is_promoted
     assert found
     assert found.info.run_id == trained.info.run_id
     assert len(restored.runs(f"tags.reused_from = '{trained.info.run_id}'")) == 2, "the study's run is told, too"
+
+
+def test_a_trial_that_two_studies_share_is_restored_with_each_epoch_once(tmp_path: Path) -> None:
+    """A copy of its epochs for each study made curves half as rough, and epochs to a target twice as many."""
+    shared = {"run_id": ["own", "reusing"], "trained_run_id": ["own", "own"]}
+    pd.DataFrame(shared).to_parquet(tmp_path / "trials.parquet")
+    epochs = {"epoch": [1, 2], "val_dice": [0.4, 0.6]}
+    curves = pd.concat([pd.DataFrame({"run_id": name, **epochs}) for name in shared["run_id"]], ignore_index=True)
+    curves.to_parquet(tmp_path / "curves.parquet")
+    files = read_files(tmp_path, pd.DataFrame({"run_id": ["own"], "stored_as": ["own"]}))
+    assert files["epochs.csv"]["own"].to_dict("list") == epochs
 
 
 def test_a_folder_without_kept_runs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

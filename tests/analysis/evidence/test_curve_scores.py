@@ -37,6 +37,14 @@ def test_the_target_is_common_to_folders_of_the_same_images_that_are_shown_toget
     assert found["epochs_to_target"].to_dict() == {"fold_0": 2, "fold_1": 3}
 
 
+def test_epochs_that_a_table_holds_twice_count_once(tmp_path: Path) -> None:
+    trials = tidy([row("schedulers", 0.8, run_id="one", epochs=3)])
+    curves = pd.DataFrame({"run_id": "one", "epoch": [1, 2, 3], "val_dice": [0.5, 0.8, 0.7]})
+    snapshot.write_files(tmp_path, replace(nothing(), trials=trials, curves=pd.concat([curves, curves])), [])
+    (found,) = snapshot.from_files(tmp_path, "").trials.to_dict("records")
+    assert (found["val_dice_roughness"], found["epochs_to_target"]) == (pytest.approx(0.2), 2)
+
+
 def test_a_fall_from_the_best_epoch_shows_in_the_last_ones_only() -> None:
     found = scored()
     assert found["fall_from_best"].to_dict() == pytest.approx({"fast": 0.1, "slow": 0.0, "never": 0.0})
