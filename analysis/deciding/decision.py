@@ -79,8 +79,9 @@ class Decision:
 
     def reuse_restored(self) -> int:
         """Seeds that an earlier run added and `-e restore` brought come first: they need no training."""
-        table = self.load()
-        restored = runs.tabulate(runs.load_waiting(runs.load_pool([self.digest]), [self.digest]))
+        loaded = runs.load_pool([self.digest])
+        table = self.of_these_folds(loaded.trials)
+        restored = runs.tabulate(runs.load_waiting(loaded, [self.digest]))
         rows = find_restored(table, restored, self.seeds)
         if rows.empty:
             return 0
@@ -96,7 +97,10 @@ class Decision:
     def load(self) -> pd.DataFrame:
         found = from_store(self.digest, "")
         self.budget.count(found.kept_runs)
-        return number_cells(found.trials[found.trials["fold"].isin(self.folds)])
+        return self.of_these_folds(found.trials)
+
+    def of_these_folds(self, trials: pd.DataFrame) -> pd.DataFrame:
+        return number_cells(trials[trials["fold"].isin(self.folds)])
 
     def choose(self, table: pd.DataFrame, found: Assessments) -> tuple[Round | None, list[Wish]]:
         seconds = table.groupby(NUMBER)["seconds"].mean()

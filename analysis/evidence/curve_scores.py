@@ -14,7 +14,7 @@ GROUP = ("data_digest", "study")
 
 
 def each_epoch_once(curves: pd.DataFrame) -> pd.DataFrame:
-    """Trials that several studies share were restored with as many copies of their epochs, once."""
+    """Folders may share runs; and what several studies share was once restored with a copy for each of them."""
     return curves.drop_duplicates(["run_id", "epoch"], ignore_index=True)
 
 

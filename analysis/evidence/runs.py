@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +37,8 @@ from training.tracking.tags import PARENT, RESTORED, REUSED
 
 PAGE = 1000  # runs a request
 MAX_CONCURRENT = 8  # requests; a server answers each from another of its workers
-STUDY_RUNS = "tags.role = 'study'"
+TABLES = [study.name for study in RUNNABLE.values() if study.is_table]  # whose trials are cells, which no page shows
+STUDY_RUNS = " and ".join(["tags.role = 'study'", *(f"tags.study != '{name}'" for name in TABLES)])
 PICTURES = dict(zip(PARTS, (VAL_PICTURE, TRAIN_PICTURE), strict=True))
 PARAMS, METRICS = tuple(FACTORS), tuple(SUMMARY.values())
 KEPT_TAGS = (*TAGS, *EARLIER, *FLAGS, *POOLING_TAGS, PARENT, REUSED, "role")
@@ -47,20 +48,14 @@ RENAMED = {metric: column for column, metric in SUMMARY.items()} | {PARENT: "par
 
 def newest_data_digest(name: str = "") -> str:
     """The images of the newest study run, or of the newest on images of that name; empty when there is none."""
-    found = (tags for tags in _study_tags() if name in ("", tags.get("data")))
-    return next((str(tags.get("data_digest", "")) for tags in found), "")
+    found = (run.data.tags for run in search_runs(connect(), STUDY_RUNS, page=PAGE if name else 1))
+    return next((str(tags.get("data_digest", "")) for tags in found if name in ("", tags.get("data"))), "")
 
 
 def known_data() -> dict[str, str]:
     """The images that studies were run on, the newest first: digest, name."""
-    return {tags["data_digest"]: tags.get("data", "") for tags in _study_tags() if tags.get("data_digest")}
-
-
-def _study_tags() -> Iterator[dict[str, str]]:
-    """Of every study run, the newest first, but of those whose trials are cells of a table: no page shows them."""
-    tables = {name for name, study in RUNNABLE.items() if study.is_table}
-    found = (dict(run.data.tags) for run in search_runs(connect(), STUDY_RUNS, page=PAGE))
-    return (tags for tags in found if tags.get("study") not in tables)
+    found = (run.data.tags for run in search_runs(connect(), STUDY_RUNS, page=PAGE))
+    return {tags["data_digest"]: tags.get("data", "") for tags in found if tags.get("data_digest")}
 
 
 def load_trials(*data_digests: str) -> pd.DataFrame:

@@ -64,7 +64,7 @@ def from_folders(folders: Sequence[Path], server: str) -> Evidence:
     together = pd.concat([one.trials for one in found], ignore_index=True)
     pooled = pool(newest_first(together))
     trials = together.loc[sorted(pooled.trials.index)].reset_index(drop=True)
-    curves = pd.concat([one.curves for one in found], ignore_index=True).drop_duplicates(["run_id", "epoch"])
+    curves = each_epoch_once(pd.concat([one.curves for one in found]))
     trials = add_curve_scores(trials, curves)  # anew: the Dice that epochs_to_target asks for is common to all of them
     known = [fields for one in found for fields in one.sets]
     images = {fields.get("digest of the data"): int(fields.get("images", 0)) for fields in known}

@@ -28,9 +28,7 @@ def find_winners(plan: Plan, outcomes: list[Outcome]) -> list[Trial]:
 def describe_winner(plan: Plan, outcomes: list[Outcome], winner: Trial) -> str:
     """With its mean Dice; and where it stays though another has a higher one, which, and why."""
     contests = _contests(plan, outcomes).values()
-    results = next(
-        (one for one in contests if any(trial.replace(seed=0) == winner for trial in one)), {winner: math.nan}
-    )
+    results = next(one for one in contests if any(trial.replace(seed=0) == winner for trial in one))
 
     def said(cell: Trial) -> str:
         dice = mean_score(score for trial, score in results.items() if trial.replace(seed=0) == cell)

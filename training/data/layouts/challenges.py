@@ -24,7 +24,7 @@ def find_by_ids(data: Path, category: str) -> Layout | None:
     if not any(len(list_images(path / "images")) == 1 for path in ids):
         return None
     found = Findings()
-    table = find_run_table(data, found) if ids else None
+    table = find_run_table(data, found)
     if not table and not any((path / "masks").is_dir() for path in ids):
         return None
     runs = read_runs(table) if table else {}

@@ -27,8 +27,9 @@ from training.data.layouts.listing import (
 from training.data.layouts.pairs import SUFFIXES, Layout, MaskFile, ObjectFiles, is_unread
 from training.data.layouts.path_tables import path_columns
 from training.data.layouts.run_tables import NO_TRUTH, is_run_table
-from training.data.layouts.siblings import MAX_LEVELS, image_names, is_mask_folder, is_preview
+from training.data.layouts.siblings import MAX_LEVELS, is_mask_folder, is_preview
 from training.data.layouts.sides import IMAGE_FOLDERS, MASK_FOLDERS, folder_named
+from training.data.layouts.stems import image_names
 from training.data.layouts.tables import columns_of
 from training.study.words import SHOWN_NAMES, shorten
 

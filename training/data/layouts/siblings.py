@@ -13,7 +13,7 @@ from pathlib import Path
 from training.data.layouts.listing import list_all_below, list_images, same_name, words_of
 from training.data.layouts.pairs import Findings, Layout, ObjectFiles, Pair, UnknownLayoutError, mask_files
 from training.data.layouts.stems import (
-    image_cores,
+    image_names,
     mask_endings,
     mask_prefix,
     name_endings,
@@ -111,7 +111,8 @@ def _find_partners(
         fitting = {other: fits for other, cores in images.items() if (fits := names & cores)}
         shares = _share(files, fitting, mask_suffix)
         scores = {other: (len(fits), *_likeness(place, other, data)) for other, fits in fitting.items()}
-        best = [other for other, score in scores.items() if score == max(scores.values())]
+        highest = max(scores.values(), default=None)
+        best = [other for other, score in scores.items() if score == highest]
         if len(best) > 1 and not shares:
             shown = shorten([f"{other.relative_to(data)}/" for other in best])
             raise ValueError(
@@ -131,7 +132,8 @@ def _share(files: Sequence[Path], fitting: Mapping[Path, set[str]], mask_suffix:
         return {}
     shares: dict[Path, list[Path]] = {place: [] for place in fitting}
     for path in files:
-        homes = [place for place, fits in fitting.items() if fits & _mask_names([path], mask_suffix)]
+        names = _mask_names([path], mask_suffix)
+        homes = [place for place, fits in fitting.items() if fits & names]
         if len(homes) != 1:
             return {}
         shares[homes[0]].append(path)
@@ -211,10 +213,6 @@ def _is_chosen(place: Path, data: Path, chosen: Sequence[str]) -> bool:
     parts = [same_name(part).casefold() for part in place.relative_to(data).parts]
     wanted = [[same_name(part).casefold() for part in Path(name).parts] for name in chosen]
     return any(parts[start : start + len(names)] == names for names in wanted if names for start in range(len(parts)))
-
-
-def image_names(files: Sequence[Path]) -> set[str]:
-    return {core for path in files for cores in image_cores(path) for core in cores}
 
 
 def _mask_names(files: Sequence[Path], mask_suffix: str) -> set[str]:

@@ -196,9 +196,7 @@ def find_equal_stems(data: Path) -> Layout | None:
         by_stem: dict[str, list[Path]] = defaultdict(list)
         for path in sorted(files, key=lambda path: path.suffix.lower() not in JPEG):
             by_stem[same_name(path.stem)].append(path)
-        both = [
-            len(two) == 2 and [path.suffix.lower() in JPEG for path in two] == [True, False] for two in by_stem.values()
-        ]
+        both = [_is_photo_with_mask(files) for files in by_stem.values()]
         if 2 * sum(both) > len(both):
             kinds[place] = by_stem
     known = {stem for by_stem in kinds.values() for stem in by_stem}
@@ -207,7 +205,7 @@ def find_equal_stems(data: Path) -> Layout | None:
         return None
     found = Findings()
     for stem, files in ((stem, files) for by_stem in kinds.values() for stem, files in by_stem.items()):
-        if len(files) == 2 and files[0].suffix.lower() in JPEG and files[1].suffix.lower() not in JPEG:
+        if _is_photo_with_mask(files):
             found.pairs += pair_pages(files[0], files[1], [], found)
         else:
             names = shorten([path.name for path in files])
@@ -215,6 +213,11 @@ def find_equal_stems(data: Path) -> Layout | None:
                 f"{files[0].parent}/{stem}: others are a jpg and its mask, here is {names}; correct it"
             )
     return found.layout("photos in jpg, each beside its mask of the same name")
+
+
+def _is_photo_with_mask(files: Sequence[Path]) -> bool:
+    """Files of one stem, those in jpg first."""
+    return [path.suffix.lower() in JPEG for path in files] == [True, False]
 
 
 def find_folder_each(data: Path) -> Layout | None:

@@ -72,6 +72,11 @@ def image_cores(image: Path) -> tuple[set[str], set[str]]:
     return {stem, same_name(image.name), stem + image.suffix.lower()}, shorter
 
 
+def image_names(images: Sequence[Path]) -> set[str]:
+    """Of all of these."""
+    return {core for image in images for cores in image_cores(image) for core in cores}
+
+
 def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str, found: Findings) -> set[str]:
     """Pair by stem. Returns the endings that the masks had; says what does not fit."""
     objects = {} if mask_suffix else object_masks(images, masks)
@@ -111,10 +116,11 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
             found.problems.append(f"{image}: it has several masks ({names}); say which counts, as mask_suffix=_seg")
         else:
             lacking.append(image)
+    rest = [path for path in masks if path not in used]
     for image in lacking:
         stem = same_name(image.stem)
         ending = next((ending for path in masks if (ending := _further_ending(stem, path))), "_seg")
-        hint = f"say how masks end, as mask_suffix={ending}" if {*masks} - {*used} else "take the image out"
+        hint = f"say how masks end, as mask_suffix={ending}" if rest else "take the image out"
         rule = f"that ends in {mask_suffix} (mask_suffix)" if mask_suffix else f"of the same stem; add it, or {hint}"
         found.problems.append(f"{image}: there is no mask {rule}{unread.get(stem, '')}")
     noted = further if mask_suffix else used
@@ -122,9 +128,8 @@ def pair_by_stem(images: Sequence[Path], masks: Sequence[Path], mask_suffix: str
     if objects:
         shown = shorten([path.name for mask, rest in objects.items() for path in (mask, *rest)])
         found.notes.append(f"numbered masks are one file per object of an image, and their union counts ({shown})")
-    rest = [path for path in masks if path not in used]
     known = KNOWN_ENDINGS if mask_suffix else SECOND_ENDINGS
-    cores = {core for image in images for cores in image_cores(image) for core in cores}
+    cores = image_names(images)
     others = [
         path.name
         for path in rest
