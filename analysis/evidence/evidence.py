@@ -66,12 +66,13 @@ def from_store(data_digests: str, server: str) -> Evidence:
     champion = store.load_champion()
     if champion and len(trials) and champion.tags.get("data_digest") not in set(trials["data_digest"]):
         champion = None  # of other images
+    kept_runs = runs.load_kept_runs(found, waiting)  # before the curves: where their files lie is known then
     curves = runs.load_curves(trials, waiting)
     images = {digest: runs.count_images(rows) for digest, rows in trials.groupby("data_digest", sort=False)}
     return Evidence(
         trials=add_curve_scores(mark_collapsed(forget_old_scores(trials, curves), curves), curves),
         curves=curves,
-        kept_runs=runs.load_kept_runs(found, waiting),
+        kept_runs=kept_runs,
         champion=champion,
         load_thumbnails=functools.cache(lambda run_id, part: make_thumbnails(runs.load_predictions(run_id, part))),
         server=server or store.tracking_server(),

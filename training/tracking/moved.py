@@ -5,6 +5,7 @@ another machine may see the same folder under the old name.
 """
 
 import contextlib
+import functools
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -16,41 +17,50 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from training.tracking.retry import RetryingClient, is_full, is_transient, reason_of
+from training.tracking.retry import RetryingClient, is_full, is_transient, reason_of, with_retries
 
 
 class Client(RetryingClient):
-    """Reads artifacts of runs whose folder was moved, too."""
+    """Reads artifacts of runs whose folder was moved, too; of a local database, with no query for each run."""
 
     def __init__(self, client: MlflowClient, database: Path | None) -> None:
         super().__init__(client)
         self._database = database
+        self._locations = _locations(database)
+
+    def search_runs(self, *args: Any, **options: Any) -> Any:
+        found = self._call("search_runs", *args, **options)
+        self._locations |= {run.info.run_id: run.info.artifact_uri for run in found}
+        return found
 
     def list_artifacts(self, run_id: str, path: str | None = None) -> Any:
-        if moved := self._moved(run_id):
-            return get_artifact_repository(moved.as_uri()).list_artifacts(path)
-        return self._call("list_artifacts", run_id, path)
+        if self._database is None:
+            return self._call("list_artifacts", run_id, path)
+        return with_retries(lambda: get_artifact_repository(self._place(run_id)).list_artifacts(path))
 
     def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:
         """Raises ValueError for a file that is gone, with the cure."""
-        moved = self._moved(run_id)
         try:
-            if moved:
-                return str(get_artifact_repository(moved.as_uri()).download_artifacts(path, dst_path))
-            return str(self._call("download_artifacts", run_id, path, dst_path))
+            if self._database is None:
+                return str(self._call("download_artifacts", run_id, path, dst_path))
+            files = get_artifact_repository(self._place(run_id))
+            return str(with_retries(lambda: files.download_artifacts(path, dst_path)))
         except (OSError, MlflowException) as error:
             if is_transient(error) or is_full(error):
                 raise
-            place = moved or self._call("get_run", run_id).info.artifact_uri
+            place = self._place(run_id)
             raise ValueError(
                 f"run {run_id}: its file {path} cannot be read from {place} ({reason_of(error)}); put the run's folder "
                 f"back, or delete the run (`mlflow runs delete --run-id {run_id}`) and start its study again"
             ) from None
 
-    def _moved(self, run_id: str) -> Path | None:
-        if self._database is None:
-            return None
-        return _moved_to(self._call("get_run", run_id).info.artifact_uri, self._database, depth=3)
+    def _place(self, run_id: str) -> str:
+        """Where the artifacts of a run lie, as URI."""
+        if run_id not in self._locations:
+            self._locations[run_id] = self._call("get_run", run_id).info.artifact_uri
+        location = self._locations[run_id]
+        moved = _moved_to(location, self._database, depth=3) if self._database else None
+        return moved.as_uri() if moved else location
 
 
 def follow_move(uri: str, experiment_id: str, location: str) -> None:
@@ -73,6 +83,12 @@ def sqlite_file(uri: str) -> Path | None:
         return None
     is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
     return Path(str(url.database)) if is_file else None
+
+
+@functools.cache
+def _locations(database: Path | None) -> dict[str, str]:
+    """Artifact URIs of the runs that clients of this database found, by run id: the database never changes them."""
+    return {}
 
 
 def _moved_to(location: str, database: Path, depth: int) -> Path | None:

@@ -95,8 +95,8 @@ class RetryingClient:
     def __init__(self, client: "MlflowClient") -> None:
         self._client = client
 
-    def _call(self, name: str, *args: Any) -> Any:
-        return with_retries(lambda: getattr(self._client, name)(*args))
+    def _call(self, name: str, *args: Any, **options: Any) -> Any:
+        return with_retries(lambda: getattr(self._client, name)(*args, **options))
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)

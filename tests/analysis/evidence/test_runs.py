@@ -19,6 +19,7 @@ from made_up import (
     made_up_trials,
     make_experiment,
 )
+from mlflow import MlflowClient
 from servers import postgresql, tracking_server
 
 from analysis.evidence import evidence, runs, snapshot, store
@@ -124,6 +125,14 @@ def test_curves_are_the_epochs_of_the_trials() -> None:
     curves = runs.load_curves(trials)
     assert len(curves) == 3 * 6
     assert list(curves.groupby("run_id", sort=False)["val_dice"].max()) == pytest.approx(list(trials["val_dice"]))
+
+
+@pytest.mark.usefixtures("made_up")
+def test_trials_that_were_found_are_not_asked_for_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query for each took most of the time in which a page is made."""
+    trials = runs.load_trials(DIGEST).head(3)
+    monkeypatch.setattr(MlflowClient, "get_run", lambda client, run_id: pytest.fail(f"{run_id} is asked for"))
+    assert len(runs.load_curves(trials)) == 3 * 6
 
 
 @pytest.mark.usefixtures("made_up")
