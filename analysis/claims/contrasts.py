@@ -22,6 +22,7 @@ from training.study.words import pluralize, shorten
 UNIT = ("data_digest", "fold", "seed")
 POWER = 0.8
 SMALLEST = 0.01  # Dice: the smallest effect of interest, where no reason says otherwise
+VARIANCE: dict[str, Any] = {"smallest": SMALLEST**2, "unit": "Dice squared"}  # what contrasts of variances are in
 ALIKE = 1e-12  # standard error: below it all units have one value
 MOST = 0.5  # share of a side's runs: where more of both sides collapsed or diverged, neither learned
 NO_FLOOR = ("loss", "roughness", "fall_from_best", "epochs_to_converge", "epochs_to_target")  # how such scores end
@@ -60,8 +61,9 @@ class Finding:
 
     @property
     def is_nil(self) -> bool:
-        """The whole interval lies within +- SMALLEST: no difference worth the name."""
-        return self.low > -SMALLEST and self.high < SMALLEST
+        """The whole interval lies within what is no difference worth the name."""
+        smallest = self.contrast.smallest or SMALLEST
+        return self.low > -smallest and self.high < smallest
 
 
 def examine(contrast: Contrast, share: float = 1.0) -> Finding:
@@ -238,23 +240,3 @@ def level_of_each(
 
 def contrast(words: str, values: pd.Series, **known: Any) -> list[Contrast]:
     return [Contrast(words=words, per_unit=values, **known)] if len(values) else []
-
-
-def spread_values(values: pd.DataFrame) -> pd.Series:
-    """Of the variance between the columns' true means, one pseudo-value per unit (Tukey's jackknife).
-
-    The variance is that of the products of two different units, so the noise of single runs adds nothing to it.
-    """
-    centred = values.to_numpy() - values.to_numpy().mean(axis=1, keepdims=True)
-
-    def between(rows: np.ndarray) -> float:
-        count, columns = rows.shape
-        products = (rows.sum(axis=0) ** 2).sum() - (rows**2).sum()
-        return float(products / (count * (count - 1) * (columns - 1)))
-
-    count = len(centred)
-    if count < MIN_UNITS:
-        return pd.Series(math.nan, index=values.index)
-    whole = between(centred)
-    without = [between(np.delete(centred, k, axis=0)) for k in range(count)]
-    return pd.Series([count * whole - (count - 1) * one for one in without], index=values.index)

@@ -4,8 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.contrasts import by_unit, complete, contrast, spread_values
+from analysis.claims.contrasts import VARIANCE, by_unit, complete, contrast
 from analysis.claims.rows import select_rows
+from analysis.claims.stats import spread_values
 from analysis.claims.verdicts import Basis, claim
 from training.study.studies import DEFAULT_LRS
 
@@ -50,7 +51,7 @@ def defaults_set_apart(table: pd.DataFrame) -> Basis:
         return Basis(missing="no two optimizers were run at both rates")
     own, default, gaps = _own_and_default(rows)
     spread = spread_values(default) - spread_values(own)
-    found = contrast("variance, defaults less own rates", spread, **gaps, smallest=0.0, unit="Dice squared")
+    found = contrast("variance, defaults less own rates", spread, **gaps, **VARIANCE)
     return Basis(contrasts=found, rows=rows)
 
 

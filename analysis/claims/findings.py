@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from analysis.claims.contrasts import Finding
+from analysis.claims.contrasts import VARIANCE, Finding
 from analysis.claims.labels import number, signed
 from analysis.claims.sets import count_units
 
@@ -21,8 +21,16 @@ def describe(findings: Sequence[Finding], shown: Finding, units: int, unit: str)
 
 
 def describe_finding(finding: Finding) -> str:
-    contrast, digits = finding.contrast, 1 if finding.contrast.unit == "epochs" else 3
+    contrast, digits = finding.contrast, _digits(finding)
     value = signed(finding.effect, digits) if contrast.is_difference else number(finding.effect, digits)
     if math.isnan(finding.low):
         return f"{contrast.words} {value}"
     return f"{contrast.words} {value} ({number(finding.low, digits)} to {number(finding.high, digits)})"
+
+
+def _digits(finding: Finding) -> int | None:
+    """None, two significant ones, for a small variance: three after the point would show little of it, or nothing."""
+    if finding.contrast.unit == "epochs":
+        return 1
+    is_small = not any(abs(value) >= 0.01 for value in (finding.effect, finding.low, finding.high))
+    return None if finding.contrast.unit == VARIANCE["unit"] and is_small else 3

@@ -94,16 +94,20 @@ def variant_label(cell: Mapping[Any, Any] | Any, settled: Mapping[Any, Any] | An
     return ", ".join(words) or "as settled"
 
 
-def number(value: float, digits: int = 3) -> str:
-    """A score with a true minus sign; a dash where there is none."""
-    return DASH if math.isnan(value) else f"{value:.{digits}f}".replace("-", MINUS)
+def number(value: float, digits: int | None = 3) -> str:
+    """A score with a true minus sign, in two significant digits where `digits` is None; a dash where there is none."""
+    return DASH if math.isnan(value) else f"{value:{_places(digits)}}".replace("-", MINUS)
 
 
-def signed(value: float, digits: int = 3) -> str:
+def signed(value: float, digits: int | None = 3) -> str:
     """A difference, with its sign."""
-    return DASH if math.isnan(value) else f"{value:+.{digits}f}".replace("-", MINUS)
+    return DASH if math.isnan(value) else f"{value:+{_places(digits)}}".replace("-", MINUS)
 
 
 def signed_interval(low: float, high: float) -> str:
     """Of a difference; a dash where there are too few units for one."""
     return DASH if math.isnan(low) else f"{signed(low)} to {signed(high)}"
+
+
+def _places(digits: int | None) -> str:
+    return "#.2g" if digits is None else f".{digits}f"

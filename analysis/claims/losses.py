@@ -10,19 +10,20 @@ from analysis.claims.contrasts import (
     BELOW,
     INF,
     SMALLEST,
+    VARIANCE,
     Contrast,
     against_each,
     by_unit,
     complete,
     contrast,
     difference,
-    spread_values,
 )
 from analysis.claims.labels import number, value_label
 from analysis.claims.regularization import best_cell
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.selection import CLOSE
 from analysis.claims.sets import by_fold
+from analysis.claims.stats import spread_values
 from analysis.claims.verdicts import Basis, claim
 from training.study.search import DECADES
 from training.study.trial import LOSSES
@@ -204,10 +205,11 @@ def adam_more_consistent(table: pd.DataFrame) -> Basis:
         return Basis(missing="no seed has Adam and RMSprop with two losses")
     spread = spread_values(values[["adam"]]) - spread_values(values[["rmsprop"]])
     adam, rmsprop = over.to_dict("index")["adam"], over.to_dict("index")["rmsprop"]
-    text = f"sd over losses {number(adam['std'])} (Adam) against {number(rmsprop['std'])} (RMSprop)"
+    digits = 3 if over["std"].max() >= SMALLEST else None
+    text = f"sd over losses {number(adam['std'], digits)} (Adam) against {number(rmsprop['std'], digits)} (RMSprop)"
     means = f"at a lower mean, {number(adam['mean'])} against {number(rmsprop['mean'])}"
     caveats = [means] if adam["mean"] < rmsprop["mean"] else []
-    found = contrast("variance, Adam less RMSprop", spread, claimed=BELOW, smallest=0.0, unit="Dice squared", **gaps)
+    found = contrast("variance, Adam less RMSprop", spread, claimed=BELOW, **gaps, **VARIANCE)
     return Basis(contrasts=found, rows=rows, text=text, caveats=caveats)
 
 
@@ -226,7 +228,7 @@ def loss_matters_more(table: pd.DataFrame) -> Basis:
         return Basis(missing="no two losses were tried at the same rates")
     by_loss, by_rate = (values.T.groupby(level=name).mean().T for name in ("loss", "lr"))
     spread = spread_values(by_loss) - spread_values(by_rate)
-    known: dict[str, Any] = gaps | {"smallest": 0.0, "unit": "Dice squared"}
+    known: dict[str, Any] = gaps | VARIANCE
     return Basis(contrasts=contrast("variance over losses less over rates", spread, **known), rows=rows)
 
 

@@ -8,17 +8,18 @@ import pandas as pd
 
 from analysis.claims.contrasts import (
     INF,
+    VARIANCE,
     Finding,
     against_each,
     by_unit,
     complete,
     contrast,
     level_of_each,
-    spread_values,
 )
 from analysis.claims.labels import value_label
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.rules import Judgement, all_hold, any_holds, by_group, judge_each
+from analysis.claims.stats import spread_values
 from analysis.claims.verdicts import Basis, claim
 from training.study.curve import TARGET_SHARE
 from training.study.search import DECADES
@@ -85,7 +86,7 @@ def adam_most_sensitive(table: pd.DataFrame) -> Basis:
     values, gaps = complete(by_unit(rows, ["optimizer", "lr"]))
     if set(values.columns.get_level_values("optimizer")) < set(names):
         return Basis(missing="Adam, RMSprop and SGD were not all tried at the same rates")
-    known: dict[str, Any] = gaps | {"smallest": 0.0, "unit": "Dice squared"}
+    known: dict[str, Any] = gaps | VARIANCE
     adam, *others = (spread_values(values[[name]]) for name in names)
     found = [
         one

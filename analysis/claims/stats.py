@@ -1,4 +1,4 @@
-"""Numbers from samples that the page shows beside its claims. Values in, numbers out."""
+"""Numbers from samples: of claims, and beside them. Values in, numbers out."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
+
+from training.study.intervals import MIN_UNITS
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -23,3 +25,23 @@ def interquartile_mean(values: ArrayLike) -> float:
     sample = np.asarray(values, dtype=float)
     sample = sample[~np.isnan(sample)]
     return float(stats.trim_mean(sample, 0.25)) if len(sample) >= 4 else math.nan
+
+
+def spread_values(values: pd.DataFrame) -> pd.Series:
+    """Of the variance between the columns' true means, one pseudo-value per unit (Tukey's jackknife).
+
+    The variance is that of the products of two different units, so the noise of single runs adds nothing to it.
+    """
+    centred = values.to_numpy() - values.to_numpy().mean(axis=1, keepdims=True)
+
+    def between(rows: np.ndarray) -> float:
+        count, columns = rows.shape
+        products = (rows.sum(axis=0) ** 2).sum() - (rows**2).sum()
+        return float(products / (count * (count - 1) * (columns - 1)))
+
+    count = len(centred)
+    if count < MIN_UNITS:
+        return pd.Series(math.nan, index=values.index)
+    whole = between(centred)
+    without = [between(np.delete(centred, k, axis=0)) for k in range(count)]
+    return pd.Series([count * whole - (count - 1) * one for one in without], index=values.index)

@@ -301,3 +301,12 @@ def test_a_claim_is_supported_or_contradicted_by_what_was_measured(claim: Any, s
     if found.unit_words != "fold":  # of which each is a unit, with one seed or many
         alone = assess(claim, tidy([fields for fields in six(rows) if fields["seed"] == 0]))
         assert alone.verdict == "undecided", "one run per cell decides nothing"
+
+
+def test_spreads_that_differ_by_less_than_is_worth_the_name_contradict_that_one_is_steadier() -> None:
+    """As means do that differ by less than 0.01 Dice; and the numbers are not rounded to 0."""
+    claim = next(claim for claim in ALL_CLAIMS if claim.code == "summary.1")
+    found = assess(claim, tidy(six(consistent(0.001, 0.004))))
+    assert found.verdict == "contradicted"
+    assert "0.000 " not in found.text, "in two digits of its own, as it is small"
+    assert assess(claim, tidy(six(consistent(0.001, 0.04)))).verdict == "supported"
