@@ -9,6 +9,7 @@ know their seed, so all of them are one unit. Nothing here knows a claim or a st
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -211,6 +212,21 @@ def against_each(
             **known,
         )
     ]
+
+
+def in_order(
+    rows: pd.DataFrame, factor: str, values: Sequence[Any], settings: Sequence[str] = (), **known: Any
+) -> list[Contrast]:
+    """A trend: each value less the one before, by however little; and the last less the first.
+
+    A step may be small that is one of many, so that only the whole way has to be worth the name.
+    """
+    steps = [
+        found
+        for before, after in pairwise(values if len(values) > 2 else ())
+        for found in against_each(rows, factor, after, [before], settings, smallest=0.0, **known)
+    ]
+    return steps + (against_each(rows, factor, values[-1], values[:1], settings, **known) if len(values) > 1 else [])
 
 
 def level(

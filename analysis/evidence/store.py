@@ -36,7 +36,6 @@ class Champion:
 
 def connect() -> MlflowClient:
     """The client of the tracking store; MLFLOW_TRACKING_URI wins where it is set."""
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for each of many small files
     return store.connect()
 
 

@@ -4,7 +4,6 @@ Written at each promotion, exported under another licence or name later. What it
 serving/promotion/description.py.
 """
 
-import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -90,7 +89,6 @@ def export_package(out: Path, licence: str, author: str) -> None:
     licence, author: as serving/promotion/licence.py checks them. Raises ValueError, with the cure, where there is no
     champion, or one without a package.
     """
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     store.check()
     store.connect()
     champion = f"models:/{MODEL}@{ALIAS}"

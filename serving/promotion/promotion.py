@@ -79,7 +79,6 @@ def promote(folder: Path, module: str, choose: str = WINNER) -> None:
 
     Raises ValueError before any run exists, ExportDiffers before anything is registered.
     """
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip, which uv does not install
     client, experiment_id = runs.connect()
     candidate = find_candidate(client, folder, choose)

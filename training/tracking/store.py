@@ -43,6 +43,7 @@ def connect() -> MlflowClient:
 
 def connect_to(uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # table-making is no news, nor are retries
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for each of many small files
     os.environ["MLFLOW_TRACKING_URI"] = uri  # for workers, too
     database = sqlite_file(uri)
     try:

@@ -310,3 +310,18 @@ def test_spreads_that_differ_by_less_than_is_worth_the_name_contradict_that_one_
     assert found.verdict == "contradicted"
     assert "0.000 " not in found.text, "in two digits of its own, as it is small"
     assert assess(claim, tidy(six(consistent(0.001, 0.04)))).verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    ("dice", "verdict"),
+    [
+        ((0.600, 0.606, 0.612), "supported"),
+        ((0.600, 0.602, 0.604), "contradicted"),
+        ((0.600, 0.630, 0.615), "contradicted"),
+    ],
+    ids=["small steps", "small on the whole", "a step back"],
+)
+def test_a_trend_may_be_of_small_steps_but_not_be_small_on_the_whole(dice: Any, verdict: str) -> None:
+    """With steps as fine as one likes, none would be worth the name."""
+    claim = next(claim for claim in ALL_CLAIMS if claim.code == "training_data.2")
+    assert assess(claim, tidy(six(by_percent(*dice)))).verdict == verdict
