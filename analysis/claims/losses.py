@@ -208,9 +208,8 @@ def adam_more_consistent(table: pd.DataFrame) -> Basis:
     digits = 3 if over["std"].max() >= SMALLEST else None
     text = f"sd over losses {number(adam['std'], digits)} (Adam) against {number(rmsprop['std'], digits)} (RMSprop)"
     means = f"at a lower mean, {number(adam['mean'])} against {number(rmsprop['mean'])}"
-    caveats = [means] if adam["mean"] < rmsprop["mean"] else []
     found = contrast("variance, Adam less RMSprop", spread, claimed=BELOW, **gaps, **VARIANCE)
-    return Basis(contrasts=found, rows=rows, text=text, caveats=caveats)
+    return Basis(contrasts=found, rows=rows, text=text, caveats=[means] if adam["mean"] < rmsprop["mean"] else [])
 
 
 @claim(
@@ -228,8 +227,7 @@ def loss_matters_more(table: pd.DataFrame) -> Basis:
         return Basis(missing="no two losses were tried at the same rates")
     by_loss, by_rate = (values.T.groupby(level=name).mean().T for name in ("loss", "lr"))
     spread = spread_values(by_loss) - spread_values(by_rate)
-    known: dict[str, Any] = gaps | VARIANCE
-    return Basis(contrasts=contrast("variance over losses less over rates", spread, **known), rows=rows)
+    return Basis(contrasts=contrast("variance over losses less over rates", spread, **gaps, **VARIANCE), rows=rows)
 
 
 @claim(
