@@ -4,6 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from analysis.claims.claims import ALL_CLAIMS
+from analysis.claims.verdicts import Assessment, assess
+from analysis.evidence.schema import tidy
+
 SEED_NOISE = 1e-4  # share of a score
 SCORES = (
     *("val_dice", "train_dice", "val_loss", "val_dice_roughness", "fall_from_best"),
@@ -28,3 +32,9 @@ def six(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for fields in rows
         for seed in range(6)
     ]
+
+
+def found(code: str, rows: list[dict[str, Any]]) -> Assessment:
+    """What a claim comes to on rows."""
+    (claim,) = (claim for claim in ALL_CLAIMS if claim.code == code)
+    return assess(claim, tidy(rows))

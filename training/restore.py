@@ -57,7 +57,7 @@ def read_files(folder: Path, kept: "pd.DataFrame") -> "dict[str, dict[str, pd.Da
     """The files that runs had, by their names and by the ids of the runs: their epochs, and what judged a cell."""
     import pandas as pd
 
-    from training.tracking.kept_runs import STORED_AS
+    from training.tracking.kept_runs import STORED_AS, each_epoch_once
 
     if (folder / "epochs.parquet").is_file():  # of a grid
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("epochs", "judge_images")}
@@ -67,9 +67,7 @@ def read_files(folder: Path, kept: "pd.DataFrame") -> "dict[str, dict[str, pd.Da
         ids = curves["run_id"].map(trained).fillna(curves["run_id"])  # who waits for a study is no row of trials
         if STORED_AS in kept:  # a run that was restored before is kept under the id that it had first
             ids = ids.map(dict(zip(kept[STORED_AS], kept["run_id"], strict=True))).fillna(ids)  # of older tables
-        tables = {
-            "epochs": curves.assign(run_id=ids).drop_duplicates(["run_id", "epoch"])
-        }  # of each study that shares it
+        tables = {"epochs": each_epoch_once(curves.assign(run_id=ids))}
     return {
         f"{name}.csv": {
             str(run_id): rows.drop(columns="run_id").dropna(axis="columns", how="all")

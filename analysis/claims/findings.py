@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from analysis.claims.contrasts import VARIANCE, Finding
-from analysis.claims.labels import number, signed
+from analysis.claims.labels import digits_of, number, signed
 from analysis.claims.sets import count_units
 
 SHOWN = 4  # contrasts of a claim that the text lists
@@ -29,8 +29,6 @@ def describe_finding(finding: Finding) -> str:
 
 
 def _digits(finding: Finding) -> int | None:
-    """None, two significant ones, for a small variance: three after the point would show little of it, or nothing."""
-    if finding.contrast.unit == "epochs":
-        return 1
-    is_small = not any(abs(value) >= 0.01 for value in (finding.effect, finding.low, finding.high))
-    return None if finding.contrast.unit == VARIANCE["unit"] and is_small else 3
+    if finding.contrast.unit == VARIANCE["unit"]:
+        return digits_of((finding.effect, finding.low, finding.high))
+    return 1 if finding.contrast.unit == "epochs" else 3

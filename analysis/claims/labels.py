@@ -7,6 +7,7 @@ from typing import Any
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"  # where there is no number
+SMALL = 0.01  # of a number: three digits after the point show it well from there on
 
 FACTORS = {
     "loss": "loss",
@@ -97,6 +98,11 @@ def variant_label(cell: Mapping[Any, Any] | Any, settled: Mapping[Any, Any] | An
 def number(value: float, digits: int | None = 3) -> str:
     """A score with a true minus sign, in two significant digits where `digits` is None; a dash where there is none."""
     return DASH if math.isnan(value) else f"{value:{_places(digits)}}".replace("-", MINUS)
+
+
+def digits_of(values: Iterable[float]) -> int | None:
+    """How many `number` shows of numbers side by side: None where all are so small that three would show little."""
+    return 3 if any(abs(value) >= SMALL for value in values) else None
 
 
 def signed(value: float, digits: int | None = 3) -> str:

@@ -18,7 +18,7 @@ from analysis.claims.contrasts import (
     contrast,
     difference,
 )
-from analysis.claims.labels import number, value_label
+from analysis.claims.labels import digits_of, number, value_label
 from analysis.claims.regularization import best_cell
 from analysis.claims.rows import cell_means, confounders, select_rows
 from analysis.claims.selection import CLOSE
@@ -205,7 +205,7 @@ def adam_more_consistent(table: pd.DataFrame) -> Basis:
         return Basis(missing="no seed has Adam and RMSprop with two losses")
     spread = spread_values(values[["adam"]]) - spread_values(values[["rmsprop"]])
     adam, rmsprop = over.to_dict("index")["adam"], over.to_dict("index")["rmsprop"]
-    digits = 3 if over["std"].max() >= SMALLEST else None
+    digits = digits_of(over["std"])
     text = f"sd over losses {number(adam['std'], digits)} (Adam) against {number(rmsprop['std'], digits)} (RMSprop)"
     means = f"at a lower mean, {number(adam['mean'])} against {number(rmsprop['mean'])}"
     found = contrast("variance, Adam less RMSprop", spread, claimed=BELOW, **gaps, **VARIANCE)

@@ -13,11 +13,6 @@ from training.study.curve import TARGET_SHARE, epochs_to, roughness, tail_mean
 GROUP = ("data_digest", "study")
 
 
-def each_epoch_once(curves: pd.DataFrame) -> pd.DataFrame:
-    """Folders may share runs; and what several studies share was once restored with a copy for each of them."""
-    return curves.drop_duplicates(["run_id", "epoch"], ignore_index=True)
-
-
 def add_curve_scores(trials: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Trials without a curve (published ones) have none of these scores."""
     if curves.empty or trials.empty:

@@ -11,7 +11,6 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from analysis.evidence.curve_scores import each_epoch_once
 from analysis.evidence.pooling import POOLING_TAGS, Pool, pool
 from analysis.evidence.schema import (
     EARLIER,
@@ -31,7 +30,7 @@ from training.study.plan import RUNNABLE
 from training.study.search import is_at_edge
 from training.study.settings import SEARCH_ROW
 from training.study.studies import COMBINATION, STUDIES
-from training.tracking.kept_runs import EPOCHS, to_row
+from training.tracking.kept_runs import EPOCHS, each_epoch_once, to_row
 from training.tracking.store import search_runs
 from training.tracking.tags import PARENT, RESTORED, REUSED
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.evidence.curve_scores import add_curve_scores, each_epoch_once
+from analysis.evidence.curve_scores import add_curve_scores
 from analysis.evidence.evidence import NO_CURVES, Evidence
 from analysis.evidence.failures import forget_old_scores
 from analysis.evidence.files import to_parquet, write
@@ -21,7 +21,7 @@ from analysis.evidence.provenance import provenance, provenance_by_set
 from analysis.evidence.schema import ADDED, CURVE, RATE_AT_EDGE, SCHEMA, SETTINGS, modernize, tidy
 from analysis.evidence.store import TEST_COLUMNS, Champion
 from analysis.evidence.thumbnails import Thumbnails, to_webp
-from training.tracking.kept_runs import RUNS
+from training.tracking.kept_runs import RUNS, each_epoch_once
 
 TRIALS, CURVES, PREDICTIONS = "trials.parquet", "curves.parquet", "predictions.parquet"
 CHAMPION, WORST, PROVENANCE = "champion.json", "champion_worst_images.webp", "provenance.json"

@@ -25,6 +25,11 @@ STORED_AS = "stored_as"  # column: the id of the run in the store that these tab
 NOT_KEPT = (LEASE, "process", "heartbeat", "artifacts", "resumed_after_epoch")  # of a process, or of files left behind
 
 
+def each_epoch_once(curves: pd.DataFrame) -> pd.DataFrame:
+    """Of kept tables: each study has a copy that shares the trial, and so has each folder."""
+    return curves.drop_duplicates(["run_id", "epoch"], ignore_index=True)
+
+
 def to_row(run: Run) -> dict[str, Any]:
     """A finished trial under COLUMNS and STORED_AS: params, metrics and tags as JSON, times in ms since 1970."""
     tags = {key: value for key, value in run.data.tags.items() if key not in NOT_KEPT and not key.startswith("mlflow.")}

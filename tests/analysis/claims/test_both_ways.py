@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from claim_rows import row, six
+from claim_rows import found, row, six
 
 from analysis.claims.claims import ALL_CLAIMS
 from analysis.claims.verdicts import assess
@@ -305,11 +305,10 @@ def test_a_claim_is_supported_or_contradicted_by_what_was_measured(claim: Any, s
 
 def test_spreads_that_differ_by_less_than_is_worth_the_name_contradict_that_one_is_steadier() -> None:
     """As means do that differ by less than 0.01 Dice; and the numbers are not rounded to 0."""
-    claim = next(claim for claim in ALL_CLAIMS if claim.code == "summary.1")
-    found = assess(claim, tidy(six(consistent(0.001, 0.004))))
-    assert found.verdict == "contradicted"
-    assert "0.000 " not in found.text, "in two digits of its own, as it is small"
-    assert assess(claim, tidy(six(consistent(0.001, 0.04)))).verdict == "supported"
+    alike = found("summary.1", six(consistent(0.001, 0.004)))
+    assert alike.verdict == "contradicted"
+    assert "0.000 " not in alike.text, "in two digits of its own, as it is small"
+    assert found("summary.1", six(consistent(0.001, 0.04))).verdict == "supported"
 
 
 @pytest.mark.parametrize(
@@ -323,5 +322,4 @@ def test_spreads_that_differ_by_less_than_is_worth_the_name_contradict_that_one_
 )
 def test_a_trend_may_be_of_small_steps_but_not_be_small_on_the_whole(dice: Any, verdict: str) -> None:
     """With steps as fine as one likes, none would be worth the name."""
-    claim = next(claim for claim in ALL_CLAIMS if claim.code == "training_data.2")
-    assert assess(claim, tidy(six(by_percent(*dice)))).verdict == verdict
+    assert found("training_data.2", six(by_percent(*dice))).verdict == verdict

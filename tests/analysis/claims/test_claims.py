@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from claim_rows import row, six
+from claim_rows import found, row, six
 
 from analysis.claims.claims import ALL_CLAIMS, CLAIMS, check_claims
 from analysis.claims.comparisons import compare_with_reference
 from analysis.claims.contrasts import SMALLEST
 from analysis.claims.rows import edge_caveats
 from analysis.claims.stats import holm, interquartile_mean
-from analysis.claims.verdicts import Assessment, assess
+from analysis.claims.verdicts import Assessment
 from analysis.evidence.schema import load_published, tidy
 from training.study.plan import make_plan
 from training.study.settings import Settings
@@ -32,11 +32,6 @@ Rows = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def published() -> dict[str, Assessment]:
     return check_claims(load_published())
-
-
-def found(code: str, rows: Rows) -> Assessment:
-    (claim,) = (claim for claim in ALL_CLAIMS if claim.code == code)
-    return assess(claim, tidy(rows))
 
 
 def equalized(losses: list[float]) -> Rows:
