@@ -23,6 +23,7 @@ from analysis.deciding.rounds import (
     next_round,
     number_cells,
     open_claims,
+    seconds_of_cells,
     share_decided,
     wish,
 )
@@ -34,6 +35,7 @@ from training.study.further import Further
 from training.study.further import write as write_further
 from training.study.trial import Trial
 from training.study.words import pluralize
+from training.tracking.kept_runs import STORED_AS
 
 ROUNDS = Path("mlruns/rounds")
 FIELDS: dict[str, Any] = {name: one.type for name, one in Trial.__dataclass_fields__.items()}
@@ -53,6 +55,7 @@ class Decision:
     lines: list[str] = field(default_factory=list)
     asked: set[tuple[str, int]] = field(default_factory=set)  # claim and seeds; who asks again, its trials failed
     digest: str = ""
+    elsewhere: set[str] = field(default_factory=set)  # runs that were restored: another machine trained them
 
     def run(self) -> int:
         """Round after round, until none is worth it or the budget is used up. The exit status."""
@@ -97,13 +100,15 @@ class Decision:
     def load(self) -> pd.DataFrame:
         found = from_store(self.digest, "")
         self.budget.count(found.kept_runs)
+        is_restored = found.kept_runs["run_id"] != found.kept_runs[STORED_AS]
+        self.elsewhere = set(found.kept_runs.loc[is_restored, STORED_AS])
         return self.of_these_folds(found.trials)
 
     def of_these_folds(self, trials: pd.DataFrame) -> pd.DataFrame:
         return number_cells(trials[trials["fold"].isin(self.folds)])
 
     def choose(self, table: pd.DataFrame, found: Assessments) -> tuple[Round | None, list[Wish]]:
-        seconds = table.groupby(NUMBER)["seconds"].mean()
+        seconds = seconds_of_cells(table, self.elsewhere)
 
         def cost(rows: pd.DataFrame) -> float:
             if self.budget.trials:

@@ -94,6 +94,16 @@ def next_round(wishes: Iterable[Wish], budget_left: float, budget: float, cost: 
     return Round(rows=rows, wishes=tuple(chosen)) if chosen else None
 
 
+def seconds_of_cells(table: pd.DataFrame, elsewhere: Iterable[str]) -> pd.Series:
+    """What a trial of each numbered cell takes here. elsewhere: ids of runs that another machine trained; their seconds
+    count by how fast this one was on cells that both have trained.
+    """
+    is_elsewhere = table["trained_run_id"].isin(set(elsewhere))
+    here, there = (rows.groupby(NUMBER)["seconds"].mean() for rows in (table[~is_elsewhere], table[is_elsewhere]))
+    pace = (here / there).median()
+    return here.combine_first(there * (1.0 if pd.isna(pace) else pace))
+
+
 def find_restored(table: pd.DataFrame, restored: pd.DataFrame, first: int) -> pd.DataFrame:
     """Further seeds of the table's numbered cells that were restored from files and are in no study yet, as NUMBER and
     seed: they cost nothing. Two studies that have a cell in common both ask for it.

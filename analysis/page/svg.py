@@ -83,13 +83,15 @@ def _slim(svg: str) -> str:
     styles = Counter(re.findall(r' style="([^"]*)"', svg))
     rules = {style: f"s{zlib.crc32(style.encode()):08x}" for style, count in styles.items() if count > 1}
     svg = re.sub(r' style="([^"]*)"', lambda found: _as_class(found[0], rules.get(found[1])), svg)
+    svg = re.sub(r'<use href="([^"]*)" [^>]*( class="[^"]*")/>(?:<use href="\1" [^>]*\2/>){2,}', _as_group, svg)
     sheet = "".join(f".{name}{{{style}}}" for style, name in rules.items())
     return svg.replace("<defs>", f"<defs><style>{sheet}</style>", 1)
 
 
 def _to_tenths(tag: str) -> str:
     """Numbers of a tag; those between tags are labels, which say what they say."""
-    return re.sub(r"(\d\d\.\d|\b\d\.\d\d)\d+", r"\1", tag)
+    tag = re.sub(r"(\d\d\.\d|\b\d\.\d\d)\d+", r"\1", tag)
+    return re.sub(r'(?<==")(-?\d+)\.0+"', r'\1"', tag)
 
 
 def _by_steps(path: str) -> str:
@@ -115,6 +117,11 @@ def _hundredths(count: int) -> str:
     whole, rest = divmod(abs(count), 100)
     digits = f".{rest:02d}".rstrip("0") if rest else ""
     return f"{sign}{whole or ('' if digits else 0)}{digits}"
+
+
+def _as_group(marks: re.Match[str]) -> str:
+    """Equal marks in a row, with their class said once."""
+    return f"<g{marks[2]}>{marks[0].replace(marks[2], '')}</g>"
 
 
 def _as_class(style: str, name: str | None) -> str:

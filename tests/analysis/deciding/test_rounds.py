@@ -14,6 +14,7 @@ from analysis.deciding.rounds import (
     next_round,
     number_cells,
     open_claims,
+    seconds_of_cells,
     share_decided,
     wish,
 )
@@ -58,6 +59,14 @@ def test_a_round_that_trained_nothing_says_nothing_of_the_pace() -> None:
     budget.waited = 10.0
     budget.count(pd.concat([kept, pd.DataFrame({"metrics": ['{"seconds": 40}']})]))
     assert budget.at_once == pytest.approx(4)
+
+
+def test_what_another_machine_trained_is_budgeted_by_the_pace_of_this_one() -> None:
+    rows = [(0, "a", 10.0), (0, "b", 30.0), (0, "own", 40.0), (1, "c", 100.0), (2, "mine", 7.0)]
+    table = pd.DataFrame(rows, columns=["cell", "trained_run_id", "seconds"])
+    assert dict(seconds_of_cells(table, ["a", "b", "c"])) == {0: 40.0, 1: 200.0, 2: 7.0}
+    assert dict(seconds_of_cells(table, [])) == {0: pytest.approx(80 / 3), 1: 100.0, 2: 7.0}
+    assert dict(seconds_of_cells(table[table["cell"] == 1], ["c"])) == {1: 100.0}  # nothing here to compare with
 
 
 @pytest.mark.slow

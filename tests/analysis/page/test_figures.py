@@ -193,3 +193,17 @@ def test_labels_keep_their_digits_when_a_figure_is_slimmed() -> None:
     drawn = svg.render(draw, "ticks")
     assert re.findall(r">(0\.8325|0\.835|123\.4567)</text>", drawn) == ["0.8325", "0.835", "123.4567"]
     assert not re.search(r'"[^"<>]*\d\d\.\d{3,}[^"<>]*"', drawn)
+
+
+def test_equal_marks_in_a_row_say_their_class_once_and_stay_where_they_are() -> None:
+    def draw() -> Figure:
+        figure = Figure()
+        figure.subplots().plot([1, 2, 3, 4], [5, 6, 7, 8], "o", clip_on=False)
+        return figure
+
+    drawn = svg.render(draw, "marks")
+    [row] = re.findall(r'<g class="s[0-9a-f]{8}">((?:<use [^>]*/>){4,})</g>', drawn)
+    places = re.findall(r'<use href="[^"]*" x="([\d.]+)" y="([\d.]+)"/>', row)
+    across, up = np.array(places, float).T
+    np.testing.assert_allclose(np.diff(across), np.diff(across)[0], atol=0.11)
+    np.testing.assert_allclose(np.diff(up), np.diff(up)[0], atol=0.11)
