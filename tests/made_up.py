@@ -12,11 +12,10 @@ import pandas as pd
 import pytest
 from conftest import make_tables
 
-from analysis.evidence import store
 from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE, PredictionRow, draw_predictions
 from training.study.studies import STUDIES, baseline_from_report
 from training.study.trial import Trial
-from training.tracking.store import EXPERIMENT
+from training.tracking.store import EXPERIMENT, connect
 
 DIGEST = "made-up-digest"
 
@@ -55,11 +54,11 @@ def made_up_curve(trial: Trial, rng: np.random.Generator) -> pd.DataFrame:
 
 def make_experiment(folder: Path) -> None:
     """An experiment with its artifacts beside its database; MLflow's own default is the working directory."""
-    store.connect().create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    connect().create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
 
 
 def experiment() -> str:
-    found = store.connect().get_experiment_by_name(EXPERIMENT)
+    found = connect().get_experiment_by_name(EXPERIMENT)
     assert found is not None
     return str(found.experiment_id)
 
@@ -68,7 +67,7 @@ def log_made_up_trial(
     trial: Trial, tags: dict[str, str], parent: str, *, diverged: bool = False, digest: str = DIGEST
 ) -> str:
     """One finished child run as the training side logs it."""
-    client = store.connect()
+    client = connect()
     tags = {"role": "trial", "row": "published", "params_hash": trial.digest, "collapsed": "false", **tags}
     tags |= {"device": "cpu", "torch": "0.0", "git_commit": "c0ffee"}
     tags |= {"mlflow.parentRunId": parent, "diverged": str(diverged).lower(), "data_digest": digest, "data": "made_up"}
@@ -89,7 +88,7 @@ def log_made_up_trial(
 
 def log_made_up_study(study: str, seeds: int = 2, *, fold: int = 0, digest: str = DIGEST) -> str:
     """A parent run with its trials, each with a picture of predictions."""
-    client = store.connect()
+    client = connect()
     tags = {"study": study, "baseline": "report", "protocol": "fixed", "preset": "demo"}
     parent = client.create_run(experiment(), tags={"role": "study", "data_digest": digest, **tags}).info.run_id
     mask = np.eye(48, dtype=np.uint8)

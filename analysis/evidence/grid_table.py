@@ -16,11 +16,10 @@ from analysis.evidence.files import to_parquet, write
 from analysis.evidence.plays import PLAY_COLUMNS, tabulate_plays
 from analysis.evidence.runs import load_csv, load_curves, tabulate
 from analysis.evidence.schema import FACTORS
-from analysis.evidence.store import connect
 from training.study.grid import GRID, JUDGE_PERCENT, NUM_CELLS, SEEDS, VALUES
 from training.study.live import LIVE, ROLES
 from training.tracking.kept_runs import RUNS, to_row
-from training.tracking.store import search_runs
+from training.tracking.store import connect, search_runs
 
 CELLS, EPOCHS, IMAGES, CARD = "cells.parquet", "epochs.parquet", "judge_images.parquet", "README.md"
 PLAYS = "plays.parquet"

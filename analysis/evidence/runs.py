@@ -23,7 +23,7 @@ from analysis.evidence.schema import (
     modernize,
     tidy,
 )
-from analysis.evidence.store import connect, fetch
+from analysis.evidence.store import fetch
 from analysis.evidence.thumbnails import PARTS
 from training.data.pictures import TRAIN_PICTURE, VAL_PICTURE
 from training.study.plan import RUNNABLE
@@ -31,7 +31,7 @@ from training.study.search import is_at_edge
 from training.study.settings import SEARCH_ROW
 from training.study.studies import COMBINATION, STUDIES
 from training.tracking.kept_runs import EPOCHS, each_epoch_once, to_row
-from training.tracking.store import search_runs
+from training.tracking.store import connect, search_runs
 from training.tracking.tags import PARENT, RESTORED, REUSED
 
 PAGE = 1000  # runs a request

@@ -1,4 +1,4 @@
-"""The MLflow store beside its trials: the client, files of runs, the champion, and where a report is kept.
+"""The MLflow store beside its trials: files of runs, the champion, and where a report is kept.
 
 The table of trials is read in `runs`; what a report says is not known here.
 """
@@ -12,7 +12,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
-from training.tracking import mlflow_run, store
+from training.tracking import mlflow_run
+from training.tracking.store import connect, find_experiment
 
 MODULE = "analysis"
 CHAMPION = ("unet", "champion")  # the registered model and its alias
@@ -32,16 +33,6 @@ class Champion:
     experiment_id: str  # of that run; empty likewise
     test_images: pd.DataFrame  # TEST_COLUMNS, dice nan of an image without foreground; no rows where none were kept
     worst_images: bytes  # a picture; empty likewise
-
-
-def connect() -> MlflowClient:
-    """The client of the tracking store; MLFLOW_TRACKING_URI wins where it is set."""
-    return store.connect()
-
-
-def check() -> None:
-    """Raises ValueError within seconds when the store cannot be used."""
-    store.check()
 
 
 def tracking_server() -> str:
@@ -87,7 +78,7 @@ def log_report(folder: Path) -> str:
     """Keep the report as artifacts: of the run that `mlflow run` made for us, else of one of its own. Its id."""
     client = connect()
     resumed = mlflow_run.own_run(client, MODULE)
-    run_id = resumed or client.create_run(store.find_experiment(client), run_name="report").info.run_id
+    run_id = resumed or client.create_run(find_experiment(client), run_name="report").info.run_id
     mlflow_run.adopt(client, run_id, "report", {"role": "report"})
     for name in ("index.html", "report.md"):
         client.log_artifact(run_id, str(folder / name))

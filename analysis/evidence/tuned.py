@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 
 from analysis.evidence.runs import trials_of
-from analysis.evidence.store import connect, fetch
+from analysis.evidence.store import fetch
 from training.study.trial import Trial
 from training.study.winning import score_by_tags
-from training.tracking.store import search_runs
+from training.tracking.store import connect, search_runs
 
 TUNE_RUNS = "tags.role = 'study' and tags.study = 'tune' and attributes.status = 'FINISHED'"
 

@@ -9,9 +9,9 @@ from made_up import DIGEST, experiment, log_made_up_study, make_experiment
 
 from analysis.claims.claims import check_claims
 from analysis.claims.contrasts import detectable
-from analysis.evidence import store
 from analysis.power import describe, main
 from benchmarks.error_rates import NOISE, design, equal
+from training.tracking.store import connect
 
 
 def test_it_is_the_spread_of_earlier_runs_that_says_what_is_seen() -> None:
@@ -56,7 +56,7 @@ def test_a_study_without_trials_or_a_grid_on_the_same_images_does_not_hide_earli
     make_tables(tmp_path / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     make_experiment(tmp_path)
-    client = store.connect()
+    client = connect()
     client.set_tag(log_made_up_study("mask_equalization", seeds=3), "data", "cells")
     for name, digest in (("losses", DIGEST), ("grid", "of another size")):
         tags = {"role": "study", "study": name, "data": "cells", "data_digest": digest}

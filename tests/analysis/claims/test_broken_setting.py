@@ -11,7 +11,7 @@ from made_up import experiment, make_experiment
 from analysis.claims.claims import check_claims
 from analysis.claims.comparisons import compare_with_reference
 from analysis.claims.selection import highest_dice
-from analysis.evidence import evidence, store
+from analysis.evidence import evidence
 from analysis.evidence.failures import mark_collapsed
 from analysis.evidence.schema import load_published, tidy
 from analysis.page.tables import compare
@@ -22,6 +22,7 @@ from training.network.engine import Diverged, begin, make_model, train
 from training.study.studies import STUDIES
 from training.study.trial import Trial
 from training.tracking.runs import begin_run, end_run
+from training.tracking.store import connect
 from training.tracking.trial_run import TrialRun
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def trials(discs: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFram
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         make_tables(folder / "mlflow.db")
         make_experiment(folder)
-        client, tags = store.connect(), {"study": STUDY.name, "data_digest": "discs", "data": "discs"}
+        client, tags = connect(), {"study": STUDY.name, "data_digest": "discs", "data": "discs"}
         parent = begin_run(client, experiment(), STUDY.name, tags | {"role": "study"})
         for trial in (setting.replace(seed=seed) for setting in (SETTLED, BROKEN) for seed in (0, 1)):
             run, reason = TrialRun(client, experiment(), "trial", trial, tags, parent), ""

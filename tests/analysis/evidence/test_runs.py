@@ -29,6 +29,7 @@ from analysis.page.tables import compare
 from training.study.settings import RATE_SEED
 from training.study.studies import STUDIES
 from training.study.trial import Trial
+from training.tracking.store import connect
 
 pytestmark = pytest.mark.slow
 
@@ -113,7 +114,7 @@ def test_a_grid_of_another_size_does_not_hide_the_studies(tmp_path: Path, monkey
     make_experiment(tmp_path)
     log_made_up_study("mask_equalization", seeds=1)
     grid = {"role": "study", "study": "grid", "data": "made_up", "data_digest": "of another size"}
-    store.connect().create_run(experiment(), tags=grid)
+    connect().create_run(experiment(), tags=grid)
     assert runs.newest_data_digest() == DIGEST
     assert list(runs.known_data()) == [DIGEST]
     assert len(evidence.from_store("", "").trials) == 2
@@ -164,7 +165,7 @@ def test_a_postgresql_store_is_read_by_the_same_queries(tmp_path: Path, monkeypa
         assert set(trials["parent_run_id"]) == {parent}
         assert len(trials) == 4
         for _, row in trials.iterrows():
-            run = store.connect().get_run(row["run_id"])
+            run = connect().get_run(row["run_id"])
             assert Trial.from_params(run.data.params).lr == row["lr"]
             assert run.data.metrics["best_val_dice"] == row["val_dice"]
 
@@ -177,7 +178,7 @@ def own_store(new_store: Path) -> None:
 
 @pytest.mark.usefixtures("own_store")
 def test_only_finished_trials_of_the_newest_study_run_count_and_a_diverged_one_has_no_score() -> None:
-    client = store.connect()
+    client = connect()
     old = log_made_up_study("mask_equalization", seeds=1)
     tags = {"study": "mask_equalization"}
     new = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, **tags}).info.run_id
@@ -210,7 +211,7 @@ def test_only_finished_trials_of_the_newest_study_run_count_and_a_diverged_one_h
 def test_a_trial_that_was_not_trained_again_shows_the_epochs_and_the_picture_of_the_run_that_was() -> None:
     trained = log_made_up_study("mask_equalization", seeds=1)
     trials = runs.load_trials(DIGEST)
-    client = store.connect()
+    client = connect()
     again = client.create_run(experiment(), tags={"role": "study", "data_digest": DIGEST, "study": "mask_equalization"})
     for original in trials["run_id"]:
         log_reused(original, again.info.run_id)
@@ -232,7 +233,7 @@ def test_a_trial_that_was_not_trained_again_shows_the_epochs_and_the_picture_of_
 def test_a_report_rests_on_all_folds_and_on_the_data_sets_that_are_named(tmp_path: Path) -> None:
     """Two folds on one set, one on another, an outdated try of other epochs: the folder kept makes the same again."""
     outdated = log_made_up_study("mask_equalization", seeds=1, fold=3)
-    client = store.connect()
+    client = connect()
     for run in client.search_runs([experiment()], f"tags.`mlflow.parentRunId` = '{outdated}'"):
         client.set_tag(run.info.run_id, "preset", "small")
     parents = [log_made_up_study("mask_equalization", seeds=2, fold=fold) for fold in (0, 1)]
@@ -270,7 +271,7 @@ def test_a_report_rests_on_all_folds_and_on_the_data_sets_that_are_named(tmp_pat
 
 def log_reused(original: str, parent: str) -> None:
     """A small child run in the place of a trial that an earlier study run has trained."""
-    client = store.connect()
+    client = connect()
     data = client.get_run(original).data
     tags = {key: value for key, value in data.tags.items() if not key.startswith("mlflow.")}
     tags |= {"mlflow.parentRunId": parent, "reused_from": original}

@@ -23,6 +23,7 @@ from analysis.evidence.schema import load_published, tidy
 from analysis.page import chapters, exports
 from analysis.page.page import PROMOTE, compose
 from training.study.studies import STUDIES
+from training.tracking.store import connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("judged_once")]
 
@@ -33,15 +34,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", made_up_store(tmp_path_factory.getbasetemp()))
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        store.connect()
+        connect()
         run_id = made_by_mlflow("report", experiment())
         patch.setenv("MLFLOW_RUN_ID", run_id)
         out = tmp_path_factory.mktemp("report")
         assert report.main(["--out", str(out)]) == 0
-        after = store.connect().get_run(run_id)
+        after = connect().get_run(run_id)
         assert after.data.tags["role"] == "report"
         assert after.info.status == "RUNNING"  # `mlflow run` ends its own
-        kept = {file.path for file in store.connect().list_artifacts(run_id)}
+        kept = {file.path for file in connect().list_artifacts(run_id)}
         assert kept == {"index.html", "report.md", "tables"}
     return out / "index.html"
 
@@ -291,7 +292,7 @@ def test_every_measured_number_links_to_its_run_where_the_server_is_known(
 
 
 def test_a_study_s_run_in_mlflow_says_what_became_of_its_claims_once(page: Path, store_of_page: str) -> None:
-    client = store.connect()
+    client = connect()
     for _ in range(2):
         store.describe_verdicts(store_of_page, "- **losses.1**")
     note = client.get_run(store_of_page).data.tags["mlflow.note.content"]
@@ -300,7 +301,7 @@ def test_a_study_s_run_in_mlflow_says_what_became_of_its_claims_once(page: Path,
 
 
 def test_the_verdicts_stay_whole_under_a_long_list_of_trials(page: Path, store_of_page: str) -> None:
-    client = store.connect()
+    client = connect()
     rows = [f"| trial {number} | 0.8 |" for number in range(1000)]
     client.set_tag(store_of_page, "mlflow.note.content", "\n".join(rows)[:7990])
     for verdicts in ("- **losses.1**", "- **losses.1**" + 500 * "!"):
