@@ -82,9 +82,8 @@ class Decision:
 
     def reuse_restored(self) -> int:
         """Seeds that an earlier run added and `-e restore` brought come first: they need no training."""
-        loaded = runs.load_pool([self.digest])
-        table = self.of_these_folds(loaded.trials)
-        restored = runs.tabulate(runs.load_waiting(loaded, [self.digest]))
+        table = self.of_these_folds(runs.load_trials(self.digest))
+        restored = runs.tabulate(runs.load_restored([self.digest]))
         rows = find_restored(table, restored, self.seeds)
         if rows.empty:
             return 0

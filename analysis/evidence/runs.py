@@ -97,16 +97,21 @@ def load_pool(data_digests: Sequence[str]) -> Loaded:
     return Loaded(trials=trials, notes=pooled.notes, children=children)
 
 
-def load_waiting(loaded: Loaded, data_digests: Sequence[str]) -> list[Run]:
-    """Trials of studies on these images that were restored from files and no study has reused yet."""
-    reused = {run.data.tags.get(REUSED) for trials in loaded.children.values() for run in trials}
+def load_restored(data_digests: Sequence[str]) -> list[Run]:
+    """Trials of studies on these images that were restored from files, whoever has reused them."""
     query = f"tags.role = 'trial' and tags.{RESTORED} != '' and attributes.status = 'FINISHED'"
     return [
         run
         for run in search_runs(connect(), query, "start_time ASC", PAGE)
         if run.data.tags["data_digest"] in data_digests and run.data.tags["study"] in STUDIES
-        if run.info.run_id not in reused and REUSED not in run.data.tags
+        if REUSED not in run.data.tags
     ]
+
+
+def load_waiting(loaded: Loaded, data_digests: Sequence[str]) -> list[Run]:
+    """Those of them that no study has reused yet."""
+    reused = {run.data.tags.get(REUSED) for trials in loaded.children.values() for run in trials}
+    return [run for run in load_restored(data_digests) if run.info.run_id not in reused]
 
 
 def load_curves(trials: pd.DataFrame, waiting: Sequence[Run] = ()) -> pd.DataFrame:

@@ -141,6 +141,9 @@ def test_seeds_that_were_restored_come_first_and_cost_nothing(
     assert main(["--data", str(discs), "--trials", "15", "--claims", CLAIM, *TINY]) == 0
     assert "6 restored trials of these studies come first: they need no training" in capfd.readouterr().out
     assert not [run for run in elsewhere.trained() if RESTORED not in run.data.tags]
+    digest = elsewhere.trained()[0].data.tags["data_digest"]
+    assert not runs.load_waiting(runs.load_pool([digest]), [digest])
+    assert len(runs.load_restored([digest])) == 15  # other studies that have these cells may still ask for them
     assert _assess(elsewhere) == _assess(decided)
 
 
