@@ -28,7 +28,7 @@ from training.data.layouts.listing import list_below, list_tables, lone_folders
 from training.data.layouts.pairs import Layout, Pair, UnknownLayoutError
 from training.data.layouts.path_tables import find_by_lower_paths, find_by_paths
 from training.data.layouts.run_tables import find_by_runs
-from training.data.layouts.siblings import find_siblings
+from training.data.layouts.siblings import find_scattered, find_siblings
 from training.data.layouts.sides import (
     IMAGE_FOLDERS,
     find_equal_stems,
@@ -97,6 +97,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "", mask_fold
         (lambda folder: find_side_by_side(folder, mask_suffix), "mask_suffix"),
         (find_folder_each, ""),
         (lambda folder: find_siblings(folder, mask_suffix), "mask_suffix"),
+        (lambda folder: find_scattered(folder, mask_suffix), "mask_suffix"),
         (lambda folder: find_by_rois(folder, category), "category"),
         (find_by_lower_paths, ""),
         (find_equal_stems, ""),

@@ -4,6 +4,7 @@ And what to say where nothing was recognized at all.
 """
 
 import itertools
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -153,7 +154,30 @@ def _say_what_lacks(data: Path) -> str:
     if lists:
         columns = ", ".join(columns_of(lists[0])) or "none"
         return f"{lists[0].name} has the columns {columns}; a csv that lists the files needs the columns image and mask"
+    endings = _find_endings(data)
+    if endings:
+        shown = ", ".join(f"{ending}: {count}" for ending, count in endings[:SHOWN_NAMES])
+        return (
+            f"names are those of others and an ending ({shown}); if that means masks, say so, as "
+            f"mask_suffix={shlex.quote(endings[0][0])}"
+        )
     return "no image with a mask was found"
+
+
+def _find_endings(data: Path) -> list[tuple[str, int]]:
+    """What names of images have beyond names of others, the most frequent first: words, since numbers tell images
+    apart, and none that means a preview.
+    """
+    files = [path for place in (data, *list_all_below(data, MAX_LEVELS)) for path in list_images(place)]
+    stems = [same_name(path.stem) for path in files]
+    known = set(stems)
+    endings = Counter(
+        stem[end:]
+        for stem in stems
+        for end in range(1, len(stem))
+        if stem[:end] in known and not stem[end].isalnum() and re.search(r"[^\W\d_]", stem[end:])
+    )
+    return [(ending, count) for ending, count in endings.most_common() if count > 1 and not is_preview(ending)]
 
 
 def _find_unknown_ending(data: Path) -> tuple[list[str], str]:

@@ -1,5 +1,5 @@
-"""Folders whose names say that they hold masks, each with the folder of images that its files fit; and which folder of
-masks counts where there are several. Names are read, no picture is.
+"""Folders whose names say that they hold masks, each with the folder of images that its files fit; which folder of
+masks counts where there are several; and masks that lie anywhere. Names are read, no picture is.
 """
 
 import os
@@ -18,6 +18,7 @@ from training.data.layouts.stems import (
     mask_prefix,
     name_endings,
     pair_by_stem,
+    pair_pages,
     true_images,
 )
 from training.study.words import shorten
@@ -74,6 +75,32 @@ def find_siblings(data: Path, mask_suffix: str, chosen: Sequence[str] = ()) -> L
     first, side = next((place, next(iter(sides))) for place, sides in sorted(partners.items()))
     more = f" and {len(partners) - 1} more such pairs" if len(partners) > 1 else ""
     return found.layout(f"{first.relative_to(data)}/ and {side.relative_to(data)}/{more}, {name_endings(endings)}")
+
+
+def find_scattered(data: Path, mask_suffix: str) -> Layout | None:
+    """Masks wherever they lie, by their ending, each with the nearest image of its name without it: a/a.png and
+    a/truth/a_lesion.png.
+    """
+    files = [path for place in [data, *list_all_below(data, MAX_LEVELS)] for path in list_images(place)]
+    masks = [path for path in files if mask_suffix and same_name(path.stem).endswith(mask_suffix)]
+    images: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted({*files}.difference(masks)):
+        images[same_name(path.stem)].append(path)
+    found, used = Findings(), dict[Path, Path]()
+    for mask in masks:
+        fitting = images[same_name(mask.stem).removesuffix(mask_suffix)]
+        depths = {image: len(Path(os.path.commonpath([image, mask])).parts) for image in fitting}
+        nearest = [image for image, depth in depths.items() if depth == max(depths.values())]
+        if len(nearest) != 1:
+            shown = shorten([str(path.relative_to(data)) for path in nearest])
+            doubt = f"several images have its name ({shown}); keep one" if nearest else "there is no image of its name"
+            found.problems.append(f"{mask}: {doubt}")
+        elif nearest[0] in used:
+            found.problems.append(f"{mask}: {used[nearest[0]].relative_to(data)} is a mask of its image, too; keep one")
+        else:
+            used[nearest[0]] = mask
+            found.pairs += pair_pages(nearest[0], mask, [], found)
+    return found.layout(f"images, and masks of their names that end in {mask_suffix}, wherever they lie")
 
 
 def _called_masks(places: Collection[Path]) -> Iterator[set[Path]]:

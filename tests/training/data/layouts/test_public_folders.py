@@ -209,3 +209,36 @@ def test_an_ending_is_not_asked_for_where_no_mask_is_left(tmp_path: Path) -> Non
     make(tmp_path, *sides("images/{}.png", "mask/{}_mask.png"), "images/4.png")
     (problem,) = find_layout(tmp_path).problems
     assert problem.endswith("4.png: there is no mask of the same stem; add it, or take the image out")
+
+
+def test_masks_that_lie_anywhere_are_found_by_their_ending_which_the_error_offers(tmp_path: Path) -> None:
+    """As PH2: a folder an image, with folders of its photograph, its lesion and marks of single spots."""
+    spots = [f"set/{k}/{k}_roi/{k}_R1_Label.png" for k in (1, 2)]
+    make(tmp_path, *sides("set/{0}/{0}_Dermoscopic_Image/{0}.png", "set/{0}/{0}_lesion/{0}_lesion.png"), *spots)
+    with pytest.raises(UnknownLayoutError, match=r"_lesion: 3, _R1_Label: 2\); .* mask_suffix=_lesion;"):
+        find_layout(tmp_path)
+    pairs = pairs_of(find_layout(tmp_path, mask_suffix="_lesion"), tmp_path)
+    assert pairs == {
+        f"set/{k}/{k}_Dermoscopic_Image/{k}.png": [f"set/{k}/{k}_lesion/{k}_lesion.png"] for k in (1, 2, 3)
+    }
+
+
+def test_of_images_of_one_name_the_nearest_is_meant_and_what_is_in_doubt_is_named(tmp_path: Path) -> None:
+    make(tmp_path, *sides("{0}/photo/eye.png", "{0}/drawn/eye_disc.png"))
+    layout = find_layout(tmp_path, mask_suffix="_disc")
+    assert pairs_of(layout, tmp_path) == {f"{k}/photo/eye.png": [f"{k}/drawn/eye_disc.png"] for k in (1, 2, 3)}
+    assert [pair.stem for pair in layout.pairs] == ["1/photo/eye", "2/photo/eye", "3/photo/eye"]
+    make(tmp_path, "1/other/eye.png", "2/more/eye_disc.png", "3/drawn/lid_disc.png")
+    doubts = find_layout(tmp_path, mask_suffix="_disc").problems
+    assert [problem.partition(": ")[2] for problem in doubts] == [
+        "several images have its name (1/other/eye.png, 1/photo/eye.png); keep one",
+        "2/drawn/eye_disc.png is a mask of its image, too; keep one",
+        "there is no image of its name",
+    ]
+
+
+def test_endings_of_previews_and_numbers_are_not_offered_as_masks(tmp_path: Path) -> None:
+    make(tmp_path, *sides("{0}/photo/a{0}.png", "{0}/shown/a{0}_overlay.png"), "1/photo/a1_2.png", "2/photo/a2_2.png")
+    with pytest.raises(UnknownLayoutError) as error:
+        find_layout(tmp_path)
+    assert "mask_suffix" not in str(error.value)
