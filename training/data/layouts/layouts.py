@@ -10,10 +10,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from training.data.layouts.challenges import find_by_aperio, find_by_ids, find_by_tracking, find_slides
-from training.data.layouts.coco import is_coco, pair_by_coco
-from training.data.layouts.groups import find_groups, find_subject_columns, group_copies, group_stacks
-from training.data.layouts.image_json import (
+from training.data.layouts.annotations.coco import is_coco, pair_by_coco
+from training.data.layouts.annotations.image_json import (
     GEOJSON,
     HEAVY,
     is_geojson,
@@ -21,8 +19,11 @@ from training.data.layouts.image_json import (
     pair_by_geojson,
     pair_by_labelme,
 )
-from training.data.layouts.imagej import find_by_rois
-from training.data.layouts.label_maps import find_by_voc
+from training.data.layouts.annotations.imagej import find_by_rois
+from training.data.layouts.annotations.label_maps import find_by_voc
+from training.data.layouts.annotations.yolo import find_by_yolo
+from training.data.layouts.challenges import find_by_aperio, find_by_ids, find_by_tracking, find_slides
+from training.data.layouts.groups import find_groups, find_subject_columns, group_copies, group_stacks
 from training.data.layouts.left_out import name_left_out, say_why_nothing
 from training.data.layouts.listing import list_below, list_tables, lone_folders
 from training.data.layouts.pairs import Layout, Pair, UnknownLayoutError
@@ -40,7 +41,6 @@ from training.data.layouts.sides import (
     find_two_stacks,
 )
 from training.data.layouts.tables import read_json
-from training.data.layouts.yolo import find_by_yolo
 from training.study.words import pluralize, shorten
 
 __all__ = ["KNOWN", "UnknownLayoutError", "find_folder", "find_groups", "find_layout"]

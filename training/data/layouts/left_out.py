@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 from statistics import fmean
 
+from training.data.layouts.annotations.imagej import ROI, ZIP, holds_selections
 from training.data.layouts.archive import is_archive
-from training.data.layouts.imagej import ROI, ZIP, holds_selections
 from training.data.layouts.listing import (
     PART_WORDS,
     ImageFiles,

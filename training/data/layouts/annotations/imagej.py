@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from training.data.layouts.annotations.image_json import find_annotated
 from training.data.layouts.categories import (
     Annotated,
     annotate,
@@ -14,7 +15,6 @@ from training.data.layouts.categories import (
     make_pairs,
     name_images_without,
 )
-from training.data.layouts.image_json import find_annotated
 from training.data.layouts.listing import ImageFiles, list_below, list_tables, same_name
 from training.data.layouts.pairs import Findings, Layout
 from training.data.layouts.stems import count_pages
