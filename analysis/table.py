@@ -22,9 +22,7 @@ def table(arguments: Sequence[str]) -> int:
     """Raises ValueError for what cannot be used."""
     options = parse(arguments)
     from analysis.evidence import grid_table, store  # pandas and MLflow take seconds to import
-    from training.tracking.store import check as check_store
 
-    check_store()
     found = grid_table.load(data_name(options.data))
     grid_table.keep(found, options.out)
     store.log_files(options.out, "table", MODULE)

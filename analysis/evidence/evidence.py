@@ -17,7 +17,7 @@ from analysis.evidence.schema import tidy
 from analysis.evidence.thumbnails import Thumbnails, make_thumbnails
 from analysis.evidence.tuned import Tuned, load_tuned
 from training.study.words import shorten
-from training.tracking.store import UI_MODE
+from training.tracking.store import UI_MODE, check
 
 NO_CURVES = ("run_id", "epoch", "val_dice")
 
@@ -56,6 +56,7 @@ def nothing() -> Evidence:
 
 def from_store(data_digests: str, server: str) -> Evidence:
     """What is shown of these images (digests, separated by commas); without any, of those of the newest study."""
+    check()
     digests = list(dict.fromkeys(digest.strip() for digest in data_digests.split(",") if digest.strip()))
     shown = digests or [runs.newest_data_digest()]
     found, tuned = runs.load_pool(shown), load_tuned(shown)

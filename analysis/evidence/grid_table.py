@@ -19,7 +19,7 @@ from analysis.evidence.schema import FACTORS
 from training.study.grid import GRID, JUDGE_PERCENT, NUM_CELLS, SEEDS, VALUES
 from training.study.live import LIVE, ROLES
 from training.tracking.kept_runs import RUNS, to_row
-from training.tracking.store import connect, search_runs
+from training.tracking.store import check, connect, search_runs
 
 CELLS, EPOCHS, IMAGES, CARD = "cells.parquet", "epochs.parquet", "judge_images.parquet", "README.md"
 PLAYS = "plays.parquet"
@@ -66,6 +66,7 @@ def load(data: str) -> GridTable:
 
     Plays may be there before any cell. Raises ValueError where there are neither.
     """
+    check()
     found = search_runs(connect(), "tags.role = 'cell' and attributes.status = 'FINISHED'", "start_time ASC", page=1000)
     runs = [run for run in found if run.data.tags["data"] == data]  # a filter of MLflow takes no quote in a name
     trained, played = ([run for run in runs if run.data.tags["study"] == name] for name in (GRID.name, LIVE.name))

@@ -19,7 +19,6 @@ from analysis.evidence.schema import load_published
 from analysis.page import chapters, exports, panels, pictures, power, sets, svg
 from analysis.page.champion import compared, describe_reads, describe_rule, describe_test, is_among, more_scores
 from analysis.page.tuned import describe_tuned
-from training.tracking.store import check as check_store
 
 PROMOTE = "mlflow run . -e promote -P data=FOLDER"
 
@@ -36,7 +35,6 @@ def gather(
         return evidence.nothing()
     if tables:
         return snapshot.from_folders(tables, server)
-    check_store()
     return evidence.from_store(data_digest, server)
 
 
