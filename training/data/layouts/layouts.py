@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.data.layouts.annotations.coco import is_coco, pair_by_coco
+from training.data.layouts.annotations.cvat import find_by_cvat
 from training.data.layouts.annotations.image_json import (
     GEOJSON,
     HEAVY,
@@ -21,6 +22,7 @@ from training.data.layouts.annotations.image_json import (
 )
 from training.data.layouts.annotations.imagej import find_by_rois
 from training.data.layouts.annotations.label_maps import find_by_voc
+from training.data.layouts.annotations.via import is_via, pair_by_via
 from training.data.layouts.annotations.yolo import find_by_yolo
 from training.data.layouts.challenges import find_by_aperio, find_by_ids, find_by_tracking, find_slides
 from training.data.layouts.groups import find_groups, find_subject_columns, group_copies, group_stacks
@@ -52,8 +54,8 @@ KNOWN = (
     "images/ and masks/ (or Original/ and Ground Truth/, _Input and _GroundTruth, ...) with equal stems or masks that "
     "end in _mask, _seg, ...; a.png beside a_mask.png; a.jpg beside a.png; image.png and mask.png, a folder each; "
     "DSB-2018's <id>/images and <id>/masks; TNBC's Slide_01 and GT_01; MoNuSeg's images beside Annotations; the Cell "
-    "Tracking Challenge's 01 and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO or LabelMe json; "
-    "GeoJSON; YOLO's outlines in txt; ImageJ's RoiSet.zip; or a csv with the columns image and mask"
+    "Tracking Challenge's 01 and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO, VIA or LabelMe "
+    "json; CVAT's xml; GeoJSON; YOLO's outlines in txt; ImageJ's RoiSet.zip; or a csv with the columns image and mask"
 )
 
 
@@ -90,6 +92,7 @@ def find_layout(data: Path, mask_suffix: str = "", category: str = "", mask_fold
         (find_slides, ""),
         (find_by_tracking, ""),
         (find_by_aperio, ""),
+        (lambda folder: find_by_cvat(folder, category), "category"),
         (lambda folder: _by_json(folder, category), "category"),
         (lambda folder: find_by_yolo(folder, category), "category"),
         (lambda folder: find_by_runs(folder, category), "category"),
@@ -132,12 +135,14 @@ def _require_heeded(layout: Layout, heeded: str, mask_suffix: str, category: str
 
 
 def _by_json(folder: Path, category: str) -> Layout | None:
-    """COCO's format, LabelMe's, or GeoJSON; a note names json that is none of them."""
-    coco, labelme, geojson, others = {}, {}, {}, list[str]()
+    """COCO's format, VIA's, LabelMe's, or GeoJSON; a note names json that is none of them."""
+    coco, via, labelme, geojson, others = {}, {}, {}, {}, list[str]()
     for path in (path for place in (folder, *list_below(folder)) for path in list_tables(place, ".json", GEOJSON)):
         content = read_json(path)
         if is_coco(content):
             coco[path] = content
+        elif is_via(content):
+            via[path] = content
         elif is_labelme(content):
             content.pop(HEAVY, None)
             labelme[path] = content
@@ -147,6 +152,7 @@ def _by_json(folder: Path, category: str) -> Layout | None:
             others.append(path.name)
     readers = (
         (coco, "COCO", pair_by_coco),
+        (via, "VIA", pair_by_via),
         (labelme, "LabelMe", pair_by_labelme),
         (geojson, "GeoJSON", pair_by_geojson),
     )

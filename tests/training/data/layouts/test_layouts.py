@@ -761,11 +761,11 @@ NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "json of another tool": (
         lambda data: jotted(make(data, "a.png"), "project.json"),
-        "project.json is neither COCO's json, nor LabelMe's, nor GeoJSON; export the outlines as COCO",
+        "project.json is not json of COCO, VIA, LabelMe or GeoJSON; export the outlines as COCO",
     ),
-    "outlines of CVAT": (
+    "xml of another tool": (
         lambda data: jotted(make(data, "images/a.png"), "annotations.xml"),
-        "annotations.xml: outlines in xml are not read; export them as COCO, or masks as png",
+        "annotations.xml: outlines in this xml are not read; export them as COCO, or masks as png",
     ),
     "a csv of other columns": (
         lambda data: listing(make(data, "a/1.png", "b/1x.png"), "before;after\na/1.png;b/1x.png"),

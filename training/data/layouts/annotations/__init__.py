@@ -1,1 +1,1 @@
-"""Outlines of objects as annotation tools export them: COCO, LabelMe, GeoJSON, YOLO, ImageJ, VOC and CVAT."""
+"""Outlines of objects as annotation tools export them: COCO, VIA, LabelMe, GeoJSON, YOLO, ImageJ, VOC and CVAT."""

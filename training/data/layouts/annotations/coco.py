@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from training.data.layouts.categories import Annotated, make_pairs
 from training.data.layouts.listing import (
     ImageFiles,
@@ -74,6 +77,19 @@ def pair_by_coco(folder: Path, contents: Mapping[Path, Mapping[str, Any]], categ
     _note_unlisted(folder, tables, images, found)
     names_of_tables = shorten([str(table.path.relative_to(folder)) for table in tables])
     return found.layout(f"COCO annotations in {names_of_tables if len(tables) > 1 else tables[0].path.name}")
+
+
+def boxed_runs(small: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> dict[str, Any]:
+    """A segmentation from a mask of a box: run lengths of the whole image (height, width), down the columns, background
+    first.
+    """
+    whole = np.zeros(size, bool)
+    area = whole[max(0, top) : top + small.shape[0], max(0, left) : left + small.shape[1]]
+    area |= small[max(0, -top) :, max(0, -left) :][: area.shape[0], : area.shape[1]]
+    flat = whole.T.ravel()
+    ends = [*np.flatnonzero(np.diff(flat)) + 1, flat.size]
+    counts = np.diff([0, *([0] if flat[0] else []), *ends])
+    return {"size": list(size), "counts": counts.tolist()}
 
 
 def _take(tables: Sequence[Table], found: Findings) -> Sequence[Table]:
@@ -191,7 +207,13 @@ def _outline(annotation: Mapping[str, Any]) -> tuple[str, str]:
         shape = polygons
     if shape:
         return json.dumps(shape), ""
-    kinds = {"keypoints": "keypoints", "caption": "captions", "segments_info": "panoptic", "bbox": "boxes"}
+    kinds = {
+        "keypoints": "keypoints",
+        "lines": "lines",
+        "caption": "captions",
+        "segments_info": "panoptic",
+        "bbox": "boxes",
+    }
     return "", next((kind for key, kind in kinds.items() if annotation.get(key)), "nothing")
 
 

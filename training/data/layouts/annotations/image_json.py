@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from training.data.layouts.annotations.coco import boxed_runs
 from training.data.layouts.categories import (
     Annotated,
     Ring,
@@ -124,19 +125,13 @@ def _outline(shape: Mapping[str, Any], kind: str, size: tuple[int, int] | None) 
 
 
 def _runs(shape: Mapping[str, Any], points: list[tuple[float, float]], size: tuple[int, int] | None) -> object:
-    """A small png at its box becomes run lengths of the image: down the columns, background first."""
+    """Of a small png at its box."""
     if size is None or not shape.get("mask"):
         return None
     with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as file:
         small = np.asarray(file.convert("L")) > 0
-    whole = np.zeros(size, bool)
     left, top = (round(number) for number in points[0])
-    area = whole[max(0, top) : top + small.shape[0], max(0, left) : left + small.shape[1]]
-    area |= small[max(0, -top) :, max(0, -left) :][: area.shape[0], : area.shape[1]]
-    flat = whole.T.ravel()
-    ends = [*np.flatnonzero(np.diff(flat)) + 1, flat.size]
-    counts = np.diff([0, *([0] if flat[0] else []), *ends])
-    return {"size": list(size), "counts": counts.tolist()}
+    return boxed_runs(small, left, top, size)
 
 
 def is_geojson(content: object) -> bool:
