@@ -55,11 +55,11 @@ def to_coco(files: Mapping[str, Any]) -> dict[str, Any]:
             outline, instead = _outline(region["shape_attributes"])
             shape = {"segmentation": [outline]} if outline else {instead: True}
             annotations.append({"image_id": key, "category_id": _label(region.get("region_attributes"))} | shape)
-    names = {one["category_id"] for one in annotations} - {None}
+    names = sorted({str(one["category_id"]) for one in annotations if one["category_id"]})
     return {
         "images": [{"id": key, "file_name": file["filename"]} for key, file in files.items()],
         "annotations": annotations,
-        "categories": [{"id": name, "name": name} for name in sorted(names)],
+        "categories": [{"id": name, "name": name} for name in names],
     }
 
 
