@@ -22,6 +22,7 @@ from training.data.layouts.annotations.image_json import (
 )
 from training.data.layouts.annotations.imagej import find_by_rois
 from training.data.layouts.annotations.label_maps import find_by_voc
+from training.data.layouts.annotations.supervisely import is_supervisely, pair_by_supervisely
 from training.data.layouts.annotations.via import is_via, pair_by_via
 from training.data.layouts.annotations.yolo import find_by_yolo
 from training.data.layouts.challenges import find_by_aperio, find_by_ids, find_by_tracking, find_slides
@@ -54,8 +55,9 @@ KNOWN = (
     "images/ and masks/ (or Original/ and Ground Truth/, _Input and _GroundTruth, ...) with equal stems or masks that "
     "end in _mask, _seg, ...; a.png beside a_mask.png; a.jpg beside a.png; image.png and mask.png, a folder each; "
     "DSB-2018's <id>/images and <id>/masks; TNBC's Slide_01 and GT_01; MoNuSeg's images beside Annotations; the Cell "
-    "Tracking Challenge's 01 and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO, VIA or LabelMe "
-    "json; CVAT's xml; GeoJSON; YOLO's outlines in txt; ImageJ's RoiSet.zip; or a csv with the columns image and mask"
+    "Tracking Challenge's 01 and 01_GT; Pascal VOC's SegmentationClass; a csv of run lengths; COCO, VIA, LabelMe "
+    "or Supervisely json; CVAT's xml; GeoJSON; YOLO's outlines in txt; ImageJ's RoiSet.zip; or a csv with the columns "
+    "image and mask"
 )
 
 
@@ -135,8 +137,8 @@ def _require_heeded(layout: Layout, heeded: str, mask_suffix: str, category: str
 
 
 def _by_json(folder: Path, category: str) -> Layout | None:
-    """COCO's format, VIA's, LabelMe's, or GeoJSON; a note names json that is none of them."""
-    coco, via, labelme, geojson, others = {}, {}, {}, {}, list[str]()
+    """COCO's format, VIA's, LabelMe's, Supervisely's, or GeoJSON; a note names json that is none of them."""
+    coco, via, labelme, supervisely, geojson, others = {}, {}, {}, {}, {}, list[str]()
     for path in (path for place in (folder, *list_below(folder)) for path in list_tables(place, ".json", GEOJSON)):
         content = read_json(path)
         if is_coco(content):
@@ -146,6 +148,8 @@ def _by_json(folder: Path, category: str) -> Layout | None:
         elif is_labelme(content):
             content.pop(HEAVY, None)
             labelme[path] = content
+        elif is_supervisely(content):
+            supervisely[path] = content
         elif is_geojson(content):
             geojson[path] = content
         else:
@@ -154,6 +158,7 @@ def _by_json(folder: Path, category: str) -> Layout | None:
         (coco, "COCO", pair_by_coco),
         (via, "VIA", pair_by_via),
         (labelme, "LabelMe", pair_by_labelme),
+        (supervisely, "Supervisely", pair_by_supervisely),
         (geojson, "GeoJSON", pair_by_geojson),
     )
     known = [(contents, name, read) for contents, name, read in readers if contents]

@@ -98,7 +98,7 @@ def _holds_masks(table: Path) -> bool:
         return is_run_table(table) or path_columns(table) is not None
     with table.open("rb") as file:
         head = file.read(1 << 20).replace(b"\0", b"")
-    return b'"annotations"' in head or b'"shapes"' in head or b'"images"' in head or b'"regions"' in head
+    return any(key in head for key in (b'"annotations"', b'"shapes"', b'"images"', b'"regions"', b'"objects"'))
 
 
 def say_why_nothing(data: Path) -> str:
@@ -130,7 +130,9 @@ def _say_what_lacks(data: Path) -> str:
         return f"{sides[0].name}/ holds no image ({', '.join(SUFFIXES)}), or {sides[1].name}/ no mask{others}"
     tables = [path.name for place in places for path in list_tables(place, ".json", ".geojson")]
     if tables:
-        return f"{shorten(tables)} is not json of COCO, VIA, LabelMe or GeoJSON; export the outlines as COCO"
+        return (
+            f"{shorten(tables)} is not json of COCO, VIA, LabelMe, Supervisely or GeoJSON; export the outlines as COCO"
+        )
     foreign = [path.name for place in places for path in list_tables(place, ".xml")]
     if foreign:
         return f"{shorten(foreign)}: outlines in this xml are not read; export them as COCO, or masks as png"

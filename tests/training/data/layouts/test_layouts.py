@@ -761,7 +761,7 @@ NOTHING: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "json of another tool": (
         lambda data: jotted(make(data, "a.png"), "project.json"),
-        "project.json is not json of COCO, VIA, LabelMe or GeoJSON; export the outlines as COCO",
+        "project.json is not json of COCO, VIA, LabelMe, Supervisely or GeoJSON; export the outlines as COCO",
     ),
     "xml of another tool": (
         lambda data: jotted(make(data, "images/a.png"), "annotations.xml"),

@@ -1,1 +1,1 @@
-"""Outlines of objects as annotation tools export them: COCO, VIA, LabelMe, GeoJSON, YOLO, ImageJ, VOC and CVAT."""
+"""Outlines of objects as annotation tools export them, a file a format; label_maps reads masks of classes."""

@@ -1,6 +1,11 @@
-"""VIA's json and projects, CVAT's xml: the same outlines as the tools draw, with the classes and files they name."""
+"""VIA's json and projects, CVAT's xml, Supervisely's json: the outlines that the tools draw, of the classes and files
+that they name.
+"""
 
+import base64
+import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -168,4 +173,62 @@ def test_xml_of_cvat_that_cannot_be_read_is_refused_with_its_cure(tmp_path: Path
         find_layout(tmp_path)
     cvat(tmp_path / "annotations.xml", a='<polygon label="cell"/>')
     with pytest.raises(ValueError, match=r"annotations\.xml: this is not CVAT's format; a shape lacks 'points'"):
+        find_layout(tmp_path)
+
+
+# Supervisely
+
+
+def supervisely(path: Path, *objects: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    size = {"height": SIZE[0], "width": SIZE[1]}
+    path.write_text(json.dumps({"description": "", "tags": [], "size": size, "objects": objects}))
+
+
+def item(kind: str, label: str = "cell", **more: Any) -> dict[str, Any]:
+    return {"classTitle": label, "geometryType": kind, "tags": []} | more
+
+
+def bitmap(mask: np.ndarray, left: int, top: int) -> dict[str, Any]:
+    file = io.BytesIO()
+    Image.fromarray(np.dstack([mask, mask, mask, mask])).save(file, "png")
+    data = base64.b64encode(zlib.compress(file.getvalue())).decode()
+    return item("bitmap", bitmap={"data": data, "origin": [left, top]})
+
+
+@pytest.mark.parametrize("place", ["", "ds0/", "train/"])
+def test_objects_of_supervisely_belong_to_the_image_of_their_file(tmp_path: Path, place: str) -> None:
+    images(tmp_path, *(f"{place}img/{name}.png" for name in "abc"))
+    hole = [[15, 15], [20, 15], [15, 20]]
+    polygon = item("polygon", points={"exterior": [[10, 10], [50, 10], [10, 40]], "interior": [hole]})
+    small = np.array([[255, 0, 255], [0, 255, 0]], np.uint8)
+    supervisely(tmp_path / f"{place}ann/a.png.json", polygon, bitmap(small, 70, 55))
+    supervisely(tmp_path / f"{place}ann/b.png.json")
+    (tmp_path / "meta.json").write_text('{"classes": [{"title": "cell"}], "tags": []}')
+    layout = find_layout(tmp_path)
+    assert layout.name == "Supervisely: a json an image"
+    masks = drawn(layout)
+    assert not masks["b"].any()
+    down, right = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    truth = in_triangle() & ~((right >= 15) & (down >= 15) & (right + down <= 35))
+    assert overlap(masks["a"][:55], truth[:55]) > 0.95
+    assert not masks["a"][16, 16]
+    assert masks["a"][55:57, 70:73].tolist() == (small > 0).tolist()
+    assert "1 images are not listed and left out (c.png)" in layout.notes
+    assert "1 json without outlines left out (meta.json)" in layout.notes
+
+
+def test_boxes_of_supervisely_are_no_outlines_and_titles_are_classes(tmp_path: Path) -> None:
+    images(tmp_path, "img/a.png")
+    triangle = {"exterior": [[10, 10], [50, 10], [10, 40]], "interior": []}
+    box = item("rectangle", points={"exterior": [[1, 1], [9, 9]], "interior": []})
+    both = (item("polygon", label, points=triangle) for label in ("cell", "debris"))
+    supervisely(tmp_path / "ann/a.png.json", *both, box)
+    assert "2 categories (cell: 1, debris: 1)" in find_layout(tmp_path).problems[0]
+    assert "1 annotation without outline left out (boxes: 1)" in "".join(find_layout(tmp_path, category="cell").notes)
+    supervisely(tmp_path / "ann/a.png.json", item("polygon"))
+    with pytest.raises(ValueError, match=r"a\.png\.json: this is not Supervisely's format; an object lacks 'points'"):
+        find_layout(tmp_path)
+    supervisely(tmp_path / "ann/a.png.json", item("bitmap", bitmap={"data": "AAAA", "origin": [0, 0]}))
+    with pytest.raises(ValueError, match=r"a\.png\.json: this is not Supervisely's format"):
         find_layout(tmp_path)
