@@ -26,7 +26,9 @@ def split_sets(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def merge(by_set: Sequence[Sequence[Contrast]]) -> list[Contrast]:
-    """The units of all sets together, contrast by contrast; in order of appearance."""
+    """The units of all sets together, contrast by contrast; in order of appearance. A set with too few units for a
+    variance has no values of it, and says nothing.
+    """
     found: dict[tuple[str, tuple[str, ...]], Contrast] = {}
     for contrasts in by_set:
         for one in contrasts:
@@ -36,6 +38,7 @@ def merge(by_set: Sequence[Sequence[Contrast]]) -> list[Contrast]:
                 found[key] = one
             else:
                 units = pd.concat([known.per_unit, one.per_unit])
+                units = units.dropna() if units.notna().any() else units
                 found[key] = replace(known, per_unit=units, **_gaps(known, one))
     return list(found.values())
 

@@ -98,3 +98,30 @@ def test_a_unit_is_named_by_what_there_is_several_of(folds: int, sets: int, word
     (known,) = contrast("a gain", pd.Series([0.1, 0.2], index=units))
     assert count_units(2, unit_words([known])) == words
     assert count_units(1, unit_words([known])).startswith("1 seed")
+
+
+def test_a_set_with_too_few_seeds_for_a_variance_leaves_the_others_as_they_are() -> None:
+    def scores(seeds: int, **fields: Any) -> list[dict[str, Any]]:
+        gains = {
+            ("adam", "switching"): 0.01,
+            ("adam", "bce"): 0.02,
+            ("rmsprop", "switching"): 0.0,
+            ("rmsprop", "bce"): 0.1,
+        }
+        return [
+            row(
+                "losses",
+                0.7 + gain + 0.001 * seed * (loss == "bce"),
+                optimizer=optimizer,
+                loss=loss,
+                seed=seed,
+                **fields,
+            )
+            for seed in range(seeds)
+            for (optimizer, loss), gain in gains.items()
+        ]
+
+    alone = found("summary.1", scores(4, **CELLS))
+    both = found("summary.1", scores(4, **CELLS) + scores(1, **NUCLEI))
+    assert alone.effect < 0
+    assert (both.effect, both.low, both.high, both.units) == (alone.effect, alone.low, alone.high, alone.units)
