@@ -184,6 +184,7 @@ def test_a_broken_setting_is_flagged_wherever_it_is_shown() -> None:
     assert "1 of 4 runs diverged: as Dice it counts 0" in judged.measured.caveats
     assert "1 run collapsed: no better than a mask that is all foreground or none" in judged.measured.caveats
     assert all("training only" not in choice["trial"] for choice in content["choices"]["Measured"])
+    assert chapters.describe(broken).endswith("weight decay 0.01, 80 % data, augmentation in training only")
 
 
 def test_the_losses_chapter_says_how_often_switching_led_with_dice_where_the_curves_know() -> None:
