@@ -188,7 +188,7 @@ def describe(trial: Mapping[Any, Any] | pd.Series) -> str:
     known = [factor for factor in SETTINGS if factor in trial and value_label(factor, trial[factor]) != DASH]
     plain = {"scheduler": "none", "augment": "none", "weight_decay": "0.0", "dropout": "0.0"}
     varied = [factor for factor in known if str(trial[factor]) != plain.get(factor)]
-    words = cell_label(trial, [factor for factor in varied if factor != "augment"])
+    words = cell_label(dict(trial), [factor for factor in varied if factor != "augment"])
     return f"{words}, augmentation in {value_label('augment', trial['augment'])}" if "augment" in varied else words
 
 
