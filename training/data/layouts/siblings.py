@@ -81,8 +81,10 @@ def find_scattered(data: Path, mask_suffix: str) -> Layout | None:
     """Masks wherever they lie, by their ending, each with the nearest image of its name without it: a/a.png and
     a/truth/a_lesion.png.
     """
+    if not mask_suffix:
+        return None
     files = [path for place in [data, *list_all_below(data, MAX_LEVELS)] for path in list_images(place)]
-    masks = [path for path in files if mask_suffix and same_name(path.stem).endswith(mask_suffix)]
+    masks = [path for path in files if same_name(path.stem).endswith(mask_suffix)]
     images: dict[str, list[Path]] = defaultdict(list)
     for path in sorted({*files}.difference(masks)):
         images[same_name(path.stem)].append(path)

@@ -3,7 +3,9 @@
 Several files of one folder are read together where they are about different images. Pictures are not opened.
 """
 
+import cmath
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from training.study.words import shorten
 
 INSTANCES = "instances"  # COCO's own name of the file of outlines, beside keypoints and captions of the same images
 MIN_NUMBERS = 6  # of a polygon: three points
+CURVE_POINTS = 64  # of an ellipse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,12 @@ def is_coco(content: object) -> bool:
     )
 
 
-def pair_by_coco(folder: Path, contents: Mapping[Path, Mapping[str, Any]], category: str) -> Layout:
-    """The images of one json, or of several. Raises ValueError for a file that is not COCO's format."""
+def pair_by_coco(
+    folder: Path, contents: Mapping[Path, Mapping[str, Any]], category: str, name: str = "COCO annotations"
+) -> Layout:
+    """The images of one json, or of several. name: what they hold, for people. Raises ValueError for a file that is not
+    COCO's format.
+    """
     found, files = Findings(), ImageFiles(folder)
     images: dict[Path, Annotated] = {}
     listed, ids = list[str](), dict[str, str]()
@@ -76,7 +83,25 @@ def pair_by_coco(folder: Path, contents: Mapping[Path, Mapping[str, Any]], categ
     make_pairs(list(images.values()), category, found, listed, ids)
     _note_unlisted(folder, tables, images, found)
     names_of_tables = shorten([str(table.path.relative_to(folder)) for table in tables])
-    return found.layout(f"COCO annotations in {names_of_tables if len(tables) > 1 else tables[0].path.name}")
+    return found.layout(f"{name} in {names_of_tables if len(tables) > 1 else tables[0].path.name}")
+
+
+def as_coco(images: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> dict[str, Any]:
+    """What another tool says, as a json of COCO holds it: a class is its own id."""
+    classes = sorted({str(one["category_id"]) for one in annotations if one["category_id"]})
+    return {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": name, "name": name} for name in classes],
+    }
+
+
+def ellipse(center: complex, wide: float, high: float, angle: float = 0) -> list[float]:
+    """A polygon. wide, high: half its axes before it is turned by an angle in radians, clockwise as seen."""
+    steps = (2 * math.pi * k / CURVE_POINTS for k in range(CURVE_POINTS))
+    turn = cmath.rect(1, angle)
+    points = (center + turn * complex(wide * math.cos(step), high * math.sin(step)) for step in steps)
+    return [number for point in points for number in (point.real, point.imag)]
 
 
 def boxed_runs(small: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> dict[str, Any]:

@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
-from training.data.layouts.annotations.coco import boxed_runs, pair_by_coco
-from training.data.layouts.annotations.via import ellipse
+from training.data.layouts.annotations.coco import as_coco, boxed_runs, ellipse, pair_by_coco
 from training.data.layouts.listing import list_below, list_tables
 from training.data.layouts.pairs import Layout
 
@@ -31,8 +29,7 @@ def find_by_cvat(folder: Path, category: str) -> Layout | None:
             raise ValueError(f"{path}: this is not CVAT's format; a shape lacks {error}") from None
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-    layout = pair_by_coco(folder, contents, category)
-    return replace(layout, name=layout.name.replace("COCO annotations", "CVAT's shapes"))
+    return pair_by_coco(folder, contents, category, "CVAT's shapes")
 
 
 def to_coco(root: ElementTree.Element) -> dict[str, Any]:
@@ -49,12 +46,7 @@ def to_coco(root: ElementTree.Element) -> dict[str, Any]:
             annotations.append({"image_id": image.attrib["id"], "category_id": shape.attrib["label"]} | found)
     if not images:
         raise ValueError("CVAT's tracks of a video are not read; export the task as CVAT for images, or as COCO")
-    names = sorted({str(one["category_id"]) for one in annotations})
-    return {
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": name, "name": name} for name in names],
-    }
+    return as_coco(images, annotations)
 
 
 def _parse(path: Path) -> ElementTree.Element | None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training.data.layouts.annotations.coco import boxed_runs
+from training.data.layouts.annotations.coco import boxed_runs, ellipse
 from training.data.layouts.categories import (
     Annotated,
     Ring,
@@ -31,7 +31,6 @@ from training.data.layouts.siblings import likely_images
 from training.data.layouts.tables import read_size
 from training.study.words import pluralize
 
-CIRCLE_POINTS = 64
 NO_AREA = ("line", "linestrip", "point", "points")
 HEAVY = "imageData"  # the picture once more, in base64
 GEOJSON = ".geojson"
@@ -116,9 +115,8 @@ def _outline(shape: Mapping[str, Any], kind: str, size: tuple[int, int] | None) 
         points = [(left, top), (right, top), (right, bottom), (left, bottom)]
     elif kind == "circle" and len(points) == 2:
         (x, y), edge = points
-        radius, step = math.dist((x, y), edge), 2 * math.pi / CIRCLE_POINTS
-        angles = [step * k for k in range(CIRCLE_POINTS)] if radius else []
-        points = [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]
+        radius = math.dist((x, y), edge)
+        return [ellipse(complex(x, y), radius, radius)] if radius else None
     if kind in NO_AREA or len(points) < 3:
         return None
     return [[number for point in points for number in point]]

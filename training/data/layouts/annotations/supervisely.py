@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training.data.layouts.annotations.coco import boxed_runs, pair_by_coco
+from training.data.layouts.annotations.coco import as_coco, boxed_runs, pair_by_coco
 from training.data.layouts.categories import keyhole
 from training.data.layouts.pairs import Layout
 
@@ -38,7 +38,7 @@ def pair_by_supervisely(folder: Path, contents: Mapping[Path, Mapping[str, Any]]
         place = places[path.parent / "*.json"]
         place["images"].append(image)
         place["annotations"] += annotations
-    tables = {path: content | {"categories": _classes(content["annotations"])} for path, content in places.items()}
+    tables = {path: as_coco(**content) for path, content in places.items()}
     layout = pair_by_coco(folder, tables, category)
     return replace(layout, name="Supervisely: a json an image")
 
@@ -65,7 +65,3 @@ def _outline(one: Mapping[str, Any], size: tuple[int, int]) -> object:
         small = np.asarray(file.convert("RGBA"))[..., 3] if "A" in file.getbands() else np.asarray(file.convert("L"))
     left, top = one["bitmap"]["origin"]
     return boxed_runs(small > 0, round(left), round(top), size)
-
-
-def _classes(annotations: list[dict[str, Any]]) -> list[dict[str, str]]:
-    return [{"id": name, "name": name} for name in sorted({str(one["category_id"]) for one in annotations})]

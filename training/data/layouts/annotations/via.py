@@ -1,17 +1,14 @@
 """The json of the VGG Image Annotator (VIA 1 and 2), or its project: put into COCO's words, and then read as that."""
 
-import cmath
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from training.data.layouts.annotations.coco import pair_by_coco
+from training.data.layouts.annotations.coco import as_coco, ellipse, pair_by_coco
 from training.data.layouts.pairs import Layout
 
-CURVE_POINTS = 64  # of an ellipse
 CLASS_NAMES = ("name", "class", "label", "type", "category")  # of a region's attributes, the one that is a class
 
 
@@ -31,20 +28,11 @@ def pair_by_via(folder: Path, contents: Mapping[Path, Mapping[str, Any]], catego
             translated[path] = to_coco(_files(content))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path}: this is not VIA's format; a region lacks {error}") from None
-    layout = pair_by_coco(folder, translated, category)
+    layout = pair_by_coco(folder, translated, category, "VIA's regions")
     kinds = Counter(shape for content in contents.values() for shape in _kinds(_files(content)))
     drawn = ", ".join(f"{kind}: {kinds[kind]}" for kind in ("rect", "circle", "ellipse") if kinds[kind])
     notes = [f"rectangles, circles and ellipses are foreground as they were drawn ({drawn})"] if drawn else []
-    name = layout.name.replace("COCO annotations", "VIA's regions")
-    return replace(layout, name=name, notes=(*layout.notes, *notes))
-
-
-def ellipse(center: complex, wide: float, high: float, angle: float) -> list[float]:
-    """A polygon. wide, high: half its axes before it is turned by an angle in radians, clockwise as seen."""
-    steps = (2 * math.pi * k / CURVE_POINTS for k in range(CURVE_POINTS))
-    turn = cmath.rect(1, angle)
-    points = (center + turn * complex(wide * math.cos(step), high * math.sin(step)) for step in steps)
-    return [number for point in points for number in (point.real, point.imag)]
+    return replace(layout, notes=(*layout.notes, *notes))
 
 
 def to_coco(files: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,12 +43,7 @@ def to_coco(files: Mapping[str, Any]) -> dict[str, Any]:
             outline, instead = _outline(region["shape_attributes"])
             shape = {"segmentation": [outline]} if outline else {instead: True}
             annotations.append({"image_id": key, "category_id": _label(region.get("region_attributes"))} | shape)
-    names = sorted({str(one["category_id"]) for one in annotations if one["category_id"]})
-    return {
-        "images": [{"id": key, "file_name": file["filename"]} for key, file in files.items()],
-        "annotations": annotations,
-        "categories": [{"id": name, "name": name} for name in names],
-    }
+    return as_coco([{"id": key, "file_name": file["filename"]} for key, file in files.items()], annotations)
 
 
 def _files(content: Mapping[str, Any]) -> Mapping[str, Any]:
